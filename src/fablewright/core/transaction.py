@@ -1,0 +1,255 @@
+"""What a handler holds while it decides and writes: world, actor, time, chance, the database, and `emit`."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import UUID
+
+import orjson
+from pydantic import TypeAdapter
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
+
+from fablewright.core.actors import Actor, Role
+from fablewright.core.clock import Calendar, WorldClock
+from fablewright.core.dice import Dice, derived_uuid
+from fablewright.core.messages import Command, Event
+from fablewright.core.refusal import INVALID, TOO_LARGE, Refusal
+
+EVENT_TOO_LARGE = Refusal("event_too_large", TOO_LARGE, "An event of this command would be too large. Send less text or fewer items.")
+TOO_MANY_EVENTS = Refusal("too_many_events", TOO_LARGE, "The command would cause too many events at once. Split it.")
+TIMER_IN_THE_PAST = Refusal("timer_in_the_past", INVALID, "A timer cannot be due before now. Choose a later time.")
+
+JSON_VALUE: TypeAdapter[Any] = TypeAdapter(Any)
+
+
+@dataclass(frozen=True, slots=True)
+class WorldState:
+    """A world as a command finds it."""
+
+    id: UUID
+    name: str
+    seed: int
+    settings: dict[str, Any]
+    owner_id: UUID | None
+    clock: WorldClock
+    calendar: Calendar
+    clock_version: int
+    advance_id: UUID | None = None
+    advance_to: int | None = None
+
+
+@dataclass(slots=True)
+class Request:
+    """One command on its way through the engine: what is asked, by whom, under which id."""
+
+    command: Command
+    actor: Actor
+    id: UUID
+    correlation_id: UUID
+    role: Role | None = None
+    recorded: bool = False
+    """Whether an event of the log already carries this command."""
+
+
+@dataclass(slots=True)
+class EventRecord:
+    """An event with its envelope, as it stands in the log. `seq` is None until it is committed."""
+
+    event: Event
+    id: UUID
+    type: str
+    at: int
+    actor: str
+    causation_id: UUID
+    correlation_id: UUID
+    about: list[UUID]
+    audience: frozenset[UUID] | None
+    data: bytes
+    command: bytes | None = None
+    seq: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """The limits of one transaction; see the settings of the same names."""
+
+    max_event_bytes: int = 65_536
+    max_events: int = 20_000
+    max_cascade: int = 8
+
+
+@dataclass(slots=True)
+class Timer:
+    """Something that falls due at `due_at` (world time, ms)."""
+
+    id: UUID
+    kind: str
+    due_at: int
+    data: dict[str, Any] = field(default_factory=dict)
+    correlation_id: UUID | None = None
+
+
+class Transaction:
+    """One command's unit of work. Only the engine begins and commits it.
+
+    - `session`: SQLAlchemy session, for ORM work;
+    - `fetch`, `fetchrow`, `execute`, `executemany`: prepared SQL with `$1` parameters on the same connection
+      and transaction, for hot paths (it flushes nothing: flush the session before mixing the two);
+    - `now`: world time in ms (real ms since 1970 outside worlds), the same throughout;
+    - `dice`: chance keyed by the world's seed and the command's id.
+    """
+
+    def __init__(
+        self, connection: AsyncConnection, driver: Any, request: Request, *, now: int, real_ms: int,
+        world: WorldState | None, bounds: Bounds,
+    ):  # fmt: skip
+        self.connection = connection
+        self.request = request
+        self.now = now
+        self.real_ms = real_ms
+        self.bounds = bounds
+        self.events: list[EventRecord] = []
+        self.clock_changed = False
+        self.dice = Dice(world.seed if world else "", request.id)
+        self._world = world
+        self._driver = driver
+        self._session: AsyncSession | None = None
+        self._cause: UUID | None = None
+
+    @property
+    def world(self) -> WorldState:
+        """The world this command acts on. Account commands have none: asking is a bug."""
+        if self._world is None:
+            raise RuntimeError(f"{self.request.command.message_type} runs outside worlds")
+        return self._world
+
+    @property
+    def world_id(self) -> UUID:
+        return self.world.id
+
+    @property
+    def in_world(self) -> bool:
+        return self._world is not None
+
+    @property
+    def actor(self) -> Actor:
+        return self.request.actor
+
+    @property
+    def role(self) -> Role | None:
+        """The actor's role in this world; None for strangers and for the server itself."""
+        return self.request.role
+
+    @property
+    def session(self) -> AsyncSession:
+        if self._session is None:
+            self._session = AsyncSession(self.connection, expire_on_commit=False, autoflush=True)
+        return self._session
+
+    async def flush(self) -> None:
+        """Write what the session holds back."""
+        if self._session is not None:
+            await self._session.flush()
+
+    async def fetch(self, sql: str, *args: Any) -> list[Any]:
+        """Rows of a prepared statement."""
+        return list(await self._driver.fetch(sql, *args))
+
+    async def fetchrow(self, sql: str, *args: Any) -> Any:
+        """The first row, or None."""
+        return await self._driver.fetchrow(sql, *args)
+
+    async def fetchval(self, sql: str, *args: Any) -> Any:
+        """The first column of the first row, or None."""
+        return await self._driver.fetchval(sql, *args)
+
+    async def execute(self, sql: str, *args: Any) -> int:
+        """Run a statement; returns how many rows it touched."""
+        status = str(await self._driver.execute(sql, *args))
+        count = status.rsplit(" ", 1)[-1]
+        return int(count) if count.isdigit() else 0
+
+    async def executemany(self, sql: str, rows: Sequence[Sequence[Any]]) -> None:
+        """Run a statement once per row, in one round trip."""
+        await self._driver.executemany(sql, rows)
+
+    def new_id(self) -> UUID:
+        """A new id made from dice and world time."""
+        return self.dice.uuid(self.now)
+
+    def enter_world(self, world: WorldState) -> None:
+        """Go on inside a world that this transaction has just made."""
+        self._world = world
+        self.dice = Dice(world.seed, self.request.id)
+        self.now = world.clock.now(self.real_ms)
+
+    def emit(self, event: Event, *, by: Request | None = None, cause: EventRecord | None = None) -> EventRecord:
+        """Add an event to the log, as part of this commit.
+
+        `by` says for which request of a batch; `cause` which event brought it about, if not the one being
+        reacted to. Refuses `event_too_large`, `too_many_events`.
+        """
+        request = by or self.request
+        data = event.model_dump_json().encode()
+        if len(data) > self.bounds.max_event_bytes:
+            raise EVENT_TOO_LARGE(
+                f"The event {event.message_type} would have {len(data)} bytes; the most is {self.bounds.max_event_bytes}.",
+                max_bytes=self.bounds.max_event_bytes,
+            )
+        if len(self.events) >= self.bounds.max_events:
+            raise TOO_MANY_EVENTS(max_events=self.bounds.max_events)
+        record = EventRecord(
+            event=event,
+            id=self.dice.uuid(self.now) if by is None else derived_uuid(by.id, len(self.events)),
+            type=event.message_type,
+            at=self.now,
+            actor=request.actor.name,
+            causation_id=cause.id if cause else (self._cause or request.id),
+            correlation_id=request.correlation_id,
+            about=event.about(),
+            audience=event.audience().principals,
+            data=data,
+            command=None if request.recorded else command_json(request),
+        )
+        request.recorded = True
+        self.events.append(record)
+        return record
+
+    async def schedule(self, kind: str, due_at: int, data: Mapping[str, Any] | None = None) -> Timer:
+        """Let a timer of this kind fall due at `due_at` (world ms, not before now). Refuses `timer_in_the_past`."""
+        if due_at < self.now:
+            raise TIMER_IN_THE_PAST(f"{kind} would be due at {due_at}, but it is {self.now}.", now=self.now)
+        timer = Timer(self.new_id(), kind, due_at, dict(data or {}), self.request.correlation_id)
+        await self.execute(
+            "INSERT INTO timers (world_id, id, kind, due_at, data, correlation_id) VALUES ($1, $2, $3, $4, $5, $6)",
+            self.world_id, timer.id, kind, due_at, orjson.dumps(timer.data).decode(), timer.correlation_id,
+        )  # fmt: skip
+        return timer
+
+    async def cancel_timers(self, kind: str, **data: Any) -> int:
+        """Remove the waiting timers of a kind whose data holds these values; returns how many."""
+        return await self.execute(
+            "DELETE FROM timers WHERE world_id = $1 AND kind = $2 AND data @> $3::jsonb",
+            self.world_id, kind, orjson.dumps(data).decode(),
+        )  # fmt: skip
+
+    def reacting_to(self, cause: UUID | None) -> UUID | None:
+        """Set what further events are caused by; returns what it was. For the engine."""
+        before, self._cause = self._cause, cause
+        return before
+
+
+def command_json(request: Request) -> bytes:
+    """The command as the log keeps it. Secret commands leave only their type."""
+    command = request.command
+    payload = b"{}" if command.secret else command.model_dump_json().encode()
+    return b'{"id":"%s","type":"%s","payload":%s,"actor":%s}' % (
+        str(request.id).encode(), command.message_type.encode(), payload, orjson.dumps(request.actor.name),
+    )  # fmt: skip
+
+
+def result_json(result: Any) -> bytes:
+    """A handler's result as JSON: None, a Pydantic model, or plain values."""
+    if result is None:
+        return b"null"
+    return JSON_VALUE.dump_json(result)
