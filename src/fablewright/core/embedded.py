@@ -5,7 +5,7 @@ What it promises:
 - **One server per data folder.** An exclusive lock on `postgres.lock`, which the kernel frees when we die.
 - **Committed means on disk.** `fsync`, `synchronous_commit`, `full_page_writes` are on; pages have checksums.
 - **No half-made cluster.** `initdb` works in a folder beside, which is renamed when it is complete.
-- **No stranger.** No TCP. The socket lies in a 0700 folder, and a random password is asked for as well (SCRAM;
+- **No stranger.** No TCP. The socket lies in a 0700 folder, and a random password is asked for too (SCRAM;
   kept 0600 inside the cluster folder, so that a copied cluster keeps working). The folder would do while its
   mode is right; the password is the second lock for the day somebody opens it, and costs one file.
 - **No lost orphan.** If the server is killed, PostgreSQL lives on. The next start takes it over if it is
@@ -14,8 +14,8 @@ What it promises:
 
 **As root:** PostgreSQL refuses to run as root, so it runs as the owner of an existing cluster, or as `nobody`
 for a new one; the cluster and socket folders belong to that user. No user is created, and no folder above is
-changed. Where that user cannot reach the programs or the data folder (under `/root`, say), PostgreSQL is given
-the single Linux capability CAP_DAC_READ_SEARCH, or CAP_DAC_OVERRIDE in containers that withhold the former (see
+changed. Where that user cannot reach the programs or the data folder (as under `/root`), PostgreSQL gets the
+single Linux capability CAP_DAC_READ_SEARCH, or CAP_DAC_OVERRIDE in containers that withhold the former (see
 `_as_nobody.py`). A database superuser could then read (or write) any file of the machine, and other processes
 of `nobody` can always touch the cluster. Running the server as an ordinary user avoids both.
 """
@@ -36,7 +36,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -59,8 +59,10 @@ _PORT = "5432"  # There is no TCP; the number is only part of the socket's file 
 _FOLDERS = {16: "pginstall", 18: "pginstall18"}
 _PASSWORD_FILE = "fablewright.password"  # noqa: S105
 _POLL_SECONDS = 0.02
+_LEFTOVERS_POLL_SECONDS = 0.25
 _MESSAGE_EVERY_SECONDS = 5.0
-_LEFTOVERS_SECONDS = 30.0
+# A server whose lock file was taken over notices within a minute and ends.
+_LEFTOVERS_SECONDS = 90.0
 _LOG_LIMIT_BYTES = 10 * 1024 * 1024
 _LOG_LINES_SHOWN = 15
 _STOP_STEPS = ((signal.SIGINT, 30.0), (signal.SIGQUIT, 15.0), (signal.SIGKILL, 15.0))
@@ -115,7 +117,7 @@ class StartFailed(EmbeddedError):
 class Running:
     """A PostgreSQL that accepts connections."""
 
-    url: str
+    url: str = field(repr=False)
     """SQLAlchemy URL (`postgresql+asyncpg`) for the superuser, with the password in it: don't log it."""
     pid: int
     socket_dir: Path
@@ -156,10 +158,10 @@ class _Account:
 
 
 class EmbeddedPostgres:
-    """One PostgreSQL cluster in `data_dir`, from start to stop. Not thread-safe. It blocks: call it off the loop.
+    """One PostgreSQL cluster in `data_dir`, from start to stop. Blocking; not thread-safe.
 
     `version` is the major version, 16 or 18. `settings` go over our own server settings (for tests: turning
-    `fsync` off gives up durability). `on_message` hears sentences for the operator, in long waits and rescues.
+    `fsync` off gives up durability). `on_message` hears sentences for the operator in long waits and rescues.
     """
 
     def __init__(
@@ -225,6 +227,7 @@ class EmbeddedPostgres:
         try:
             if running is not None:
                 self._end(running.pid)
+            self._remove_socket_dir()
         finally:
             self._release()
 
@@ -388,19 +391,9 @@ class EmbeddedPostgres:
         # Some systems (macOS) know no C.UTF-8.
         for locale in ("C.UTF-8", "C"):
             argv = self._account.command([*fixed, f"--locale={locale}"], self._reach(made.parent))
-            done = subprocess.run(  # noqa: S603
-                argv,
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                env=_environment(),
-                cwd="/",
-                start_new_session=True,
-                check=False,
-            )
-            if done.returncode == 0:
+            code, said = self._run(argv)
+            if code == 0:
                 return
-            said = done.stdout.decode(errors="replace")
             if "invalid locale" not in said:
                 break
         raise self._failure("PostgreSQL could not make a new cluster", said)
@@ -428,7 +421,7 @@ class EmbeddedPostgres:
             else:
                 self._say(f"Took over PostgreSQL (pid {pid}), left behind by a server that was killed.")
                 return pid
-        self._say(f"Stopping PostgreSQL (pid {pid}), left behind by a killed server with other settings.")
+        self._say(f"Stopping PostgreSQL (pid {pid}), left behind by a killed server, to start it anew.")
         self._end(pid)
         return None
 
@@ -463,18 +456,21 @@ class EmbeddedPostgres:
 
     def _launch(self) -> int:
         """Start the server and wait until it is ready; its pid."""
-        began = monotonic()
+        began = said_at = monotonic()
         while True:
             said_before = self._spawn()
             assert self._process is not None
             if self._await_ready(self._process.pid):
                 return self._process.pid
             said = self._log_file.read_bytes()[said_before:].decode(errors="replace")
+            now = monotonic()
             # Sessions of a server killed a moment ago may still be ending; they hold its shared memory.
-            if "pre-existing shared memory" not in said or monotonic() - began > _LEFTOVERS_SECONDS:
+            if "pre-existing shared memory" not in said or now - began > _LEFTOVERS_SECONDS:
                 raise self._failure("PostgreSQL did not start", said)
-            self._say("Waiting for the last sessions of the previous PostgreSQL to end…")
-            time.sleep(0.5)
+            if now - said_at >= _MESSAGE_EVERY_SECONDS:
+                said_at = now
+                self._say("Waiting for the last sessions of the previous PostgreSQL to end…")
+            time.sleep(_LEFTOVERS_POLL_SECONDS)
 
     def _spawn(self) -> int:
         """Start the process; the size of the log before it, in bytes."""
@@ -495,6 +491,8 @@ class EmbeddedPostgres:
                 cwd="/",
                 start_new_session=True,
             )
+        except OSError as error:
+            raise StartFailed(f"{self._bin / 'postgres'} cannot be run: {error}.") from error
         finally:
             os.close(log)
         return size
@@ -536,27 +534,40 @@ class EmbeddedPostgres:
             "-h",
             str(self._socket_dir),
         ]
-        done = subprocess.run(  # noqa: S603
+        code, said = self._run(
             [*argv, "-p", _PORT, "-U", SUPERUSER, "-d", "postgres"],
-            input=wish.encode(),
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            env={**_environment(), "PGPASSWORD": password, "PGCONNECT_TIMEOUT": "10"},
-            cwd="/",
-            start_new_session=True,
-            check=False,
+            wish,
+            {"PGPASSWORD": password, "PGCONNECT_TIMEOUT": "10"},
         )
-        if done.returncode != 0:
-            said = done.stdout.decode(errors="replace")
+        if code != 0:
             raise self._failure("PostgreSQL runs, but its database could not be opened", said)
 
+    def _run(
+        self, argv: Sequence[str], text: str = "", variables: Mapping[str, str] | None = None
+    ) -> tuple[int, str]:
+        """Run a program to its end; its exit code and all that it said."""
+        try:
+            done = subprocess.run(  # noqa: S603
+                argv,
+                input=text.encode(),
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                env={**_environment(), **(variables or {})},
+                cwd="/",
+                start_new_session=True,
+                check=False,
+            )
+        except OSError as error:
+            raise StartFailed(f"{argv[0]} cannot be run: {error}.") from error
+        return done.returncode, done.stdout.decode(errors="replace")
+
     def _failure(self, what: str, said: str) -> EmbeddedError:
+        tail = "\n".join(said.strip().splitlines()[-_LOG_LINES_SHOWN:])
         if os.strerror(errno.ENOSPC) in said or os.strerror(errno.EDQUOT) in said:
             return DiskFull(
                 f"{what}: there is no space left for the data folder {self._data_dir}. Free some space"
-                " and start again."
+                f" and start again. It said:\n{tail}"
             )
-        tail = "\n".join(said.strip().splitlines()[-_LOG_LINES_SHOWN:])
         return StartFailed(f"{what}. It said (more in {self._log_file}):\n{tail}")
 
     # Stopping.
@@ -591,14 +602,16 @@ class EmbeddedPostgres:
         finally:
             self._release()
 
+    def _remove_socket_dir(self) -> None:
+        """Take away the folder in the temporary folder, if the socket had to live there."""
+        if self._socket_dir.is_absolute() and self._socket_dir.parent != self._data_dir:
+            shutil.rmtree(self._socket_dir.parent, ignore_errors=True)
+
     def _release(self) -> None:
         self._process = None
         fd, self._lock_fd = self._lock_fd, None
         if fd is None:
             return
-        outer = self._socket_dir.parent
-        if self._socket_dir.is_absolute() and outer != self._data_dir:
-            shutil.rmtree(outer, ignore_errors=True)
         os.ftruncate(fd, 0)
         # Unlock by name: a forked worker may share the open file, and closing our copy would not free it.
         fcntl.flock(fd, fcntl.LOCK_UN)
@@ -696,7 +709,7 @@ def _sync_folder(path: Path) -> None:
 
 def _pid_in(pid_file: Path) -> int | None:
     first = _read_or_empty(pid_file).split("\n")[0].strip()
-    return int(first) if first.isascii() and first.isdigit() and int(first) > 0 else None
+    return int(first) if re.fullmatch(r"[1-9][0-9]{0,8}", first) else None
 
 
 def _process_exists(pid: int) -> bool:
@@ -724,6 +737,18 @@ def _arguments(pid: int) -> list[str]:
 
 
 def _is_postmaster(pid: int, cluster: Path) -> bool:
-    """Whether this process is a PostgreSQL server of this cluster: by its program and its `-D`."""
+    """Whether this process is a PostgreSQL server of this cluster: by program, and `-D` or working folder.
+
+    Its sessions are no servers: they show another program name. A data folder that was moved under a running
+    server is recognised by the latter, which is the cluster.
+    """
     argv = _arguments(pid)
-    return len(argv) > 2 and Path(argv[0]).name == "postgres" and argv[1:3] == ["-D", str(cluster)]
+    if not argv or Path(argv[0]).name != "postgres":
+        return False
+    if argv[1:3] == ["-D", str(cluster)]:
+        return True
+    try:
+        return Path(f"/proc/{pid}/cwd").samefile(cluster)
+    except OSError:
+        # No such view of processes here, or it is somebody else's.
+        return False
