@@ -1,0 +1,41 @@
+"""Characters: the people of a world, played by users or acting by themselves.
+
+Nouns: *character* (`player` or `npc`), its *controller* (the user who may act as it), *personality* (OCEAN),
+*energy* (0..1, spent by acting, regained in world time), *status* (active, asleep, away).
+
+Invariants:
+
+- a controller is a member of the world: whoever leaves loses control in the same transaction;
+- energy is within 0..1 and never of a time to come;
+- a deleted character keeps its row and can do nothing.
+"""
+
+from fablewright.core.system import Handler, System
+from fablewright.systems.characters import service
+from fablewright.systems.characters.checks import CHECKS
+from fablewright.systems.characters.commands import CreateCharacter, DeleteCharacter, UpdateCharacter
+from fablewright.systems.characters.events import (
+    CharacterCreated,
+    CharacterDeleted,
+    CharacterUpdated,
+    ControlChanged,
+)
+from fablewright.systems.characters.reactions import RELEASE_CONTROL
+from fablewright.systems.characters.router import OPENAPI, get_character_route, router
+
+system = System(
+    name="characters",
+    handlers=(
+        Handler(CreateCharacter, many=service.create_many),
+        Handler(UpdateCharacter, one=service.update),
+        Handler(DeleteCharacter, one=service.delete),
+    ),
+    events=(CharacterCreated, CharacterUpdated, CharacterDeleted, ControlChanged),
+    guarding=(RELEASE_CONTROL,),
+    routers=(router, get_character_route),
+    checks=CHECKS,
+    controls=service.controls,
+    principals=service.principals,
+    principals_change_on=(ControlChanged.message_type,),
+    extra={"openapi": OPENAPI},
+)

@@ -1,0 +1,199 @@
+"""HTTP routes for characters."""
+
+from typing import Annotated, Any, Literal
+from uuid import UUID
+
+from fastapi import APIRouter, Query
+from pydantic import BaseModel, ConfigDict
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from fablewright.gateway.api import (
+    CURSOR_INVALID,
+    NOT_SIGNED_IN,
+    PAGE_TOO_LARGE,
+    Caller,
+    CallerInfo,
+    Committed,
+    Page,
+    PageRequest,
+    Paging,
+    page_of,
+    refusals,
+    runtime_of,
+)  # fmt: skip
+from fablewright.systems.characters import views
+from fablewright.systems.characters.commands import (
+    CreateCharacter,
+    DeleteCharacter,
+    Description,
+    Name,
+    Personality,
+    Share,
+    UpdateCharacter,
+)  # fmt: skip
+from fablewright.systems.characters.rules import CHARACTER_NOT_FOUND, Kind, Status
+from fablewright.systems.characters.views import CharacterView
+
+router = APIRouter(tags=["characters"])
+
+
+class CharacterPatch(BaseModel):
+    """The fields to change; those left out stay. `user_id: null` releases the character from its user."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={
+            "examples": [{"status": "asleep"}, {"name": "Orla of the Ferry", "user_id": None}]
+        },
+    )
+
+    name: Name | None = None
+    kind: Kind | None = None
+    user_id: UUID | None = None
+    description: Description | None = None
+    personality: Personality | None = None
+    energy: Share | None = None
+    status: Status | None = None
+
+    def command(self, character_id: UUID) -> UpdateCharacter:
+        """The command that asks for these changes."""
+        release = "user_id" in self.model_fields_set and self.user_id is None
+        return UpdateCharacter(character_id=character_id, release_control=release, **self.model_dump())
+
+
+@router.post("/worlds/{world_id}/characters", status_code=201, responses=refusals(CreateCharacter))
+async def create_character(world_id: UUID, body: CreateCharacter, caller: Caller) -> Committed[CharacterView]:
+    """Bring a character into the world. Players make `player` characters that they control themselves."""
+    return await caller.execute(body, world_id, status=201)  # type: ignore[no-any-return]
+
+
+@router.get("/worlds/{world_id}/characters", responses=refusals(CURSOR_INVALID, PAGE_TOO_LARGE))
+async def list_characters(
+    world_id: UUID,
+    caller: Caller,
+    paging: Paging,
+    *,
+    q: Annotated[str | None, Query(max_length=200, description="Text that the name contains.")] = None,
+    prefix: Annotated[
+        str | None, Query(max_length=200, description="Text that the name begins with.")
+    ] = None,
+    kind: Annotated[Literal["player", "npc"] | None, Query(description="Only this kind.")] = None,
+) -> Page[CharacterView]:
+    """The living characters, by name. The search does not tell capital from small letters."""
+    after = _position(paging)
+    async with caller.reading(world_id) as connection:
+        rows = await views.list_page(
+            connection,
+            world_id,
+            q=_clean(q),
+            prefix=_clean(prefix),
+            kind=kind,
+            after=after,
+            limit=paging.limit + 1,
+        )
+    return Page[CharacterView](**page_of(rows, paging, lambda c: [c.name, str(c.id)]))
+
+
+@router.patch("/worlds/{world_id}/characters/{character_id}", responses=refusals(UpdateCharacter))
+async def update_character(
+    world_id: UUID, character_id: UUID, body: CharacterPatch, caller: Caller
+) -> Committed[CharacterView]:
+    """Change a character. Who controls it may change `description` and `status`, a game master everything."""
+    return await caller.execute(body.command(character_id), world_id)  # type: ignore[no-any-return]
+
+
+@router.delete("/worlds/{world_id}/characters/{character_id}", responses=refusals(DeleteCharacter))
+async def delete_character(world_id: UUID, character_id: UUID, caller: Caller) -> Committed[None]:
+    """Take a character out of the world for good."""
+    return await caller.execute(DeleteCharacter(character_id=character_id), world_id)  # type: ignore[no-any-return]
+
+
+async def get_character(request: Request) -> Response:
+    """One character as it is now: membership, clock and row with one statement."""
+    runtime = runtime_of(request)
+    caller = CallerInfo(request, runtime, request.scope["state"]["actor"])
+    caller.signed_in()
+    world_id, character_id = _id(request, "world_id"), _id(request, "character_id")
+    async with runtime.database.reading() as connection:
+        row = await connection.fetchrow(views.ONE, world_id, caller.actor.user_id, character_id)
+    caller.require(row and row["role"], world_id)
+    if row["id"] is None:
+        raise CHARACTER_NOT_FOUND(character_id=str(character_id))
+    return Response(views.encode_one(row), media_type="application/json")
+
+
+get_character_route = Route("/worlds/{world_id}/characters/{character_id}", get_character, methods=["GET"])
+"""The busiest read, past FastAPI's machinery; `OPENAPI` documents it."""
+
+
+def _id(request: Request, name: str) -> UUID:
+    """An id of the path. What is no UUID names nothing: refuses `character_not_found`."""
+    try:
+        return UUID(request.path_params[name])
+    except ValueError as error:
+        raise CHARACTER_NOT_FOUND(**{name: request.path_params[name][:100]}) from error
+
+
+def _clean(text: str | None) -> str | None:
+    """A search text without the one character that PostgreSQL cannot hold, and that no name contains."""
+    return text.replace("\x00", "") if text else text
+
+
+def _position(paging: PageRequest) -> tuple[str, UUID] | None:
+    """The (name, id) after which the page begins. Refuses `cursor_invalid`."""
+    if paging.after is None:
+        return None
+    try:
+        name, identifier = paging.after
+        return _text(name), UUID(identifier)
+    except (ValueError, TypeError, AttributeError) as error:
+        raise CURSOR_INVALID() from error
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str) or "\x00" in value:
+        raise TypeError("not a name")
+    return value
+
+
+def _parameter(name: str) -> dict[str, Any]:
+    return {"name": name, "in": "path", "required": True, "schema": {"type": "string", "format": "uuid"}}
+
+
+def _documented(responses: dict[int | str, dict[str, Any]]) -> dict[str, Any]:
+    """Responses of `refusals` as OpenAPI has them, without the model class."""
+    problem = {"$ref": "#/components/schemas/Problem"}
+    return {
+        str(status): {
+            "description": response["description"],
+            "content": {
+                media: content | {"schema": problem} for media, content in response["content"].items()
+            },
+        }
+        for status, response in responses.items()
+    }
+
+
+OPENAPI = {
+    "/worlds/{world_id}/characters/{character_id}": {
+        "get": {
+            "tags": ["characters"],
+            "summary": "Get Character",
+            "description": "One character as it is now.",
+            "operationId": "get_character",
+            "parameters": [_parameter("world_id"), _parameter("character_id")],
+            "responses": {
+                "200": {
+                    "description": "Successful Response",
+                    "content": {
+                        "application/json": {"schema": {"$ref": "#/components/schemas/CharacterView"}}
+                    },
+                },
+                **_documented(refusals(CHARACTER_NOT_FOUND, NOT_SIGNED_IN)),
+            },
+        }
+    }
+}
+"""What the plain route looks like in the OpenAPI document; `app` merges it."""
