@@ -36,16 +36,6 @@ def clamp(value: float, low: float, high: float) -> float:
     return min(high, max(low, value))
 
 
-def clamp_strength(value: float) -> float:
-    """A strength within -1..1."""
-    return clamp(value, -1.0, 1.0)
-
-
-def clamp_trust(value: float) -> float:
-    """A trust within 0..1."""
-    return clamp(value, 0.0, 1.0)
-
-
 def strength_of_weight(weight: float, heaviest: float) -> float:
     """The strength, in (0, 1], of an observed tie with `weight` > 0 in a network whose heaviest tie is given.
 

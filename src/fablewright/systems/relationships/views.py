@@ -86,7 +86,7 @@ GROUP BY c.id, c.name ORDER BY min(b.depth), c.id
 
 
 async def graph(connection: Any, world_id: UUID, character_id: UUID, depth: int) -> GraphView | None:
-    """Who is within `depth` ties of a character, and the ties among them; None if there is no such character."""
+    """Who is within `depth` ties of a character, and the ties among them; None if it is unknown."""
     limit = (MOST_NODES + 1) * (depth + 1)
     columns = ("id", "name", "depth")
     rows = await connection.fetch(AROUND, world_id, character_id, depth, limit)
