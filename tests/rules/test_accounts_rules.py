@@ -25,7 +25,19 @@ def test_logins_that_may_be(login: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "login", ["", "ab", "0" * 65, "with space", "abc\n", "ünicode", "a\0bc", "abc/def", "abc'--", "ａｂｃ"]
+    "login",
+    [
+        "",
+        "ab",
+        "0" * 65,
+        "with space",
+        "abc\n",
+        "ünicode",
+        "a\0bc",
+        "abc/def",
+        "abc'--",
+        "\uff41\uff42\uff43",
+    ],
 )
 def test_logins_that_may_not_be(login: str) -> None:
     refused_as("login_invalid", rules.check_login, login)

@@ -89,7 +89,7 @@ def _read_key_file(path: Path) -> bytes:
     if os.name == "posix" and mode & 0o077:
         raise SigningKeyError(
             f"{path} can be read by others (mode {mode:04o}), who could sign in as anyone. Delete it, and "
-            f"the next start makes a new one (users sign in again); or, if nobody read it, run: chmod 600 {path}"
+            f"the next start makes a new one (users sign in again); or, if nobody read it, chmod 600 {path}"
         )
     if len(key) < LEAST_KEY_BYTES:
         raise SigningKeyError(
