@@ -9,6 +9,7 @@ CHECKS = (
                   || ' and ' || count(t.id) || ' beats wait'
            FROM directors d
            LEFT JOIN timers t ON t.world_id = d.world_id AND t.kind = 'director.beat'
+                            AND t.data ->> 'version' = d.version::text
            GROUP BY d.world_id, d.enabled
            HAVING count(t.id) <> d.enabled::int""",
     ),

@@ -45,11 +45,15 @@ def openings() -> Mapping[str, Sequence[str]]:
 
 
 async def configure(tx: Transaction, command: ConfigureDirector) -> DirectorView:
-    """Store the configuration and let the first beat fall due one interval from now, or none at all."""
+    """Store the configuration and let the first beat fall due one interval from now, or none at all.
+
+    Timers are locked before the director, as when a beat fires. A beat that is scheduled between the two
+    statements has an old version and will do nothing.
+    """
+    await tx.cancel_timers(BEAT)
     version = await tx.fetchval(
         CONFIGURE, tx.world_id, command.enabled, command.beats_per_minute, command.acts_per_beat
     )
-    await tx.cancel_timers(BEAT)
     if command.enabled:
         due_at = tx.now + rules.interval_ms(command.beats_per_minute)
         await tx.schedule(BEAT, due_at, {"version": version})

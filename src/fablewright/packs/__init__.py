@@ -1,0 +1,1 @@
+"""World content as files: networks from elsewhere, and the demo world."""
