@@ -9,6 +9,7 @@ import pytest
 from fablewright.gateway.runtime import Runtime
 from fablewright.systems import accounts
 from fablewright.systems.accounts.router import router
+from tests.support import Server
 
 PASSWORD = "ten green bottles"
 API = "/api/v1"
@@ -41,6 +42,16 @@ class Someone:
         if answer.status_code == 200:
             self.tokens = answer.json()
         return answer
+
+
+@pytest.fixture
+def runtime(server: Server) -> Runtime:
+    return server.runtime
+
+
+@pytest.fixture
+def client(server: Server) -> httpx.AsyncClient:
+    return server.client
 
 
 @pytest.fixture

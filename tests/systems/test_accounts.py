@@ -24,6 +24,7 @@ from fablewright.systems.accounts import commands, passwords, sign_in, system, t
 from fablewright.systems.accounts.passwords import PasswordHasher
 from fablewright.systems.accounts.sign_in import Door
 from fablewright.systems.accounts.tokens import Authenticator, Signer
+from tests.support import Server
 
 PASSWORD = "ten green bottles"
 SIGNING_KEY = b"a signing key for tests, long enough"
@@ -53,6 +54,11 @@ def authenticator(runtime: Runtime, **changes: Any) -> Authenticator:
     )
     signer = Signer(SIGNING_KEY, settings.access_token_seconds)
     return Authenticator(settings, runtime.database, signer, PasswordHasher(passes=1, memory_kib=64))
+
+
+@pytest.fixture
+def runtime(server: Server) -> Runtime:
+    return server.runtime
 
 
 @pytest.fixture
