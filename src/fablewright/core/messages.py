@@ -31,13 +31,15 @@ class Command(Message):
     - `allowed`: who may give it;
     - `refusals`: the named refusals it may answer with, beyond those of every door;
     - `secret`: True if it carries or returns a password or token, so that it is never kept in a receipt, an
-      event or a log line.
+      event or a log line;
+    - `founds_world`: True if it makes a world, inside which the rest of a list then runs.
     """
 
     message_type: ClassVar[str]
     allowed: ClassVar[Allowed]
     refusals: ClassVar[tuple[Refusal, ...]] = ()
     secret: ClassVar[bool] = False
+    founds_world: ClassVar[bool] = False
 
 
 @dataclass(frozen=True, slots=True)

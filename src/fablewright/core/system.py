@@ -101,6 +101,7 @@ class System:
 
     - `routers`: FastAPI routers or Starlette routes; `app` mounts them under `/api/v1`;
     - `guarding` reactions refuse the command if they refuse; `following` ones become dead letters;
+    - `workers` run as long as the server does; each gets the engine;
     - `controls(tx, user_id, character_ids)` returns those of the ids that the user may act as (one system
       brings it);
     - `principals(fetch, world_id, user_id)` returns what else a user stands for in event audiences;
@@ -117,6 +118,7 @@ class System:
     timers: tuple[TimerKind, ...] = ()
     routers: tuple[Any, ...] = ()
     checks: tuple[Check, ...] = ()
+    workers: tuple[Callable[[Any], Awaitable[None]], ...] = ()
     controls: Callable[[Transaction, UUID, Sequence[UUID]], Awaitable[set[UUID]]] | None = None
     principals: Callable[[Callable[..., Awaitable[Any]], UUID, UUID], Awaitable[set[UUID]]] | None = None
     principals_change_on: tuple[str, ...] = ()

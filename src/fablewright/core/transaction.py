@@ -1,6 +1,7 @@
 """What a handler holds while it decides and writes: world, actor, time, chance, the database, and `emit`."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
@@ -111,10 +112,15 @@ class Transaction:
         self.events: list[EventRecord] = []
         self.clock_changed = False
         self.dice = Dice(world.seed if world else "", request.id)
+        self.receipt_world = world.id if world else UUID(int=0)
+        self.systems: Sequence[Any] = ()
+        self.timers_changed = False
+        self.performer: Callable[[Transaction, Sequence[Command]], Awaitable[list[Any]]] | None = None
         self._world = world
         self._driver = driver
         self._session: AsyncSession | None = None
         self._cause: UUID | None = None
+        self._performed = 0
 
     @property
     def world(self) -> WorldState:
@@ -151,6 +157,11 @@ class Transaction:
         if self._session is not None:
             await self._session.flush()
 
+    @property
+    def driver(self) -> Any:
+        """The raw asyncpg connection of this transaction, for the core's own readers."""
+        return self._driver
+
     async def fetch(self, sql: str, *args: Any) -> list[Any]:
         """Rows of a prepared statement."""
         return list(await self._driver.fetch(sql, *args))
@@ -182,6 +193,11 @@ class Transaction:
         self._world = world
         self.dice = Dice(world.seed, self.request.id)
         self.now = world.clock.now(self.real_ms)
+
+    def leave_world(self) -> None:
+        """Go on outside worlds, after deleting the one this transaction was in; events go to the audit log."""
+        self._world = None
+        self.events.clear()
 
     def emit(self, event: Event, *, by: Request | None = None, cause: EventRecord | None = None) -> EventRecord:
         """Add an event to the log, as part of this commit.
@@ -220,6 +236,7 @@ class Transaction:
         if due_at < self.now:
             raise TIMER_IN_THE_PAST(f"{kind} would be due at {due_at}, but it is {self.now}.", now=self.now)
         timer = Timer(self.new_id(), kind, due_at, dict(data or {}), self.request.correlation_id)
+        self.timers_changed = True
         await self.execute(
             "INSERT INTO timers (world_id, id, kind, due_at, data, correlation_id) VALUES ($1, $2, $3, $4, $5, $6)",
             self.world_id, timer.id, kind, due_at, orjson.dumps(timer.data).decode(), timer.correlation_id,
@@ -232,6 +249,54 @@ class Transaction:
             "DELETE FROM timers WHERE world_id = $1 AND kind = $2 AND data @> $3::jsonb",
             self.world_id, kind, orjson.dumps(data).decode(),
         )  # fmt: skip
+
+    async def perform(self, commands: Sequence[Command]) -> list[Any]:
+        """Run commands inside this transaction, as its actor, through the engine's door.
+
+        Each has an id derived from what caused it. Returns, in order, each one's result, or the `Refused` with
+        which it was refused; a refused one changed nothing.
+        """
+        assert self.performer is not None
+        return await self.performer(self, commands)
+
+    def sub_request(self, command: Command) -> Request:
+        """The request for a command that this transaction gives itself."""
+        self._performed += 1
+        return Request(
+            command, self.actor, derived_uuid(self.request.id, self._performed),
+            self.request.correlation_id, self.request.role,
+        )  # fmt: skip
+
+    @contextmanager
+    def acting(self, request: Request) -> Iterator[None]:
+        """Let `request` be the one being handled: its actor, its dice, its causation."""
+        before = self.request, self.dice, self._cause
+        self.request, self._cause = request, None
+        if request.id != before[0].id:
+            self.dice = Dice(self._world.seed if self._world else "", request.id)
+        try:
+            yield
+        finally:
+            self.request, self.dice, self._cause = before
+
+    @asynccontextmanager
+    async def savepoint(self) -> AsyncIterator[None]:
+        """All or nothing inside the transaction: on an error, writes and events from here on are undone."""
+        await self.flush()
+        await self.execute("SAVEPOINT inner_work")
+        events, recorded, clock_changed = len(self.events), self.request.recorded, self.clock_changed
+        try:
+            yield
+            await self.flush()
+        except BaseException:
+            if self._session is not None:
+                self._session.expunge_all()
+            del self.events[events:]
+            self.request.recorded, self.clock_changed = recorded, clock_changed
+            await self.execute("ROLLBACK TO SAVEPOINT inner_work")
+            await self.execute("RELEASE SAVEPOINT inner_work")
+            raise
+        await self.execute("RELEASE SAVEPOINT inner_work")
 
     def reacting_to(self, cause: UUID | None) -> UUID | None:
         """Set what further events are caused by; returns what it was. For the engine."""

@@ -1,0 +1,228 @@
+"""The composition root: collects the systems and wires everything together."""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from importlib.metadata import entry_points
+from typing import Any
+
+import structlog
+from fastapi import FastAPI
+from fastapi.exceptions import RequestValidationError
+from fastapi.openapi.utils import get_openapi
+from starlette.exceptions import HTTPException
+from starlette.middleware.cors import CORSMiddleware
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Route, WebSocketRoute
+
+from fablewright import __version__
+from fablewright.core.consumers import ConsumerWorker
+from fablewright.core.database import Database
+from fablewright.core.doorbell import Doorbell
+from fablewright.core.engine import Engine
+from fablewright.core.housekeeping import keep_house
+from fablewright.core.messages import CatalogueError
+from fablewright.core.refusal import INVALID, NOT_FOUND, Refusal, Refused
+from fablewright.core.system import System
+from fablewright.core.timers import TimerWorker
+from fablewright.gateway import commands as generic_door
+from fablewright.gateway import events as log_routes
+from fablewright.gateway import live
+from fablewright.gateway.front import Front
+from fablewright.gateway.problems import Problem, problem_response
+from fablewright.gateway.runtime import Runtime
+from fablewright.integration import dashboard, health
+from fablewright.settings import Settings
+from fablewright.systems import accounts, characters, dialogue, director, relationships, worlds
+from fablewright.systems.accounts import tokens
+
+ENTRY_POINTS = "fablewright.systems"
+API = "/api/v1"
+BUILT_IN: tuple[System, ...] = (
+    accounts.system, worlds.system, characters.system, relationships.system, dialogue.system, director.system,
+)  # fmt: skip
+
+ROUTE_NOT_FOUND = Refusal("route_not_found", NOT_FOUND, "There is nothing at this address. See /docs.")
+METHOD_NOT_ALLOWED = Refusal("method_not_allowed", INVALID, "This address does not take that method. See /docs.")
+
+log = structlog.get_logger(__name__)
+
+
+def installed_systems() -> list[System]:
+    """The built-in systems, and those that installed packages offer as entry points. Raises `CatalogueError`."""
+    found = list(BUILT_IN)
+    for entry in sorted(entry_points(group=ENTRY_POINTS), key=lambda e: e.name):
+        system = entry.load()
+        if not isinstance(system, System):
+            raise CatalogueError(f"the entry point {entry.name} of {ENTRY_POINTS} is not a System")
+        found.append(system)
+    names = [system.name for system in found]
+    if len(set(names)) != len(names):
+        raise CatalogueError(f"two systems have the same name: {sorted(names)}")
+    return found
+
+
+def migration_folders(systems: Sequence[System]) -> list[str]:
+    """The Alembic version folders of systems from other packages."""
+    return [system.migrations for system in systems if system.migrations]
+
+
+@asynccontextmanager
+async def open_runtime(
+    settings: Settings, database_url: str, systems: Sequence[System] | None = None, *, work: bool = True
+) -> AsyncIterator[Runtime]:
+    """One process of the server, without HTTP: for `create_app`, the command line and tests.
+
+    With `work`, it also fires timers, feeds consumers and advances worlds.
+    """
+    systems = installed_systems() if systems is None else systems
+    database = Database(database_url, settings)
+    doorbell = Doorbell(database, gather_ms=settings.doorbell_ms, poll_seconds=settings.poll_seconds)
+    engine = Engine(database, systems, doorbell, settings)
+    authenticator = tokens.build(settings, database)
+
+    async def ready() -> list[str]:
+        return await health.problems(database, doorbell)
+
+    runtime = Runtime(settings, database, engine, systems, authenticator, ready, {"accounts": authenticator})
+    await doorbell.start()
+    workers = [asyncio.create_task(run, name=name) for name, run in _workers(engine)] if work else []
+    for worker in workers:
+        worker.add_done_callback(_report_death)
+    try:
+        yield runtime
+    finally:
+        for worker in workers:
+            worker.cancel()
+        await asyncio.gather(*workers, return_exceptions=True)
+        await engine.close()
+        await doorbell.stop()
+        await database.close()
+
+
+def _workers(engine: Engine) -> list[tuple[str, Any]]:
+    own = [
+        ("timers", TimerWorker(engine).run()),
+        ("consumers", ConsumerWorker(engine).run()),
+        ("housekeeping", keep_house(engine)),
+    ]
+    return own + [(f"{s.name} worker", worker(engine)) for s in engine.systems for worker in s.workers]
+
+
+def _report_death(task: asyncio.Task[Any]) -> None:
+    """A worker that ends by itself is a bug: say so loudly; readiness then fails too."""
+    if not task.cancelled() and task.exception() is not None:
+        log.critical("worker_died", worker=task.get_name(), exc_info=task.exception())
+
+
+def create_app(settings: Settings, database_url: str, systems: Sequence[System] | None = None) -> FastAPI:
+    """The web application of one process. The runtime opens with its lifespan."""
+    systems = installed_systems() if systems is None else systems
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        async with open_runtime(settings, database_url, systems) as runtime, live.open_hub(runtime) as hub:
+            app.state.runtime = runtime
+            app.state.hub = hub
+            yield
+
+    app = FastAPI(
+        title="Fablewright", version=__version__, lifespan=lifespan, docs_url=None, redoc_url=None,
+        openapi_url=None,
+        description="A server for living role-playing worlds. Refusals are RFC 9457 problems with a stable `code`.",
+    )  # fmt: skip
+    add_routes(app, systems)
+    app.add_middleware(Front, settings=settings, runtime=lambda: app.state.runtime)
+    if settings.cors_origins:
+        app.add_middleware(
+            CORSMiddleware, allow_origins=settings.cors_origins, allow_methods=["*"], allow_headers=["*"],
+            expose_headers=["ETag", "Retry-After", "X-Correlation-Id", "Idempotency-Replayed"],
+        )  # fmt: skip
+    app.add_exception_handler(Refused, _refused)
+    app.add_exception_handler(RequestValidationError, _invalid)
+    app.add_exception_handler(HTTPException, _http_error)
+    return app
+
+
+def add_routes(app: FastAPI, systems: Sequence[System]) -> None:
+    """Mount every route; the hot ones first, since routes are tried in order."""
+    hot: list[BaseRoute] = [generic_door.route]
+    routers = []
+    for system in systems:
+        for router in system.routers:
+            (hot if isinstance(router, BaseRoute) else routers).append(router)
+    for route in hot:
+        assert isinstance(route, Route)
+        app.router.routes.append(Route(API + route.path, route.endpoint, methods=sorted(route.methods or ())))
+    for router in (*routers, log_routes.router, dashboard.router):
+        app.include_router(router, prefix=API)
+    app.include_router(health.router)
+    app.router.routes.append(WebSocketRoute("/ws/worlds/{world_id}", live.socket))
+    documented = _documented(app, systems)
+    app.router.routes.append(Route("/openapi.json", documented))
+
+
+def _documented(app: FastAPI, systems: Sequence[System]) -> Any:
+    async def openapi_json(request: Request) -> Response:
+        import orjson
+
+        if app.openapi_schema is None:
+            app.openapi_schema = build_openapi(app, request.app.state.runtime.engine, systems)
+        return Response(orjson.dumps(app.openapi_schema), media_type="application/json")
+
+    return openapi_json
+
+
+def build_openapi(app: FastAPI, engine: Engine, systems: Sequence[System]) -> dict[str, Any]:
+    """The OpenAPI document: FastAPI's own, the generic door, and the plain routes that systems document."""
+    document = get_openapi(title=app.title, version=app.version, description=app.description, routes=app.routes)
+    extra = [generic_door.openapi(engine)]
+    extra += [
+        {"paths": {API + path: item for path, item in system.extra.get("openapi", {}).items()}} for system in systems
+    ]
+    for part in extra:
+        for path, item in part["paths"].items():
+            document["paths"].setdefault(path, {}).update(item)
+        document.setdefault("components", {}).setdefault("schemas", {}).update(
+            part.get("components", {}).get("schemas", {})
+        )
+    document["components"]["schemas"]["Problem"] = Problem.model_json_schema()
+    document["components"]["securitySchemes"] = {"bearer": {"type": "http", "scheme": "bearer"}}
+    document["security"] = [{"bearer": []}]
+    _describe_validation(document)
+    return document
+
+
+def _describe_validation(document: dict[str, Any]) -> None:
+    """Our validation answer instead of FastAPI's default one."""
+    for item in document["paths"].values():
+        for operation in item.values():
+            answer = operation.get("responses", {}).get("422")
+            if answer and "application/json" in answer.get("content", {}):
+                del answer["content"]["application/json"]
+                answer["content"].setdefault("application/problem+json", {})
+            for content in (answer or {}).get("content", {}).values():
+                content["schema"] = {"$ref": "#/components/schemas/Problem"}
+
+
+async def _refused(_request: Request, error: Exception) -> Response:
+    assert isinstance(error, Refused)
+    return problem_response(error)
+
+
+async def _invalid(_request: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)
+    return problem_response(generic_door.validation_refused(error.errors()))
+
+
+async def _http_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    if error.status_code == 405:
+        response = problem_response(METHOD_NOT_ALLOWED())
+        response.status_code = 405
+        response.headers.update(error.headers or {})
+        return response
+    if error.status_code == 404:
+        return problem_response(ROUTE_NOT_FOUND(f"There is nothing at {request.url.path[:200]}."))
+    return problem_response(generic_door.MALFORMED(str(error.detail)))

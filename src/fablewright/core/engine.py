@@ -1,0 +1,593 @@
+"""`execute`: permission, receipt, transaction, retry, commit, ring. The only commit in the project.
+
+    command ─> allowed? ─> key claimed? ─> handler (load, decide, write, emit) ─> reactions
+            ─> one statement: head + events + receipt ─> COMMIT ─> doorbell
+"""
+
+import asyncio
+import traceback
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from itertools import groupby
+from typing import Any, Final, TypeVar
+from uuid import UUID
+
+import orjson
+import structlog
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from fablewright.core import log, receipts
+from fablewright.core.actors import Actor, Role
+from fablewright.core.batching import Batcher
+from fablewright.core.clock import Calendar, WorldClock
+from fablewright.core.database import DATABASE_UNAVAILABLE, OVERLOADED, Database, is_connection_loss, sqlstate_of
+from fablewright.core.dice import derived_uuid, jitter, random_uuid
+from fablewright.core.doorbell import Doorbell
+from fablewright.core.messages import Catalogue, CatalogueError, Command, Event
+from fablewright.core.reactions import CASCADE_TOO_DEEP, RETRYABLE, ReactionBook, settle
+from fablewright.core.receipts import KEY_INVALID, KEY_NOT_SUPPORTED, KEY_REUSED, NO_WORLD, Claim, Kept
+from fablewright.core.refusal import CONFLICT, FORBIDDEN, INVALID, NOT_FOUND, UNAUTHENTICATED, Refusal, Refused
+from fablewright.core.system import Handler, System
+from fablewright.core.transaction import (
+    EVENT_TOO_LARGE, TOO_MANY_EVENTS, Bounds, Request, Transaction, WorldState, result_json,
+)  # fmt: skip
+from fablewright.settings import Settings
+
+SIGN_IN_FIRST = Refusal("not_signed_in", UNAUTHENTICATED, "Sign in first: send `Authorization: Bearer <token>`.")
+WORLD_NOT_FOUND = Refusal("world_not_found", NOT_FOUND, "There is no such world, or you are not a member of it.")
+ROLE_TOO_LOW = Refusal("role_too_low", FORBIDDEN, "Your role in this world does not allow this.")
+NOT_YOUR_CHARACTER = Refusal(
+    "not_your_character", FORBIDDEN, "You can act only as characters that you control. Ask a game master for one."
+)
+ADMINISTRATORS_ONLY = Refusal("administrators_only", FORBIDDEN, "Only a server administrator may do this.")
+SYSTEM_ONLY_COMMAND = Refusal("system_only", FORBIDDEN, "Only the server itself gives this command.")
+WORLD_IS_ADVANCING = Refusal(
+    "world_is_advancing", CONFLICT, "The world is being fast-forwarded. Wait until it has arrived, or stop it."
+)
+COMMAND_NOT_FOR_WORLDS = Refusal(
+    "command_not_for_worlds", INVALID, "This command belongs to accounts; use its own route."
+)
+TOO_MANY_COMMANDS = Refusal("too_many_commands", INVALID, "The list holds too many commands. Split it.")
+COMMAND_UNKNOWN = Refusal("command_unknown", INVALID, "No installed system knows this command. See the OpenAPI document.")
+CONTENDED = Refusal("contended", CONFLICT, "Too many others changed the same things at once. Send it again.")
+
+COMMON_REFUSALS: Final = (
+    SIGN_IN_FIRST, OVERLOADED, DATABASE_UNAVAILABLE, CONTENDED, KEY_INVALID, KEY_REUSED, KEY_NOT_SUPPORTED,
+)  # fmt: skip
+"""What any command may be refused with."""
+
+WORLD_REFUSALS: Final = (
+    WORLD_NOT_FOUND, ROLE_TOO_LOW, NOT_YOUR_CHARACTER, WORLD_IS_ADVANCING, EVENT_TOO_LARGE, TOO_MANY_EVENTS,
+    CASCADE_TOO_DEEP,
+)  # fmt: skip
+"""What any command in a world may be refused with, besides."""
+
+logger = structlog.get_logger(__name__)
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a command did.
+
+    `body` is its JSON (`{"result": …, "seq": …}`, for a list `{"results": […], "seq": …}`); `result` the
+    handler's value (a list for a list), None for a replay.
+    """
+
+    body: bytes
+    seq: int | None
+    result: Any = None
+    replayed: bool = False
+
+
+@dataclass(slots=True)
+class Ask:
+    """What came through a door: one command or a list, by one actor, perhaps under a key."""
+
+    requests: list[Request]
+    actor: Actor
+    is_list: bool
+    claim: Claim | None
+    result: Any = None
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """Where and when a transaction runs: in which world, and at which time if not at the clock's."""
+
+    world_id: UUID | None
+    at: int | None = None
+
+
+OPEN_WORLD: Final = """
+SELECT w.id, w.name, w.seed, w.settings::text AS settings, w.calendar::text AS calendar, w.owner_id,
+       w.anchor_world_ms, w.anchor_real_ms, w.rate, w.paused, w.advance_id, w.advance_to, h.clock_version,
+       (extract(epoch FROM clock_timestamp()) * 1000)::bigint AS real_ms
+FROM worlds w JOIN world_heads h ON h.world_id = w.id WHERE w.id = $1
+"""
+REAL_TIME: Final = "SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint AS real_ms"
+
+
+def world_state(row: Any) -> WorldState:
+    """A world from a row of `OPEN_WORLD`."""
+    clock = WorldClock(
+        row["anchor_world_ms"], row["anchor_real_ms"], row["rate"], row["paused"], row["advance_id"] is not None
+    )
+    return WorldState(
+        row["id"], row["name"], row["seed"], orjson.loads(row["settings"]), row["owner_id"], clock,
+        Calendar(**orjson.loads(row["calendar"])), row["clock_version"], row["advance_id"], row["advance_to"],
+    )  # fmt: skip
+
+
+@dataclass(slots=True)
+class Engine:
+    """Runs commands. One per process."""
+
+    database: Database
+    systems: Sequence[System]
+    doorbell: Doorbell
+    settings: Settings
+    commands: Catalogue[Command] = field(init=False)
+    events: Catalogue[Event] = field(init=False)
+    reactions: ReactionBook = field(init=False)
+    after_commit: list[Callable[[Transaction], None]] = field(init=False, default_factory=list)
+    """Called after each commit of this process; quick, and never raising."""
+    _handlers: dict[str, Handler] = field(init=False)
+    _controls: Any = field(init=False, default=None)
+    _gates: dict[UUID, "_Gate"] = field(init=False, default_factory=dict)
+    _batcher: Batcher[Ask, Answer] = field(init=False)
+    _running: set[asyncio.Task[Any]] = field(init=False, default_factory=set)
+    _bounds: Bounds = field(init=False)
+
+    def __post_init__(self) -> None:
+        handlers = [h for s in self.systems for h in s.handlers]
+        self.commands = Catalogue(h.command for h in handlers)
+        self.events = Catalogue(e for s in self.systems for e in s.events)
+        self._handlers = {h.command.message_type: h for h in handlers}
+        if len(self._handlers) != len(handlers):
+            raise CatalogueError("a command has two handlers")
+        self.reactions = ReactionBook(self.systems)
+        self._controls = next((s.controls for s in self.systems if s.controls), None)
+        s = self.settings
+        self._bounds = Bounds(s.max_event_bytes, s.max_events_per_commit, s.max_cascade)
+        self._batcher = Batcher(self._run_batch, s.max_batch, s.max_queue)
+
+    async def close(self) -> None:
+        """Wait for what is under way."""
+        while self._running:
+            await asyncio.gather(*self._running, return_exceptions=True)
+
+    async def execute(
+        self, command: Command | Sequence[Command], actor: Actor, world_id: UUID | None = None, *,
+        key: str | None = None, correlation_id: UUID | None = None,
+    ) -> Answer:  # fmt: skip
+        """Run a command, or a list as a whole, once per key; returns when it is committed.
+
+        Once begun it runs to its end even if the caller is cancelled. Raises `Refused` (nothing was changed),
+        or the error of a bug (nothing was changed either).
+        """
+        is_list = not isinstance(command, Command)
+        commands: list[Command] = list(command) if is_list else [command]  # type: ignore[list-item, arg-type]
+        ask = self._ask(commands, actor, world_id, is_list, key, correlation_id)
+        handler = self._handler(commands[0]) if commands else None
+        if handler is not None and handler.many and not is_list and world_id is not None:
+            return await self._batcher.submit((world_id, commands[0].message_type), ask, _deduplicator(ask))
+        return await self._shielded(self._run_ask(Scope(world_id), ask))
+
+    async def transact(
+        self, scope: Scope, request: Request, work: Callable[[Transaction], Awaitable[T]]
+    ) -> tuple[T, Transaction]:
+        """Do the server's own work (timers, consumers, the advance) as one transaction, with its reactions."""
+
+        async def whole(tx: Transaction) -> T:
+            result = await work(tx)
+            await settle(tx, self.reactions)
+            return result
+
+        return await self._shielded(self._with_retries(scope, [request], whole, lambda _tx, _result: []))
+
+    # -- what came through a door ----------------------------------------------------------------------------
+
+    def _ask(
+        self, commands: Sequence[Command], actor: Actor, world_id: UUID | None, is_list: bool,
+        key: str | None, correlation_id: UUID | None,
+    ) -> Ask:  # fmt: skip
+        for command in commands:
+            check_actor(command, actor, world_id)
+            self._handler(command)
+            if world_id is None and command.allowed.role is not None and not commands[0].founds_world:
+                raise WORLD_NOT_FOUND(f"{command.message_type} acts on a world; name one.")
+        claim = receipts.claim_for(commands, actor.name, key) if key is not None else None
+        base = derived_uuid(actor.name, key) if key is not None else random_uuid()
+        requests = [
+            Request(c, actor, derived_uuid(base, n) if is_list else base, correlation_id or base)
+            for n, c in enumerate(commands)
+        ]
+        return Ask(requests, actor, is_list, claim)
+
+    def _handler(self, command: Command) -> Handler:
+        handler = self._handlers.get(command.message_type)
+        if handler is None:
+            raise COMMAND_UNKNOWN(f"No installed system knows the command {command.message_type}.")
+        return handler
+
+    async def _run_ask(self, scope: Scope, ask: Ask) -> Answer:
+        """One ask, one transaction: any refusal refuses it all."""
+        if not ask.requests:
+            return Answer(b'{"results":[],"seq":null}', None, [])
+        replay: list[receipts.Replay] = []
+
+        async def whole(tx: Transaction) -> Any:
+            replay.clear()
+            if ask.claim is not None:
+                found = await receipts.claim(tx, tx.receipt_world, [ask.claim])
+                if found:
+                    replay.extend(found.values())
+                    return None
+            await self._check_roles(tx, ask.requests)
+            results = await self._dispatch(tx, ask.requests)
+            for index, result in enumerate(results):
+                if isinstance(result, Refused):
+                    raise _in_list(result, index) if ask.is_list else result
+            await settle(tx, self.reactions)
+            return results if ask.is_list else results[0]
+
+        def kept(tx: Transaction, result: Any) -> list[Kept]:
+            if ask.claim is None or replay:
+                return []
+            return [Kept(ask.claim.actor, ask.claim.key, len(tx.events), result_json(result))]
+
+        result, tx = await self._with_retries(scope, ask.requests, whole, kept)
+        if replay:
+            return _replayed(replay[0], ask.is_list)
+        seq = tx.events[-1].seq if tx.events and tx.in_world else None
+        return Answer(body_json(result_json(result), seq, ask.is_list), seq, result)
+
+    async def _run_batch(self, place: tuple[UUID, str], asks: list[Ask]) -> list[Answer | BaseException]:
+        """Many single hot commands of one type in one transaction, each with its own answer."""
+        world_id, _ = place
+        outcome: list[Answer | Refused | tuple[Any, int]] = []
+
+        async def whole(tx: Transaction) -> None:
+            outcome[:] = await self._answer_each(tx, asks)
+            await settle(tx, self.reactions)
+
+        def kept(tx: Transaction, _result: None) -> list[Kept]:
+            return [
+                Kept(ask.claim.actor, ask.claim.key, o[1], result_json(o[0]))
+                for ask, o in zip(asks, outcome, strict=True)
+                if isinstance(o, tuple) and ask.claim is not None
+            ]
+
+        requests = [ask.requests[0] for ask in asks]
+        try:
+            _, tx = await self._shielded(self._with_retries(Scope(world_id), requests, whole, kept))
+        except Exception as error:  # noqa: BLE001  handed to each caller, or split up below
+            if len(asks) == 1 or not _may_be_one_ask(error):
+                return [error] * len(asks)
+            # One member made the whole fail (a bug, or a reaction that refuses it): find it by running alone.
+            return [(await self._run_batch(place, [ask]))[0] for ask in asks]
+        base = tx.events[0].seq - 1 if tx.events and tx.events[0].seq else None
+        return [_answer(o, base) for o in outcome]
+
+    async def _answer_each(self, tx: Transaction, asks: list[Ask]) -> list[Answer | Refused | tuple[Any, int]]:
+        """For each ask its replay, its refusal, or its result and how many events there were by then."""
+        outcome: list[Any] = [None] * len(asks)
+        claims = [ask.claim for ask in asks if ask.claim is not None]
+        replays = await receipts.claim(tx, tx.receipt_world, claims) if claims else {}
+        todo = []
+        for index, ask in enumerate(asks):
+            ask.requests[0].recorded = False
+            replay = replays.get((ask.claim.actor, ask.claim.key)) if ask.claim else None
+            if replay is not None:
+                outcome[index] = KEY_REUSED() if receipts.reused(replay) else _replayed(replay, False)
+            else:
+                todo.append(index)
+        for index, refused in (await self._roles_each(tx, [asks[i].requests[0] for i in todo])).items():
+            outcome[todo[index]] = refused
+        todo = [i for i in todo if outcome[i] is None]
+        requests = [asks[i].requests[0] for i in todo]
+        results = await self._many(tx, requests) if requests else []
+        last = {record.causation_id: number for number, record in enumerate(tx.events, 1)}
+        refused_claims = [asks[i].claim for i in range(len(asks)) if isinstance(outcome[i], Refused)]
+        for index, request, result in zip(todo, requests, results, strict=True):
+            outcome[index] = result if isinstance(result, Refused) else (result, last.get(request.id, 0))
+            if isinstance(result, Refused):
+                refused_claims.append(asks[index].claim)
+        released = [c for c in refused_claims if c is not None and (c.actor, c.key) not in replays]
+        if released:  # refusals are not stored: give their keys free again
+            await tx.execute(
+                "DELETE FROM receipts WHERE world_id = $1 AND (actor, key) IN "
+                "(SELECT * FROM unnest($2::text[], $3::text[]))",
+                tx.receipt_world, [c.actor for c in released], [c.key for c in released],
+            )  # fmt: skip
+        return outcome
+
+    # -- who may ---------------------------------------------------------------------------------------------
+
+    async def _check_roles(self, tx: Transaction, requests: list[Request]) -> None:
+        """Refuse if one of the requests may not be given. A list that founds a world is checked inside it."""
+        if not tx.in_world:
+            for request in requests:
+                request.role = Role.OWNER if requests[0].command.founds_world else None
+            return
+        for refused in (await self._roles_each(tx, requests)).values():
+            raise refused
+
+    async def _roles_each(self, tx: Transaction, requests: list[Request]) -> dict[int, Refused]:
+        """The refusals of those requests (by index) whose actor lacks the role or the character."""
+        refused: dict[int, Refused] = {}
+        users = sorted({r.actor.user_id for r in requests if r.actor.user_id is not None})
+        rows = await tx.fetch(
+            "SELECT user_id, role FROM world_members WHERE world_id = $1 AND user_id = ANY($2::uuid[])",
+            tx.world_id, users,
+        ) if users else []  # fmt: skip
+        roles = {row["user_id"]: Role(row["role"]) for row in rows}
+        for index, request in enumerate(requests):
+            problem = check_role(request, roles, tx.world_id)
+            if problem is not None:
+                refused[index] = problem
+            elif tx.world.clock.advancing and not request.command.allowed.while_advancing:
+                refused[index] = WORLD_IS_ADVANCING(advance_id=str(tx.world.advance_id))
+        await self._check_control(tx, requests, refused)
+        return refused
+
+    async def _check_control(self, tx: Transaction, requests: list[Request], refused: dict[int, Refused]) -> None:
+        """Add a refusal for each player who would act as a character that is not theirs."""
+        wanted: dict[UUID, set[UUID]] = {}
+        for index, request in enumerate(requests):
+            if index not in refused and (ids := acted_as(request)) and request.actor.user_id is not None:
+                wanted.setdefault(request.actor.user_id, set()).update(ids)
+        for user_id, ids in sorted(wanted.items()):
+            own = await self._controls(tx, user_id, sorted(ids)) if self._controls else set()
+            for index, request in enumerate(requests):
+                if request.actor.user_id == user_id and not set(acted_as(request)) <= own:
+                    refused.setdefault(index, NOT_YOUR_CHARACTER())
+
+    # -- doing it --------------------------------------------------------------------------------------------
+
+    async def _dispatch(self, tx: Transaction, requests: list[Request]) -> list[Any]:
+        """Hand each request to its handler, neighbours of one hot type together."""
+        results: list[Any] = []
+        for _, group in groupby(requests, key=lambda r: r.command.message_type):
+            members = list(group)
+            handler = self._handler(members[0].command)
+            if handler.many:
+                results.extend(await self._many(tx, members))
+                continue
+            assert handler.one is not None
+            for request in members:
+                with tx.acting(request):
+                    results.append(await handler.one(tx, request.command))
+        await tx.flush()
+        return results
+
+    async def _many(self, tx: Transaction, requests: list[Request]) -> Sequence[Any]:
+        handler = self._handler(requests[0].command)
+        assert handler.many is not None
+        results = await handler.many(tx, requests)
+        if len(results) != len(requests):
+            raise RuntimeError(f"{handler.command.message_type} answered {len(results)} of {len(requests)} requests")
+        return results
+
+    async def _perform(self, tx: Transaction, commands: Sequence[Command]) -> list[Any]:
+        """`Transaction.perform`: commands that a handler, timer or reaction gives."""
+        results: list[Any] = []
+        for _, group in groupby(commands, key=lambda c: c.message_type):
+            requests = [tx.sub_request(command) for command in group]
+            handler = self._handler(requests[0].command)
+            if handler.many:
+                results.extend(await self._many(tx, requests))
+                continue
+            assert handler.one is not None
+            for request in requests:
+                try:
+                    async with tx.savepoint():
+                        with tx.acting(request):
+                            results.append(await handler.one(tx, request.command))
+                except Refused as refused:
+                    results.append(refused)
+        return results
+
+    # -- the transaction -------------------------------------------------------------------------------------
+
+    async def _shielded(self, work: Any) -> Any:
+        """Run to the end even if the caller is cancelled."""
+        task = asyncio.ensure_future(work)
+        self._running.add(task)
+        task.add_done_callback(self._running.discard)
+        return await asyncio.shield(task)
+
+    async def _with_retries(
+        self, scope: Scope, requests: list[Request], whole: Callable[[Transaction], Awaitable[T]],
+        kept: Callable[[Transaction, T], list[Kept]],
+    ) -> tuple[T, Transaction]:  # fmt: skip
+        """One transaction, again after deadlocks, serialization failures, and when the clock was set meanwhile."""
+        attempt = 0
+        while True:
+            for request in requests:
+                request.recorded = False
+            try:
+                async with self._gate(scope.world_id):
+                    return await self._once(scope, requests[0], whole, kept)
+            except Refused:
+                raise
+            except Exception as error:
+                if is_connection_loss(error):
+                    raise DATABASE_UNAVAILABLE(retry_after_seconds=1) from error
+                retry = isinstance(error, log.ClockMoved) or sqlstate_of(error) in RETRYABLE
+                if not retry:
+                    raise
+                if attempt >= self.settings.retries:
+                    if sqlstate_of(error) in ("23505", "23503"):
+                        raise
+                    logger.warning("contended", error="".join(traceback.format_exception_only(error)).strip())
+                    raise CONTENDED(retry_after_seconds=1) from error
+                attempt += 1
+            await asyncio.sleep(0.002 * 2 ** min(attempt, 6) * jitter())
+
+    async def _once(
+        self, scope: Scope, request: Request, whole: Callable[[Transaction], Awaitable[T]],
+        kept: Callable[[Transaction, T], list[Kept]],
+    ) -> tuple[T, Transaction]:  # fmt: skip
+        async with self.database.writing() as connection:
+            tx = await self._open(connection, scope, request)
+            result = await whole(tx)
+            await tx.flush()
+            keep = kept(tx, result)
+            if tx.in_world:
+                await log.append(tx, keep, tx.receipt_world)
+            else:
+                await write_audit(tx)
+                await receipts.keep_without_world(tx, keep)
+            await connection.commit()
+        for hook in self.after_commit:
+            hook(tx)
+        if tx.events and tx.in_world:
+            self.doorbell.ring(tx.world_id, tx.events[-1].seq or 0)
+        elif tx.clock_changed:
+            self.doorbell.ring(tx.world_id, 0)
+        return result, tx
+
+    async def _open(self, connection: AsyncConnection, scope: Scope, request: Request) -> Transaction:
+        """Begin: read the world, its clock and the database's time. Refuses `world_not_found`."""
+        if scope.world_id is None:
+            row = (await connection.exec_driver_sql(REAL_TIME)).mappings().one()
+            world, now = None, row["real_ms"]
+        else:
+            found = (await connection.exec_driver_sql(OPEN_WORLD, (scope.world_id,))).mappings().first()
+            if found is None:
+                raise WORLD_NOT_FOUND(world_id=str(scope.world_id))
+            row, world = found, world_state(found)
+            if world.advance_id and request.actor.is_system and not request.command.allowed.while_advancing:
+                raise WORLD_IS_ADVANCING(advance_id=str(world.advance_id))
+            now = scope.at if scope.at is not None else world.clock.now(row["real_ms"])
+        driver = (await connection.get_raw_connection()).driver_connection
+        tx = Transaction(
+            connection, driver, request, now=now, real_ms=row["real_ms"], world=world, bounds=self._bounds
+        )
+        tx.performer = self._perform
+        tx.systems = self.systems
+        return tx
+
+    def _gate(self, world_id: UUID | None) -> "_Gate":
+        """Keeps one world from taking all connections of the process."""
+        key = world_id or NO_WORLD
+        gate = self._gates.get(key)
+        if gate is None:
+            gate = self._gates[key] = _Gate(self._gates, key, max(1, self.settings.write_connections // 3))
+        return gate
+
+
+class _Gate:
+    """A semaphore that forgets itself when nobody uses it."""
+
+    def __init__(self, gates: dict[UUID, "_Gate"], key: UUID, width: int):
+        self._gates, self._key = gates, key
+        self._semaphore = asyncio.Semaphore(width)
+        self._users = 0
+
+    async def __aenter__(self) -> None:
+        self._users += 1
+        try:
+            await self._semaphore.acquire()
+        except BaseException:
+            self._leave()
+            raise
+
+    async def __aexit__(self, *_: object) -> None:
+        self._semaphore.release()
+        self._leave()
+
+    def _leave(self) -> None:
+        self._users -= 1
+        if self._users == 0 and self._gates.get(self._key) is self:
+            del self._gates[self._key]
+
+
+def check_actor(command: Command, actor: Actor, world_id: UUID | None) -> None:
+    """What can be checked without the database. The rest is checked in the transaction."""
+    allowed = command.allowed
+    if actor.is_system:
+        return
+    if allowed.system_only:
+        raise SYSTEM_ONLY_COMMAND()
+    if allowed.anonymous:
+        return
+    if actor.user_id is None:
+        raise SIGN_IN_FIRST()
+    if allowed.administrator and not actor.administrator:
+        raise ADMINISTRATORS_ONLY()
+    if allowed.role is None and world_id is not None:
+        raise COMMAND_NOT_FOR_WORLDS(f"{command.message_type} does not act on a world.")
+    if actor.only_world not in (None, world_id):
+        raise WORLD_NOT_FOUND(world_id=str(world_id))
+
+
+def check_role(request: Request, roles: dict[UUID, Role], world_id: UUID) -> Refused | None:
+    """Note the actor's role in the request; the refusal if it is too low."""
+    if request.actor.is_system:
+        return None
+    role = roles.get(request.actor.user_id) if request.actor.user_id else None
+    if role is None:
+        return WORLD_NOT_FOUND(world_id=str(world_id))
+    request.role = min(role, request.actor.most)
+    needed = request.command.allowed.role
+    if needed is not None and request.role < needed:
+        return ROLE_TOO_LOW(
+            f"This needs the role {needed.label}; yours is {request.role.label}.", needed=needed.label
+        )
+    return None
+
+
+def acted_as(request: Request) -> list[UUID]:
+    """The characters that the request acts as, if its actor must control them."""
+    if request.actor.is_system or (request.role or Role.OBSERVER) >= Role.GAME_MASTER:
+        return []
+    values = [getattr(request.command, name) for name in request.command.allowed.acts_as]
+    return [value for value in values if value is not None]
+
+
+async def write_audit(tx: Transaction) -> None:
+    """Add the events of an account command to the audit log."""
+    if tx.events:
+        await tx.executemany(
+            "INSERT INTO audit_log (id, type, actor, correlation_id, about, data) VALUES ($1, $2, $3, $4, $5, $6::jsonb)",
+            [(e.id, e.type, e.actor, e.correlation_id, e.about, e.data.decode()) for e in tx.events],
+        )
+
+
+def body_json(result: bytes, seq: int | None, is_list: bool) -> bytes:
+    """An answer as JSON."""
+    name = b"results" if is_list else b"result"
+    return b'{"%s":%s,"seq":%s}' % (name, result, b"null" if seq is None else str(seq).encode())
+
+
+def _replayed(replay: receipts.Replay, is_list: bool) -> Answer:
+    if receipts.reused(replay):
+        raise KEY_REUSED()
+    return Answer(body_json(replay.answer, replay.seq, is_list), replay.seq, None, replayed=True)
+
+
+def _answer(outcome: Answer | Refused | tuple[Any, int], base: int | None) -> Answer | BaseException:
+    if not isinstance(outcome, tuple):
+        return outcome
+    result, last = outcome
+    seq = base + last if base is not None and last else None
+    return Answer(body_json(result_json(result), seq, False), seq, result)
+
+
+def _in_list(refused: Refused, index: int) -> Refused:
+    return Refused(refused.refusal, refused.detail, refused.facts | {"index": index})
+
+
+def _may_be_one_ask(error: Exception) -> bool:
+    """Whether a batch may have failed because of one member."""
+    if not isinstance(error, Refused):
+        return True
+    return error.refusal not in (OVERLOADED, DATABASE_UNAVAILABLE, CONTENDED, WORLD_NOT_FOUND)
+
+
+def _deduplicator(ask: Ask) -> Any:
+    """Two asks under one key must not share a transaction: the second is to see the first's receipt."""
+    return None if ask.claim is None else (ask.claim.actor, ask.claim.key)

@@ -1,0 +1,205 @@
+"""The front door for HTTP: who calls, how much they may, and what every answer carries.
+
+One plain ASGI middleware, since a chain of small ones would cost more than the work they do: address, rate
+limits, the token's actor, body size, correlation id, security headers, ETag, gzip, metrics, and the last
+resort for bugs.
+"""
+
+import gzip
+import hashlib
+import re
+from collections.abc import Callable
+from typing import Any, Final
+from uuid import UUID
+
+import orjson
+import structlog
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from fablewright.core.actors import ANONYMOUS, Actor
+from fablewright.core.clock import monotonic
+from fablewright.core.dice import random_uuid
+from fablewright.core.refusal import TOO_LARGE, Refusal, Refused
+from fablewright.gateway import metrics
+from fablewright.gateway.limits import RateLimiter
+from fablewright.gateway.logs import REQUEST
+from fablewright.gateway.problems import problem_response
+from fablewright.gateway.runtime import Runtime
+from fablewright.settings import Settings
+
+BODY_TOO_LARGE = Refusal("body_too_large", TOO_LARGE, "The request body is too large. Send less at once.")
+GZIP_FROM: Final = 1_024
+WORLD_IN_PATH: Final = re.compile(r"/worlds/([0-9a-f-]{36})")
+CORRELATION_ID: Final = re.compile(r"^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$")
+
+log = structlog.get_logger(__name__)
+
+
+class Front:
+    """ASGI middleware around the whole application."""
+
+    def __init__(self, app: ASGIApp, settings: Settings, runtime: Callable[[], Runtime]):
+        self._app = app
+        self._runtime = runtime
+        self._settings = settings
+        self._actors = RateLimiter(settings.rate_limit_per_minute)
+        self._addresses = RateLimiter(settings.address_limit_per_minute)
+        self._security = [
+            (b"x-content-type-options", b"nosniff"),
+            (b"referrer-policy", b"no-referrer"),
+            (b"x-frame-options", b"DENY"),
+            (b"cache-control", b"no-store, private"),
+            (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
+        ]
+        if settings.environment == "production":
+            self._security.append((b"strict-transport-security", b"max-age=63072000"))
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] not in ("http", "websocket"):
+            await self._app(scope, receive, send)
+            return
+        headers = Headers(scope=scope)
+        wanted = headers.get("x-correlation-id", "")
+        correlation = UUID(wanted) if CORRELATION_ID.match(wanted) else random_uuid()
+        state = {
+            "correlation_id": correlation, "address": self._address(scope, headers), "actor": ANONYMOUS,
+            "world": match[1] if (match := WORLD_IN_PATH.search(scope["path"])) else None,
+        }  # fmt: skip
+        scope["state"] = {**scope.get("state", {}), **state}
+        REQUEST.set(scope["state"])
+        if scope["type"] == "websocket":
+            await self._app(scope, receive, send)
+        else:
+            await self._serve(scope, receive, Answering(scope, send, headers, self._security, correlation), headers)
+
+    async def _serve(self, scope: Scope, receive: Receive, answering: "Answering", headers: Headers) -> None:
+        started = monotonic()
+        try:
+            scope["state"]["actor"] = await self._admit(headers.get("authorization"), scope["state"]["address"])
+            await self._app(scope, self._limited(receive, headers), answering.send)
+        except Refused as refused:
+            await self._refuse(refused, scope, receive, answering)
+        except Exception as error:  # noqa: BLE001  the last resort: a bug is said so, with an id to find it
+            error_id = str(scope["state"]["correlation_id"])
+            log.error("bug", path=scope["path"], method=scope["method"], error_id=error_id, exc_info=error)
+            if answering.started:
+                raise
+            await _internal_error(error_id)(scope, receive, answering.send)
+        finally:
+            route = getattr(scope.get("route"), "path", "unmatched")
+            metrics.REQUESTS.labels(scope["method"], route, answering.status).inc()
+            metrics.SECONDS.observe(monotonic() - started)
+            if answering.status >= 500 or self._settings.log_level == "debug":
+                log.info("request", method=scope["method"], path=scope["path"], status=answering.status)
+
+    async def _refuse(self, refused: Refused, scope: Scope, receive: Receive, answering: "Answering") -> None:
+        if answering.started:
+            raise refused
+        await problem_response(refused)(scope, receive, answering.send)
+
+    async def _admit(self, authorization: str | None, address: str) -> Actor:
+        """The actor behind the request, within its rate. A bad token counts against the address."""
+        if authorization is None:
+            self._addresses.take(address)
+            return ANONYMOUS
+        scheme, _, credentials = authorization.partition(" ")
+        try:
+            actor = await self._runtime().authenticate(credentials.strip() if scheme.lower() == "bearer" else "")
+        except Refused:
+            self._addresses.take(address)
+            raise
+        self._actors.take(actor.name)
+        return actor
+
+    def _address(self, scope: Scope, headers: Headers) -> str:
+        client = scope.get("client")
+        address = str(client[0]) if client else "local"
+        forwarded = headers.get("x-forwarded-for")
+        if forwarded and address in self._settings.trusted_proxies:
+            return forwarded.rsplit(",", 1)[-1].strip()
+        return address
+
+    def _limited(self, receive: Receive, headers: Headers) -> Receive:
+        """Refuse a body over the limit, whether or not its length was announced."""
+        most = self._settings.max_body_bytes
+        length = headers.get("content-length")
+        if length is not None:
+            if not length.isdigit() or int(length) > most:
+                raise BODY_TOO_LARGE(f"A body may have {most} bytes at most.", max_bytes=most)
+            return receive
+        if "transfer-encoding" not in headers:
+            return receive
+        seen = 0
+
+        async def counting() -> Message:
+            nonlocal seen
+            message = await receive()
+            seen += len(message.get("body", b""))
+            if seen > most:
+                raise BODY_TOO_LARGE(f"A body may have {most} bytes at most.", max_bytes=most)
+            return message
+
+        return counting
+
+
+class Answering:
+    """The sending side of one answer: adds headers, ETag and gzip. Streams pass through as they come."""
+
+    def __init__(self, scope: Scope, send: Send, headers: Headers, extra: list[tuple[bytes, bytes]], correlation: UUID):
+        self._send = send
+        self._get = scope["method"] in ("GET", "HEAD")
+        self._headers = headers
+        self._extra = [*extra, (b"x-correlation-id", str(correlation).encode())]
+        self._held: Message | None = None
+        self.started = False
+        self.status = 500
+
+    async def send(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self.started = True
+            self.status = message["status"]
+            present = {name for name, _ in message["headers"]}
+            message["headers"] = [*message["headers"], *((n, v) for n, v in self._extra if n not in present)]
+            self._held = message
+            return
+        if self._held is not None and message["type"] == "http.response.body":
+            start, self._held = self._held, None
+            if not message.get("more_body"):
+                message = self._whole(start, message)
+            await self._send(start)
+        await self._send(message)
+
+    def _whole(self, start: Message, message: Message) -> Message:
+        """ETag and gzip, for a body that is there as a whole."""
+        body = message.get("body", b"")
+        headers = MutableHeaders(raw=start["headers"])
+        if self._get and start["status"] == 200 and body:
+            etag = f'W/"{hashlib.blake2b(body, digest_size=12).hexdigest()}"'
+            headers["etag"] = etag
+            if etag in self._headers.get("if-none-match", ""):
+                self.status = start["status"] = 304
+                headers["content-length"] = "0"
+                return {**message, "body": b""}
+        if (
+            len(body) >= GZIP_FROM
+            and "gzip" in self._headers.get("accept-encoding", "")
+            and "content-encoding" not in headers
+        ):
+            body = gzip.compress(body, compresslevel=3, mtime=0)
+            headers["content-encoding"] = "gzip"
+            headers["content-length"] = str(len(body))
+            headers.append("vary", "Accept-Encoding")
+            return {**message, "body": body}
+        return message
+
+
+def _internal_error(error_id: str) -> Any:
+    from starlette.responses import Response
+
+    problem = {
+        "type": "urn:fablewright:refusal:internal_error", "title": "Something went wrong on our side.",
+        "status": 500, "code": "internal_error", "error_id": error_id,
+        "detail": f"This is a bug. The server's log has it under {error_id}.",
+    }  # fmt: skip
+    return Response(orjson.dumps(problem), 500, media_type="application/problem+json")

@@ -1,0 +1,1 @@
+"""What joins systems and outside programs."""

@@ -1,0 +1,55 @@
+"""Worlds: what everything else lives in.
+
+Nouns: world, clock, advance (fast-forward), member, dead letter.
+
+Invariants: a world has a head, an owner among its members, and a gap-free log; its time never runs backwards;
+while it is being advanced, only the advance moves it and other commands are refused `world_is_advancing`.
+The tables are the core's (`core.tables`), since the engine itself works with them.
+"""
+
+from typing import Any
+from uuid import UUID
+
+from fablewright.core.actors import Actor, Role
+from fablewright.core.system import Handler, System
+from fablewright.systems.worlds import advance, checks, commands, events, rules, service
+from fablewright.systems.worlds.router import router
+
+
+async def leave_all_worlds(runtime: Any, user_id: UUID) -> None:
+    """Take an account out of every world, as commands, before it is erased. Refuses `owns_worlds`."""
+    async with runtime.database.reading() as connection:
+        rows = await connection.fetch("SELECT world_id, role FROM world_members WHERE user_id = $1", user_id)
+    owned = [str(row["world_id"]) for row in rows if row["role"] == Role.OWNER]
+    if owned:
+        raise rules.OWNS_WORLDS(worlds=owned)
+    for row in rows:
+        await runtime.engine.execute(commands.LeaveWorld(), Actor(f"user:{user_id}", user_id), row["world_id"])
+
+
+system = System(
+    name="worlds",
+    handlers=(
+        Handler(commands.CreateWorld, service.create_world),
+        Handler(commands.UpdateWorld, service.update_world),
+        Handler(commands.DeleteWorld, service.delete_world),
+        Handler(commands.SetClock, service.set_clock),
+        Handler(commands.AdvanceWorld, service.advance_world),
+        Handler(commands.StopAdvance, service.stop_advance),
+        Handler(commands.SetMember, service.set_member),
+        Handler(commands.RemoveMember, service.remove_member),
+        Handler(commands.LeaveWorld, service.leave_world),
+        Handler(commands.ReplayDeadLetter, service.replay_dead_letter),
+        Handler(commands.DropDeadLetter, service.drop_dead_letter),
+    ),
+    events=(
+        events.WorldCreated, events.WorldUpdated, events.WorldDeleted, events.ClockSet, events.AdvanceStarted,
+        events.Advanced, events.AdvanceStopped, events.MemberSet, events.MemberRemoved, events.MemberLeft,
+        events.DeadLetterReplayed, events.DeadLetterDropped,
+    ),
+    routers=(router,),
+    workers=(advance.run,),
+    checks=checks.CHECKS,
+    principals_change_on=("worlds.member_set", "worlds.member_removed", "worlds.member_left"),
+    extra={"before_erase": leave_all_worlds},
+)  # fmt: skip

@@ -1,0 +1,152 @@
+"""Fast-forward: the worker that takes a world to a later time, batch by batch.
+
+Every batch is one transaction: the timers of one kind that are due at the same time fire with `now` = their
+due time, and the clock moves there. A process that dies leaves the world between two batches; any process
+goes on from there.
+"""
+
+import asyncio
+from typing import ClassVar, Final
+from uuid import UUID
+
+import asyncpg
+import structlog
+
+from fablewright.core import leases
+from fablewright.core.actors import Allowed, system_actor
+from fablewright.core.dice import random_uuid
+from fablewright.core.engine import CONTENDED, Engine, Scope
+from fablewright.core.database import DATABASE_UNAVAILABLE, OVERLOADED
+from fablewright.core.messages import Command
+from fablewright.core.refusal import Refused
+from fablewright.core.timers import TRIES, FireTimersInAdvance, bury_due, fire, take_due
+from fablewright.core.transaction import Request, Transaction
+from fablewright.systems.worlds import events, service
+
+LEASE_SECONDS: Final = 10.0
+LEASE_STEPS: Final = 200
+
+log = structlog.get_logger(__name__)
+
+
+class AdvanceStep(Command):
+    """The server advances a world by one batch of timers, or to the end."""
+
+    message_type = "worlds.advance_step"
+    allowed: ClassVar[Allowed] = Allowed(system_only=True, while_advancing=True)
+
+    advance_id: UUID
+
+
+class AdvanceWorker:
+    """Does the advances of all worlds; one process at a time works on each."""
+
+    def __init__(self, engine: Engine):
+        self._engine = engine
+        self._owner = random_uuid()
+        self._kinds = sorted({k.kind for s in engine.systems for k in s.timers})
+        self._wake = asyncio.Event()
+        engine.after_commit.append(self._after_commit)
+
+    def _after_commit(self, tx: Transaction) -> None:
+        if tx.clock_changed:
+            self._wake.set()
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        while True:
+            self._wake.clear()
+            try:
+                async with self._engine.database.reading() as connection:
+                    rows = await connection.fetch("SELECT id, advance_id FROM worlds WHERE advance_id IS NOT NULL")
+                if rows:
+                    await asyncio.gather(*(self.advance(row["id"], row["advance_id"]) for row in rows))
+            except (Refused, asyncpg.PostgresError) as error:
+                log.warning("advance_waiting", error=str(error))
+            try:
+                async with asyncio.timeout(self._engine.settings.poll_seconds):
+                    await self._wake.wait()
+            except TimeoutError:
+                continue
+
+    async def advance(self, world_id: UUID, advance_id: UUID) -> None:
+        """Take one world as far as it goes, unless another process does."""
+        name = f"advance:{advance_id}"
+        async with leases.holding(self._engine.database, name, self._owner, LEASE_SECONDS) as held:
+            steps = 0
+            while held and await self._step_with_tries(world_id, advance_id):
+                steps += 1
+                if steps % LEASE_STEPS == 0:
+                    held = await leases.take(self._engine.database, name, self._owner, LEASE_SECONDS)
+
+    async def _step_with_tries(self, world_id: UUID, advance_id: UUID) -> bool:
+        """One batch; True while there is more to do. After some failures its timers become dead letters."""
+        failure: Exception | None = None
+        for _ in range(TRIES):
+            try:
+                return await self._step(world_id, advance_id, None)
+            except Exception as error:  # noqa: BLE001  one failing timer must not end the advance
+                if isinstance(error, Refused) and error.refusal in (OVERLOADED, DATABASE_UNAVAILABLE, CONTENDED):
+                    raise
+                failure = error
+                log.error("timer_failed", world=str(world_id), advance=str(advance_id), exc_info=error)
+        return await self._step(world_id, advance_id, failure)
+
+    async def _step(self, world_id: UUID, advance_id: UUID, failure: Exception | None) -> bool:
+        request = Request(
+            AdvanceStep(advance_id=advance_id), system_actor("advance"), random_uuid(), advance_id, recorded=True
+        )
+
+        async def work(tx: Transaction) -> bool:
+            to_ms = await tx.fetchval(
+                "SELECT advance_to FROM worlds WHERE id = $1 AND advance_id = $2 FOR NO KEY UPDATE",
+                world_id, advance_id,
+            )  # fmt: skip
+            if to_ms is None:
+                return False
+            due = await tx.fetchrow(
+                "SELECT due_at, kind FROM timers WHERE world_id = $1 AND due_at <= $2 AND kind = ANY($3::text[]) "
+                "ORDER BY due_at, kind LIMIT 1",
+                world_id, to_ms, self._kinds,
+            )  # fmt: skip
+            if due is None:
+                await self._arrive(tx, advance_id, to_ms)
+                return False
+            await self._fire(tx, advance_id, due["kind"], due["due_at"], failure)
+            return True
+
+        more, _ = await self._engine.transact(Scope(world_id), request, work)
+        return more
+
+    async def _fire(
+        self, tx: Transaction, advance_id: UUID, kind: str, due_at: int, failure: Exception | None
+    ) -> None:
+        tx.now = max(tx.now, due_at)
+        if failure is not None:
+            fired = await bury_due(tx, kind, due_at, failure)
+        else:
+            timers = await take_due(tx, kind, due_at)
+            fired = len(timers)
+            if timers:
+                await fire(tx, FireTimersInAdvance(kind=kind, due_at=due_at), timers)
+        await tx.execute("UPDATE worlds SET anchor_world_ms = $2 WHERE id = $1", tx.world_id, tx.now)
+        await tx.execute(
+            "UPDATE advances SET batches = batches + 1, timers_fired = timers_fired + $3 WHERE world_id = $1 AND id = $2",
+            tx.world_id, advance_id, fired,
+        )  # fmt: skip
+        tx.clock_changed = True
+
+    async def _arrive(self, tx: Transaction, advance_id: UUID, to_ms: int) -> None:
+        tx.now = max(tx.now, to_ms)
+        row = await tx.fetchrow(
+            "SELECT from_ms, timers_fired FROM advances WHERE world_id = $1 AND id = $2", tx.world_id, advance_id
+        )
+        await service.end_advance(tx, advance_id, tx.now, "done")
+        tx.emit(events.Advanced(
+            advance_id=advance_id, from_ms=row["from_ms"], to_ms=tx.now, timers_fired=row["timers_fired"]
+        ))  # fmt: skip
+
+
+async def run(engine: Engine) -> None:
+    """The worker, as a system brings it."""
+    await AdvanceWorker(engine).run()

@@ -1,0 +1,63 @@
+"""One database cluster and one server per test process; each test makes its own world in it."""
+
+import os
+import shutil
+import tempfile
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from fablewright.app import create_app, installed_systems, migration_folders
+from fablewright.core.database import migrate
+from fablewright.core.embedded import EmbeddedPostgres
+from fablewright.settings import Settings
+from tests.support import Server
+
+POSTGRES_VERSION = int(os.environ.get("FABLEWRIGHT_TEST_POSTGRES", "18"))
+
+
+def make_settings(folder: Path, **values: object) -> Settings:
+    """Settings for tests: no limits in the way, quick polls."""
+    defaults: dict[str, object] = {
+        "data_dir": folder, "signing_key": "a signing key that is only for tests", "rate_limit_per_minute": 0,
+        "address_limit_per_minute": 0, "poll_seconds": 0.2, "log_level": "warning", "frame_interval_ms": 20,
+    }  # fmt: skip
+    return Settings(_env_file=None, **{**defaults, **values})  # type: ignore[arg-type]
+
+
+@pytest.fixture(scope="session")
+def folder() -> Iterator[Path]:
+    path = Path(tempfile.mkdtemp(prefix="fablewright-test-"))
+    yield path
+    shutil.rmtree(path, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def cluster(folder: Path) -> Iterator[str]:
+    """URL of a PostgreSQL cluster of this test process."""
+    with EmbeddedPostgres(folder / "data", version=POSTGRES_VERSION) as postgres:
+        yield postgres.running.url
+
+
+@pytest.fixture(scope="session")
+async def database_url(cluster: str, settings: Settings) -> str:
+    """URL of a migrated database."""
+    await migrate(cluster, settings.database_role, extra=migration_folders(installed_systems()))
+    return cluster
+
+
+@pytest.fixture(scope="session")
+def settings(folder: Path) -> Settings:
+    return make_settings(folder / "data")
+
+
+@pytest.fixture(scope="session")
+async def server(settings: Settings, database_url: str) -> AsyncIterator[Server]:
+    """A whole server in this process."""
+    app = create_app(settings, database_url)
+    async with app.router.lifespan_context(app):
+        transport = httpx.ASGITransport(app=app, raise_app_exceptions=False)
+        async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
+            yield Server(app, app.state.runtime, client, database_url)
