@@ -230,13 +230,44 @@ async def test_strangers_are_asked_to_sign_in(client: httpx.AsyncClient) -> None
         is_refusal(await stranger.ask(method, path, body), 401, "not_signed_in")
 
 
-async def test_what_returns_a_secret_takes_no_idempotency_key(someone: Someone) -> None:
-    answer = await someone.client.post(
-        API + "/auth/login",
-        json={"login": someone.login, "password": PASSWORD},
-        headers={"Idempotency-Key": "once"},
-    )
-    is_refusal(answer, 422, "idempotency_not_supported")
+@pytest.mark.parametrize("password", [PASSWORD, "not my password"])
+async def test_secrets_and_idempotency_keys_do_not_go_together(
+    someone: Someone, password: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The key is refused at once: else a wrong password would not be counted, and worlds would be left."""
+
+    async def hook(*_: Any) -> None:
+        raise AssertionError("asked to let go of an account that stays")
+
+    monkeypatch.setitem(accounts.system.extra, "before_erase", hook)
+    headers = bearer(someone.tokens["access_token"]) | {"Idempotency-Key": "once"}
+    for method, path, body in (
+        ("POST", "/auth/register", {"login": "somebody", "password": password, "display_name": "Mira"}),
+        ("POST", "/auth/login", {"login": someone.login, "password": password}),
+        ("POST", "/auth/refresh", {"refresh_token": someone.tokens["refresh_token"]}),
+        ("POST", "/account/password", {"old_password": password, "new_password": "eleven grey wolves"}),
+        ("POST", "/account/api-keys", {"name": "bot", "scopes": ["read"]}),
+        ("DELETE", "/account", {"password": password}),
+    ):
+        answer = await someone.client.request(method, API + path, json=body, headers=headers)
+        is_refusal(answer, 422, "idempotency_not_supported")
+    refreshed = await someone.ask("POST", "/auth/refresh", {"refresh_token": someone.tokens["refresh_token"]})
+    assert refreshed.status_code == 200
+
+
+async def test_a_revocation_can_be_sent_again_under_its_key(someone: Someone) -> None:
+    key = (await someone.ask("POST", "/account/api-keys", {"name": "bot", "scopes": ["read"]})).json()["id"]
+    headers = bearer(someone.tokens["access_token"]) | {"Idempotency-Key": uuid4().hex}
+    for _ in range(2):
+        answer = await someone.client.delete(f"{API}/account/api-keys/{key}", headers=headers)
+        assert answer.status_code == 204
+
+
+async def test_a_body_that_makes_no_sense_is_not_repeated(client: httpx.AsyncClient) -> None:
+    body = {"login": "somebody", "password": ["hunter2hunter2"], "display_name": "Mira"}
+    answer = await client.post(API + "/auth/register", json=body)
+    assert answer.status_code == 422
+    assert "hunter2" not in answer.text
 
 
 def test_every_route_is_described_and_documents_its_refusals() -> None:

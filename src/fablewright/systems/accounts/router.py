@@ -7,6 +7,7 @@ from uuid import UUID
 from fastapi import APIRouter, Body
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
+from fablewright.core.receipts import KEY_NOT_SUPPORTED
 from fablewright.gateway.api import Caller, CallerInfo, refusals
 from fablewright.systems.accounts import rules, sign_in, views
 from fablewright.systems.accounts.commands import (
@@ -104,6 +105,13 @@ def _door(caller: CallerInfo) -> Door:
     )
 
 
+def _secret_door(caller: CallerInfo) -> Door:
+    """For what takes or gives secrets: an Idempotency-Key is refused before anything is compared or counted."""
+    if "idempotency-key" in caller.request.headers:
+        raise KEY_NOT_SUPPORTED()
+    return _door(caller)
+
+
 @router.post(
     "/auth/register",
     status_code=201,
@@ -124,7 +132,7 @@ async def register(body: Registration, caller: Caller) -> views.Profile:
 )
 async def log_in(body: Credentials, caller: Caller) -> views.Tokens:
     """Open a session. After several wrong passwords in a row the account is locked for a while."""
-    return await sign_in.log_in(_door(caller), body.login, body.password.get_secret_value())
+    return await sign_in.log_in(_secret_door(caller), body.login, body.password.get_secret_value())
 
 
 @router.post("/auth/refresh", responses=refusals(RefreshTokens, rules.TOKEN_REUSED, world=False))
@@ -133,7 +141,7 @@ async def refresh(body: RefreshRequest, caller: Caller) -> views.Tokens:
 
     A second use ends the session with all its tokens, since then two parties hold the same token.
     """
-    return await sign_in.refresh(_door(caller), body.refresh_token.get_secret_value())
+    return await sign_in.refresh(_secret_door(caller), body.refresh_token.get_secret_value())
 
 
 @router.post("/auth/logout", status_code=204, responses=refusals(LogOut, world=False))
@@ -153,7 +161,7 @@ async def change_password(body: PasswordChange, caller: Caller) -> None:
     """Set a new password and end the account's other sessions. API keys stay valid."""
     caller.signed_in()
     old, new = body.old_password.get_secret_value(), body.new_password.get_secret_value()
-    await sign_in.change_password(_door(caller), caller.actor, old, new)
+    await sign_in.change_password(_secret_door(caller), caller.actor, old, new)
 
 
 @router.get("/account", responses=refusals(rules.TOKEN_INVALID, world=False))
@@ -178,7 +186,10 @@ async def erase_account(body: Erasure, caller: Caller) -> None:
     runtime = caller.runtime
     hooks = [hook for system in runtime.systems if (hook := system.extra.get("before_erase"))]
     await sign_in.erase(
-        _door(caller), caller.actor, body.password.get_secret_value(), [partial(h, runtime) for h in hooks]
+        _secret_door(caller),
+        caller.actor,
+        body.password.get_secret_value(),
+        [partial(h, runtime) for h in hooks],
     )
 
 
