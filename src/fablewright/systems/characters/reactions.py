@@ -4,6 +4,7 @@ from fablewright.core.system import Reaction
 from fablewright.core.transaction import EventRecord, Transaction
 from fablewright.systems.characters import service
 from fablewright.systems.characters.events import ControlChanged
+from fablewright.systems.worlds.events import MemberLeft, MemberRemoved
 
 
 async def release_control(tx: Transaction, records: list[EventRecord]) -> None:
@@ -16,6 +17,4 @@ async def release_control(tx: Transaction, records: list[EventRecord]) -> None:
         )
 
 
-RELEASE_CONTROL = Reaction(
-    "characters.release_control", ("worlds.member_left", "worlds.member_removed"), release_control
-)
+RELEASE_CONTROL = Reaction("characters.release_control", (MemberLeft, MemberRemoved), release_control)
