@@ -106,7 +106,7 @@ def _door(caller: CallerInfo) -> Door:
 
 
 def _secret_door(caller: CallerInfo) -> Door:
-    """For what takes or gives secrets: an Idempotency-Key is refused before anything is compared or counted."""
+    """For what takes or gives secrets: refuses an Idempotency-Key before anything is compared or counted."""
     if "idempotency-key" in caller.request.headers:
         raise KEY_NOT_SUPPORTED()
     return _door(caller)
