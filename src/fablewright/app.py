@@ -14,7 +14,7 @@ from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import BaseRoute, Route, WebSocketRoute
+from starlette.routing import BaseRoute, Route
 
 from fablewright import __version__
 from fablewright.core.consumers import ConsumerWorker
@@ -158,7 +158,6 @@ def add_routes(app: FastAPI, systems: Sequence[System]) -> None:
     for router in (*routers, log_routes.router, dashboard.router):
         app.include_router(router, prefix=API)
     app.include_router(health.router)
-    app.router.routes.append(WebSocketRoute("/ws/worlds/{world_id}", live.socket))
     documented = _documented(app, systems)
     app.router.routes.append(Route("/openapi.json", documented))
 

@@ -445,8 +445,8 @@ class Engine:
             hook(tx)
         if tx.events and tx.in_world:
             self.doorbell.ring(tx.world_id, tx.events[-1].seq or 0)
-        elif tx.clock_changed:
-            self.doorbell.ring(tx.world_id, 0)
+        elif scope.world_id is not None and (tx.clock_changed or not tx.in_world):
+            self.doorbell.ring(scope.world_id, 0)  # its clock was set, or it is gone
         return result, tx
 
     async def _open(self, connection: AsyncConnection, scope: Scope, request: Request) -> Transaction:

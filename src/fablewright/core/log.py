@@ -127,10 +127,12 @@ async def head_of(connection: Any, world_id: UUID) -> int:
     return int(await connection.fetchval("SELECT seq FROM world_heads WHERE world_id = $1", world_id) or 0)
 
 
-async def read(connection: Any, world_id: UUID, after: int, limit: int, wanted: Filter) -> Slice:
-    """At most `limit` events with `seq` > `after`, in order, from at most one window of the log."""
+async def read(
+    connection: Any, world_id: UUID, after: int, limit: int, wanted: Filter, *, until: int | None = None
+) -> Slice:
+    """At most `limit` events with `after` < `seq` <= `until`, in order, from at most one window of the log."""
     head = await head_of(connection, world_id)
-    end = min(head, after + WINDOW)
+    end = min(head, after + WINDOW, head if until is None else until)
     if end <= after:
         return Slice([], after, head)
     condition, values = wanted.where(5)

@@ -26,9 +26,11 @@ from fablewright.gateway.limits import RateLimiter
 from fablewright.gateway.logs import REQUEST
 from fablewright.gateway.problems import problem_response
 from fablewright.gateway.runtime import Runtime
+from fablewright.gateway.socket import Socket
 from fablewright.settings import Settings
 
 BODY_TOO_LARGE = Refusal("body_too_large", TOO_LARGE, "The request body is too large. Send less at once.")
+SOCKET_PATH: Final = re.compile(r"^/ws/worlds/[^/]+$")
 GZIP_FROM: Final = 1_024
 WORLD_IN_PATH: Final = re.compile(r"/worlds/([0-9a-f-]{36})")
 CORRELATION_ID: Final = re.compile(r"^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$")
@@ -69,9 +71,18 @@ class Front:
         scope["state"] = {**scope.get("state", {}), **state}
         REQUEST.set(scope["state"])
         if scope["type"] == "websocket":
-            await self._app(scope, receive, send)
+            await self._converse(scope, receive, send)
         else:
             await self._serve(scope, receive, Answering(scope, send, headers, self._security, correlation), headers)
+
+    async def _converse(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """A WebSocket. It gets the server's own `send`, to write frames that are shared by many."""
+        if not SOCKET_PATH.match(scope["path"]):
+            await receive()
+            await send({"type": "websocket.close", "code": 4404, "reason": "route_not_found"})
+            return
+        runtime, hub = self._runtime(), scope["app"].state.hub
+        await Socket(scope, receive, send, runtime, hub, self._actors).run()
 
     async def _serve(self, scope: Scope, receive: Receive, answering: "Answering", headers: Headers) -> None:
         started = monotonic()

@@ -1,18 +1,247 @@
-"""The live feed (being written)."""
+"""The live feed: one reader of each world's log per process, and whoever listens to it.
 
-from collections.abc import AsyncIterator
+A feed reads new events once for all its listeners, encodes each event once, and each frame once for all who
+share a filter. Listeners join when they have read the log up to where the feed is. One that reads too slowly,
+or whose rights may have changed, leaves the feed and follows the log by itself (`gateway.socket`), so that
+nobody's backlog is held in memory.
+"""
+
+import asyncio
+import struct
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, Final, Protocol
+from uuid import UUID
 
-from starlette.websockets import WebSocket
+import asyncpg
+import structlog
 
+from fablewright.core import log
+from fablewright.core.clock import monotonic
+from fablewright.core.messages import matches
+from fablewright.core.refusal import Refused
+from fablewright.gateway import metrics
 from fablewright.gateway.runtime import Runtime
+
+PAGE: Final = 1_000
+"""Most events in one frame."""
+
+BUSY_RINGS_PER_SECOND: Final = 40
+"""A world whose log moves more often than this has its events gathered into frames."""
+
+logger = structlog.get_logger(__name__)
+
+
+class Listener(Protocol):
+    """Someone who listens to a feed."""
+
+    wanted: log.Filter
+    user_id: UUID
+
+    def offer(self, frame: "Frame") -> bool:
+        """Take a frame now, without waiting; False if the listener cannot, and must follow the log by itself."""
+        ...
+
+    def dropped(self, reason: str) -> None:
+        """Told that it no longer belongs to the feed: `slow`, `rights` or `gone`."""
+        ...
+
+
+class Frame:
+    """A message for many sockets: its text, and its bytes as an unmasked WebSocket text frame (RFC 6455, 5.2)."""
+
+    __slots__ = ("text", "up_to", "wire")
+
+    def __init__(self, text: bytes, up_to: int):
+        self.text = text
+        self.up_to = up_to
+        length = len(text)
+        if length < 126:
+            head = struct.pack("!BB", 0x81, length)
+        elif length < 65_536:
+            head = struct.pack("!BBH", 0x81, 126, length)
+        else:
+            head = struct.pack("!BBQ", 0x81, 127, length)
+        self.wire = head + text
+
+
+def events_frame(encoded: Iterable[bytes], up_to: int) -> Frame:
+    """A frame of events, complete up to a position."""
+    return Frame(b'{"type":"events","events":[%s],"up_to":%d}' % (b",".join(encoded), up_to), up_to)
+
+
+def admits(wanted: log.Filter, row: Any) -> bool:
+    """Whether an event fits a filter: the same decision as `Filter.where` makes in SQL."""
+    if wanted.principals is not None and row["audience"] is not None and wanted.principals.isdisjoint(row["audience"]):
+        return False
+    if wanted.types and not any(matches(pattern, row["type"]) for pattern in wanted.types):
+        return False
+    return not wanted.about or not set(wanted.about).isdisjoint(row["about"])
+
+
+class Feed:
+    """What is new in one world, for its listeners in this process."""
+
+    def __init__(self, runtime: Runtime, world_id: UUID, position: int, rights_change_on: tuple[str, ...]):
+        self.world_id = world_id
+        self.position = position
+        self.moved = asyncio.Event()
+        self._runtime = runtime
+        self._rights_change_on = rights_change_on
+        self._groups: dict[log.Filter, dict[Listener, None]] = {}
+        self._wake = asyncio.Event()
+        self._rings = 0.0
+        self._rung_at = monotonic()
+        self._last_frame = 0.0
+        self._interval = runtime.settings.frame_interval_ms / 1000
+        self.task = asyncio.create_task(self._run(), name=f"feed-{world_id}")
+
+    def ring(self) -> None:
+        """The world has moved."""
+        now = monotonic()
+        # An exponential average over about a second tells a busy world from a quiet one.
+        self._rings = self._rings * max(0.0, 1 - (now - self._rung_at)) + 1
+        self._rung_at = now
+        self._wake.set()
+
+    def join(self, listener: Listener) -> None:
+        """Add a listener that has everything up to `position`."""
+        self._groups.setdefault(listener.wanted, {})[listener] = None
+
+    def leave(self, listener: Listener) -> None:
+        group = self._groups.get(listener.wanted)
+        if group is not None and listener in group:
+            del group[listener]
+            if not group:
+                del self._groups[listener.wanted]
+
+    async def _run(self) -> None:
+        while True:
+            await self._wake.wait()
+            if self._rings > BUSY_RINGS_PER_SECOND:
+                await asyncio.sleep(max(0.0, self._last_frame + self._interval - monotonic()))
+            self._wake.clear()
+            try:
+                await self._pass_on()
+            except (Refused, asyncpg.PostgresError) as error:
+                logger.warning("feed_waiting", world=str(self.world_id), error=str(error))
+                await asyncio.sleep(self._runtime.settings.poll_seconds)
+                self._wake.set()
+
+    async def _pass_on(self) -> None:
+        """Read what is new and hand it out, page by page."""
+        while True:
+            async with self._runtime.database.reading() as connection:
+                part = await log.read(connection, self.world_id, self.position, PAGE, log.Filter())
+                gone = part.head == 0 and self.position > 0 and not await _exists(connection, self.world_id)
+            if gone:
+                self._drop(lambda _listener: True, "gone")
+                return
+            if part.rows:
+                self._hand_out(part.rows, part.up_to)
+                self._last_frame = monotonic()
+            if part.up_to >= part.head:
+                return
+
+    def _hand_out(self, rows: list[Any], up_to: int) -> None:
+        """Give every group its frame. There is no await here: who joins meanwhile joins after."""
+        plain: dict[int, bytes] = {}
+        full: dict[int, bytes] = {}
+        for wanted, group in list(self._groups.items()):
+            sees_all = wanted.principals is None
+            encoded = full if sees_all else plain
+            chosen = []
+            for row in rows:
+                if admits(wanted, row):
+                    seq = row["seq"]
+                    if seq not in encoded:
+                        encoded[seq] = log.encode(row, with_command=sees_all)
+                    chosen.append(encoded[seq])
+            if chosen:
+                frame = events_frame(chosen, up_to)
+                for listener in tuple(group):
+                    if not listener.offer(frame):
+                        self.leave(listener)
+                        listener.dropped("slow")
+                metrics.FRAMES.inc(len(group))
+        self.position = up_to
+        self.moved.set()
+        self.moved = asyncio.Event()
+        self._rights_may_change(rows)
+
+    def _rights_may_change(self, rows: list[Any]) -> None:
+        """Send those whose rights these events may change back to asking what they may see."""
+        for row in rows:
+            if any(matches(pattern, row["type"]) for pattern in self._rights_change_on):
+                about = set(row["about"])
+                members_only = row["type"].startswith("worlds.")
+                self._drop(lambda ear, about=about, members=members_only: (
+                    ear.user_id in about if members else ear.wanted.principals is not None
+                ), "rights")  # fmt: skip
+
+    def _drop(self, concerned: Callable[[Listener], bool], reason: str) -> None:
+        for group in list(self._groups.values()):
+            for listener in tuple(group):
+                if concerned(listener):
+                    self.leave(listener)
+                    listener.dropped(reason)
+
+
+async def _exists(connection: Any, world_id: UUID) -> bool:
+    return bool(await connection.fetchval("SELECT true FROM worlds WHERE id = $1", world_id))
+
+
+class Hub:
+    """The feeds of one process. A feed lives as long as someone listens."""
+
+    def __init__(self, runtime: Runtime):
+        self._runtime = runtime
+        self._feeds: dict[UUID, tuple[Feed, list[int]]] = {}
+        self._opening: dict[UUID, asyncio.Lock] = {}
+        self._rights = tuple(p for s in runtime.systems for p in s.principals_change_on)
+        self._stop = runtime.engine.doorbell.add(self._heard)
+        self.sockets_of: dict[UUID, int] = {}
+        """Open sockets per user."""
+
+    def _heard(self, world_id: UUID, _seq: int) -> None:
+        entry = self._feeds.get(world_id)
+        if entry is not None:
+            entry[0].ring()
+
+    @asynccontextmanager
+    async def feed(self, world_id: UUID) -> AsyncIterator[Feed]:
+        """The feed of a world, for as long as the block lasts."""
+        async with self._opening.setdefault(world_id, asyncio.Lock()):
+            entry = self._feeds.get(world_id)
+            if entry is None:
+                async with self._runtime.database.reading() as connection:
+                    position = await log.head_of(connection, world_id)
+                entry = self._feeds[world_id] = (Feed(self._runtime, world_id, position, self._rights), [0])
+                entry[0].ring()
+            feed, users = entry
+            users[0] += 1
+        try:
+            yield feed
+        finally:
+            users[0] -= 1
+            if users[0] == 0 and self._feeds.get(world_id, (None,))[0] is feed:
+                del self._feeds[world_id]
+                self._opening.pop(world_id, None)
+                feed.task.cancel()
+
+    async def close(self) -> None:
+        self._stop()
+        tasks = [feed.task for feed, _ in self._feeds.values()]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 @asynccontextmanager
-async def open_hub(runtime: Runtime) -> AsyncIterator[Any]:
-    yield None
-
-
-async def socket(websocket: WebSocket) -> None:
-    await websocket.close()
+async def open_hub(runtime: Runtime) -> AsyncIterator[Hub]:
+    """The hub of a process, closed at the end."""
+    hub = Hub(runtime)
+    try:
+        yield hub
+    finally:
+        await hub.close()

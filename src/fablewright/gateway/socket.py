@@ -1,0 +1,376 @@
+"""The WebSocket `/ws/worlds/{world}`: authenticate, subscribe, receive events, give commands.
+
+The client speaks first. Messages are JSON objects with a `type`:
+
+| client                                                   | server                                              |
+|----------------------------------------------------------|-----------------------------------------------------|
+| `auth {token}` (or the `Authorization` header)           | `authenticated {user_id, role, valid_until}`        |
+| `subscribe {after?, types?, about?}`                     | `subscribed {after}`, then `events`, once `live`    |
+| `command {id, command: {type, payload}}`                 | `result {id, result, seq}` or `refused {id, …}`     |
+| `ping {…}`                                               | `pong`                                              |
+
+`events {events, up_to}` frames come in order, with no gap and no repeat: first the history after `after`,
+then `live {up_to}`, then what happens. To reconnect, subscribe with the last `up_to`.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from typing import Annotated, Any, Final, Literal
+from uuid import UUID
+
+import orjson
+import structlog
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from starlette.types import Receive, Scope, Send
+
+from fablewright.core import log
+from fablewright.core.actors import ANONYMOUS, Actor, Role
+from fablewright.core.clock import wall_seconds
+from fablewright.core.engine import SIGN_IN_FIRST, WORLD_NOT_FOUND
+from fablewright.core.refusal import INVALID, TOO_LARGE, TOO_MANY, UNAUTHENTICATED, Refusal, Refused
+from fablewright.gateway import metrics
+from fablewright.gateway.api import MEMBER_ROLE
+from fablewright.gateway.commands import MALFORMED, parse_command, path_uuid, validation_refused
+from fablewright.gateway.events import check_patterns, reader_filter
+from fablewright.gateway.limits import RateLimiter
+from fablewright.gateway.live import PAGE, Feed, Frame, Hub, events_frame
+from fablewright.gateway.problems import problem_of
+from fablewright.gateway.runtime import Runtime
+
+MAX_UNSENT_BYTES: Final = 262_144
+"""A socket with more than this unsent is slow: it leaves the feed and follows the log at its own pace."""
+
+TOO_MANY_SOCKETS = Refusal("too_many_sockets", TOO_MANY, "This account has too many open WebSockets. Close one first.")
+AFTER_IN_THE_FUTURE = Refusal(
+    "after_in_the_future", INVALID, "The world's log is not that far yet. Subscribe with a `seq` you have seen."
+)
+SOCKET_IDLE = Refusal("socket_idle", UNAUTHENTICATED, "Nothing was asked for in time. Send `auth` and `subscribe`.")
+TOKEN_ENDED = Refusal("token_expired", UNAUTHENTICATED, "The token has expired. Send `auth` with a new one in time.")
+MESSAGE_TOO_LARGE = Refusal("body_too_large", TOO_LARGE, "The message is too large. Send less at once.")
+
+CLOSE_CODES: Final = {401: 4401, 403: 4403, 404: 4404, 413: 1009, 429: 4429, 503: 1013}
+logger = structlog.get_logger(__name__)
+
+
+class ClientMessage(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class AuthMessage(ClientMessage):
+    type: Literal["auth"]
+    token: str = Field(max_length=4_000, repr=False)
+
+
+class SubscribeMessage(ClientMessage):
+    type: Literal["subscribe"]
+    after: int | None = Field(None, ge=0, lt=2**62)
+    types: list[str] = Field([], max_length=50)
+    about: list[UUID] = Field([], max_length=50)
+
+
+class CommandMessage(ClientMessage):
+    type: Literal["command"]
+    id: str = Field(min_length=1, max_length=200)
+    command: dict[str, Any]
+
+
+class PingMessage(BaseModel):
+    type: Literal["ping"]
+
+
+INBOUND: Final[TypeAdapter[Any]] = TypeAdapter(
+    Annotated[AuthMessage | SubscribeMessage | CommandMessage | PingMessage, Field(discriminator="type")]
+)
+
+
+class Closed(Exception):
+    """The client has gone."""
+
+
+class Socket:
+    """One WebSocket: a conversation, and at most one subscription."""
+
+    def __init__(self, scope: Scope, receive: Receive, send: Send, runtime: Runtime, hub: Hub, limiter: RateLimiter):
+        self.wanted = log.Filter()
+        self.user_id = UUID(int=0)
+        self._scope, self._receive, self._send = scope, receive, send
+        self._runtime, self._hub, self._limiter = runtime, hub, limiter
+        self._actor: Actor = ANONYMOUS
+        self._asked = SubscribeMessage(type="subscribe")
+        self._feed: Feed | None = None
+        self._position = 0
+        self._announced = False
+        self._follower: asyncio.Task[None] | None = None
+        self._expiry: asyncio.TimerHandle | None = None
+        self._transport = direct_transport(send)
+        self._ended: asyncio.Future[Refused] = asyncio.get_running_loop().create_future()
+
+    # -- the conversation ------------------------------------------------------------------------------------
+
+    async def run(self) -> None:
+        """Serve the socket until either side ends it."""
+        message = await self._receive()
+        if message["type"] != "websocket.connect":
+            return
+        await self._send({"type": "websocket.accept"})
+        metrics.SOCKETS.inc()
+        try:
+            await self._converse()
+        except Closed:
+            pass
+        except Refused as refused:
+            await self._close(refused)
+        finally:
+            metrics.SOCKETS.dec()
+            await self._unsubscribe()
+            if self._expiry is not None:
+                self._expiry.cancel()
+            self._count(-1)
+
+    async def _converse(self) -> None:
+        world_id = path_uuid(self._scope["path"].rsplit("/", 1)[-1], WORLD_NOT_FOUND)
+        authorization = dict(self._scope["headers"]).get(b"authorization", b"").decode("latin-1")
+        if authorization:
+            await self._authenticate(world_id, authorization.partition(" ")[2].strip())
+        async with self._hub.feed(world_id) as feed:
+            while True:
+                # Whoever is subscribed may be silent: the server's pings tell whether it is still there.
+                patience = None if self._feed else self._runtime.settings.socket_idle_seconds
+                message = await self._next(patience)
+                try:
+                    await self._handle(message, world_id, feed)
+                except Refused as refused:
+                    if refused.refusal in (WORLD_NOT_FOUND, TOO_MANY_SOCKETS) or self._actor is ANONYMOUS:
+                        raise
+                    await self._say({"type": "refused", "id": getattr(message, "id", None)} | problem_of(refused))
+
+    async def _next(self, patience: float | None) -> Any:
+        """The client's next message. Refuses `socket_idle`, `malformed_json`, `validation_failed`."""
+        receiving = asyncio.ensure_future(self._receive())
+        try:
+            done, _ = await asyncio.wait(
+                (receiving, self._ended), timeout=patience, return_when=asyncio.FIRST_COMPLETED
+            )
+        finally:
+            if not receiving.done():
+                receiving.cancel()
+        if self._ended in done:
+            raise self._ended.result()
+        if not done:
+            raise SOCKET_IDLE()
+        message = receiving.result()
+        if message["type"] == "websocket.disconnect":
+            raise Closed
+        text = message.get("text") or message.get("bytes") or b""
+        if len(text) > self._runtime.settings.max_body_bytes:
+            raise MESSAGE_TOO_LARGE()
+        try:
+            return INBOUND.validate_python(orjson.loads(text))
+        except orjson.JSONDecodeError as error:
+            raise MALFORMED("Every message is a JSON object with a `type`.") from error
+        except ValidationError as error:
+            raise validation_refused(
+                error.errors(include_url=False, include_context=False, include_input=False)
+            ) from error
+
+    async def _handle(self, message: Any, world_id: UUID, feed: Feed) -> None:
+        if isinstance(message, PingMessage):
+            await self._say({"type": "pong"})
+            return
+        if isinstance(message, AuthMessage):
+            await self._authenticate(world_id, message.token)
+            return
+        if self._actor is ANONYMOUS:
+            raise SIGN_IN_FIRST("The first message must be `auth`.")
+        if isinstance(message, SubscribeMessage):
+            await self._subscribe(message, world_id, feed)
+        else:
+            await self._command(message, world_id)
+
+    async def _authenticate(self, world_id: UUID, token: str) -> None:
+        actor = await self._runtime.authenticate(token)
+        if self._actor is not ANONYMOUS and actor.user_id != self._actor.user_id:
+            raise SIGN_IN_FIRST("A socket belongs to one account. Open another socket for another account.")
+        role = await self._role(world_id, actor)
+        first, self._actor = self._actor is ANONYMOUS, actor
+        self._scope["state"]["actor"] = actor
+        self.user_id = actor.user_id or self.user_id
+        if first:
+            self._count(+1)
+        self._watch_expiry()
+        await self._say(
+            {"type": "authenticated", "user_id": self.user_id, "role": role.label, "valid_until": actor.valid_until}
+        )
+
+    async def _role(self, world_id: UUID, actor: Actor) -> Role:
+        if actor.only_world not in (None, world_id):
+            raise WORLD_NOT_FOUND()
+        async with self._runtime.database.reading() as connection:
+            role = await connection.fetchval(MEMBER_ROLE, world_id, actor.user_id)
+        if role is None:
+            raise WORLD_NOT_FOUND()
+        return min(Role(role), actor.most)
+
+    def _watch_expiry(self) -> None:
+        if self._expiry is not None:
+            self._expiry.cancel()
+        if self._actor.valid_until is not None:
+            left = max(0.0, self._actor.valid_until - wall_seconds())
+            self._expiry = asyncio.get_running_loop().call_later(left, self._end, TOKEN_ENDED())
+
+    def _end(self, refused: Refused) -> None:
+        """Let the conversation end with a refusal."""
+        if not self._ended.done():
+            self._ended.set_result(refused)
+
+    def _count(self, change: int) -> None:
+        """Keep count of the account's open sockets. Refuses `too_many_sockets`."""
+        if self._actor is ANONYMOUS:
+            return
+        counts = self._hub.sockets_of
+        counts[self.user_id] = counts.get(self.user_id, 0) + change
+        if counts[self.user_id] <= 0:
+            del counts[self.user_id]
+        elif change > 0 and counts[self.user_id] > self._runtime.settings.sockets_per_user:
+            raise TOO_MANY_SOCKETS(sockets_per_user=self._runtime.settings.sockets_per_user)
+
+    async def _command(self, message: CommandMessage, world_id: UUID) -> None:
+        """Run a command once per id and say what came of it."""
+        try:
+            self._limiter.take(self._actor.name)
+            command = parse_command(self._runtime.engine, message.command)
+            answer = await self._runtime.engine.execute(command, self._actor, world_id, key=message.id)
+        except Refused as refused:
+            await self._say({"type": "refused", "id": message.id} | problem_of(refused))
+            return
+        head = orjson.dumps({"type": "result", "id": message.id, "replayed": answer.replayed})
+        await self._text(head[:-1] + b"," + answer.body[1:])
+
+    # -- the subscription ------------------------------------------------------------------------------------
+
+    async def _subscribe(self, message: SubscribeMessage, world_id: UUID, feed: Feed) -> None:
+        check_patterns(message.types)
+        await self._unsubscribe()
+        async with self._runtime.database.reading() as connection:
+            head = await log.head_of(connection, world_id)
+        if message.after is not None and message.after > head:
+            raise AFTER_IN_THE_FUTURE(f"The log is at {head}.", head=head)
+        self._asked = message
+        self._position = head if message.after is None else message.after
+        self._announced = False
+        await self._say({"type": "subscribed", "after": self._position})
+        self._feed = feed
+        self._follow()
+
+    async def _unsubscribe(self) -> None:
+        if self._feed is not None:
+            self._feed.leave(self)
+            self._feed = None
+        if self._follower is not None:
+            follower, self._follower = self._follower, None
+            follower.cancel()
+            await asyncio.gather(follower, return_exceptions=True)
+
+    def _follow(self) -> None:
+        self._follower = asyncio.create_task(self._follow_log())
+        self._follower.add_done_callback(self._followed)
+
+    def _followed(self, task: asyncio.Task[None]) -> None:
+        """A follower that failed ends the conversation; nothing is lost silently."""
+        if task.cancelled() or task.exception() is None:
+            return
+        error = task.exception()
+        if isinstance(error, Refused):
+            self._end(error)
+        else:
+            logger.error("socket_failed", exc_info=error)
+            self._end(MALFORMED("Something went wrong on our side; reconnect with the last `up_to`."))
+
+    async def _follow_log(self) -> None:
+        """Send what the log holds, at the socket's own pace, until it has caught up with the feed; then join."""
+        feed = self._feed
+        assert feed is not None
+        await self._resolve_rights(feed)
+        while True:
+            if self._position < feed.position:
+                await self._send_page(feed)
+                continue
+            if not self._announced:
+                self._announced = True
+                await self._say({"type": "live", "up_to": self._position})
+                continue
+            if self._transport is not None:
+                feed.join(self)  # nothing was awaited since the positions were compared
+                return
+            await feed.moved.wait()
+
+    async def _resolve_rights(self, feed: Feed) -> None:
+        """What this reader may see now. Refuses `world_not_found` if it is no member any more."""
+        role = await self._role(feed.world_id, self._actor)
+        async with self._runtime.database.reading() as connection:
+            self.wanted = await reader_filter(
+                connection, self._runtime, feed.world_id, self.user_id, role,
+                check_patterns(self._asked.types), tuple(self._asked.about),
+            )  # fmt: skip
+
+    async def _send_page(self, feed: Feed) -> None:
+        async with self._runtime.database.reading() as connection:
+            part = await log.read(
+                connection, feed.world_id, self._position, PAGE, self.wanted, until=feed.position
+            )
+        self._position = part.up_to
+        if part.rows:
+            with_command = self.wanted.principals is None
+            frame = events_frame((log.encode(row, with_command=with_command) for row in part.rows), part.up_to)
+            await self._text(frame.text)
+
+    def offer(self, frame: Frame) -> bool:
+        """See `live.Listener`. The frame's bytes go straight to the transport: the same bytes for all."""
+        transport = self._transport
+        if transport is None or transport.is_closing():
+            return False
+        if transport.get_write_buffer_size() > MAX_UNSENT_BYTES:
+            return False
+        transport.write(frame.wire)
+        self._position = frame.up_to
+        return True
+
+    def dropped(self, reason: str) -> None:
+        """See `live.Listener`."""
+        if reason == "gone":
+            self._end(WORLD_NOT_FOUND())
+        elif self._feed is not None and not (self._transport is not None and self._transport.is_closing()):
+            # Frames without events for this reader are not sent; it has seen all up to where the feed was.
+            self._position = max(self._position, self._feed.position if reason == "rights" else self._position)
+            self._follow()
+
+    # -- sending ---------------------------------------------------------------------------------------------
+
+    async def _say(self, message: dict[str, Any]) -> None:
+        await self._text(orjson.dumps(message, default=str))
+
+    async def _text(self, text: bytes) -> None:
+        try:
+            await self._send({"type": "websocket.send", "text": text.decode()})
+        except OSError as error:
+            raise Closed from error
+
+    async def _close(self, refused: Refused) -> None:
+        problem = problem_of(refused)
+        with suppress(Closed, RuntimeError):
+            await self._say({"type": "refused", "id": None} | problem)
+            code = CLOSE_CODES.get(problem["status"], 4400)
+            await self._send({"type": "websocket.close", "code": code, "reason": refused.code})
+
+
+def direct_transport(send: Callable[..., Awaitable[None]]) -> Any:
+    """The transport behind uvicorn's `send`, if frames may be written to it as they are (no compression).
+
+    Under another server it is None; the socket then follows the log by itself, which is right but dearer.
+    """
+    protocol = getattr(send, "__self__", None)
+    connection = getattr(protocol, "conn", None)
+    if connection is None or getattr(connection, "extensions", True):
+        return None
+    return getattr(protocol, "transport", None)
