@@ -1,18 +1,24 @@
 """One database cluster and one server per test process; each test makes its own world in it."""
 
+import asyncio
 import os
 import shutil
+import socket
 import tempfile
 from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import httpx
 import pytest
+import uvicorn
+from fastapi import FastAPI
 
 from fablewright.app import create_app, installed_systems, migration_folders
 from fablewright.core.database import migrate
 from fablewright.core.embedded import EmbeddedPostgres
 from fablewright.settings import Settings
+from fablewright.systems.accounts.passwords import PasswordHasher
 from tests.support import Server
 
 POSTGRES_VERSION = int(os.environ.get("FABLEWRIGHT_TEST_POSTGRES", "18"))
@@ -58,6 +64,37 @@ async def server(settings: Settings, database_url: str) -> AsyncIterator[Server]
     """A whole server in this process."""
     app = create_app(settings, database_url)
     async with app.router.lifespan_context(app):
+        app.state.runtime.parts["accounts"].hasher = PasswordHasher(passes=1, memory_kib=64)
         transport = httpx.ASGITransport(app=app, raise_app_exceptions=False)
         async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
             yield Server(app, app.state.runtime, client, database_url)
+
+
+@pytest.fixture(scope="session")
+async def live_url(settings: Settings, database_url: str) -> AsyncIterator[str]:
+    """Address of a real uvicorn in this process: a second node on the same database."""
+    app = create_app(settings, database_url)
+    async with serving(app) as url:
+        yield url
+
+
+@asynccontextmanager
+async def serving(app: FastAPI) -> AsyncIterator[str]:
+    """A real uvicorn on a free loopback port, for as long as the block lasts."""
+    listener = socket.socket()
+    listener.bind(("127.0.0.1", 0))
+    config = uvicorn.Config(
+        app, ws="websockets-sansio", ws_per_message_deflate=False, log_level="error", lifespan="on",
+        timeout_graceful_shutdown=2, ws_max_size=1_048_576,
+    )  # fmt: skip
+    node = uvicorn.Server(config)
+    task = asyncio.create_task(node.serve(sockets=[listener]))
+    while not node.started:
+        assert not task.done(), task
+        await asyncio.sleep(0.01)
+    try:
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+    finally:
+        node.should_exit = True
+        await task
+        listener.close()

@@ -31,6 +31,7 @@ from fablewright.settings import Settings
 
 BODY_TOO_LARGE = Refusal("body_too_large", TOO_LARGE, "The request body is too large. Send less at once.")
 SOCKET_PATH: Final = re.compile(r"^/ws/worlds/[^/]+$")
+SIGN_IN_PATH: Final = re.compile(r"^/api/v1/auth/(login|register|refresh)$")
 GZIP_FROM: Final = 1_024
 WORLD_IN_PATH: Final = re.compile(r"/worlds/([0-9a-f-]{36})")
 CORRELATION_ID: Final = re.compile(r"^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$")
@@ -87,7 +88,9 @@ class Front:
     async def _serve(self, scope: Scope, receive: Receive, answering: "Answering", headers: Headers) -> None:
         started = monotonic()
         try:
-            scope["state"]["actor"] = await self._admit(headers.get("authorization"), scope["state"]["address"])
+            # Signing in says who one is; an expired token that a client still sends along must not stop it.
+            authorization = None if SIGN_IN_PATH.match(scope["path"]) else headers.get("authorization")
+            scope["state"]["actor"] = await self._admit(authorization, scope["state"]["address"])
             await self._app(scope, self._limited(receive, headers), answering.send)
         except Refused as refused:
             await self._refuse(refused, scope, receive, answering)

@@ -138,10 +138,21 @@ class Feed:
                 self._drop(lambda _listener: True, "gone")
                 return
             if part.rows:
-                self._hand_out(part.rows, part.up_to)
+                for rows in self._by_rights(part.rows):
+                    self._hand_out(rows, rows[-1]["seq"])
                 self._last_frame = monotonic()
+            self.position = part.up_to
             if part.up_to >= part.head:
                 return
+
+    def _by_rights(self, rows: list[Any]) -> list[list[Any]]:
+        """The rows, cut after each that may change someone's rights: what follows it is seen with the new ones."""
+        parts: list[list[Any]] = [[]]
+        for row in rows:
+            parts[-1].append(row)
+            if any(matches(pattern, row["type"]) for pattern in self._rights_change_on):
+                parts.append([])
+        return [part for part in parts if part]
 
     def _hand_out(self, rows: list[Any], up_to: int) -> None:
         """Give every group its frame. There is no await here: who joins meanwhile joins after."""
@@ -167,17 +178,16 @@ class Feed:
         self.position = up_to
         self.moved.set()
         self.moved = asyncio.Event()
-        self._rights_may_change(rows)
+        self._rights_may_change(rows[-1])
 
-    def _rights_may_change(self, rows: list[Any]) -> None:
-        """Send those whose rights these events may change back to asking what they may see."""
-        for row in rows:
-            if any(matches(pattern, row["type"]) for pattern in self._rights_change_on):
-                about = set(row["about"])
-                members_only = row["type"].startswith("worlds.")
-                self._drop(lambda ear, about=about, members=members_only: (
-                    ear.user_id in about if members else ear.wanted.principals is not None
-                ), "rights")  # fmt: skip
+    def _rights_may_change(self, row: Any) -> None:
+        """Send those whose rights this event may change back to asking what they may see."""
+        if not any(matches(pattern, row["type"]) for pattern in self._rights_change_on):
+            return
+        if row["type"].startswith("worlds."):  # membership and roles: of those whom it is about
+            self._drop(lambda listener: listener.user_id in row["about"], "rights")
+        else:  # what someone stands for: of all who do not see everything anyway
+            self._drop(lambda listener: listener.wanted.principals is not None, "rights")
 
     def _drop(self, concerned: Callable[[Listener], bool], reason: str) -> None:
         for group in list(self._groups.values()):

@@ -6,7 +6,7 @@ The client speaks first. Messages are JSON objects with a `type`:
 |----------------------------------------------------------|-----------------------------------------------------|
 | `auth {token}` (or the `Authorization` header)           | `authenticated {user_id, role, valid_until}`        |
 | `subscribe {after?, types?, about?}`                     | `subscribed {after}`, then `events`, once `live`    |
-| `command {id, command: {type, payload}}`                 | `result {id, result, seq}` or `refused {id, …}`     |
+| `command {id, command: {type, payload}}`                 | `result {id, result, seq}` or `refused {id, problem}`|
 | `ping {…}`                                               | `pong`                                              |
 
 `events {events, up_to}` frames come in order, with no gap and no repeat: first the history after `after`,
@@ -143,7 +143,7 @@ class Socket:
                 except Refused as refused:
                     if refused.refusal in (WORLD_NOT_FOUND, TOO_MANY_SOCKETS) or self._actor is ANONYMOUS:
                         raise
-                    await self._say({"type": "refused", "id": getattr(message, "id", None)} | problem_of(refused))
+                    await self._say({"type": "refused", "id": None, "problem": problem_of(refused)})
 
     async def _next(self, patience: float | None) -> Any:
         """The client's next message. Refuses `socket_idle`, `malformed_json`, `validation_failed`."""
@@ -242,7 +242,7 @@ class Socket:
             command = parse_command(self._runtime.engine, message.command)
             answer = await self._runtime.engine.execute(command, self._actor, world_id, key=message.id)
         except Refused as refused:
-            await self._say({"type": "refused", "id": message.id} | problem_of(refused))
+            await self._say({"type": "refused", "id": message.id, "problem": problem_of(refused)})
             return
         head = orjson.dumps({"type": "result", "id": message.id, "replayed": answer.replayed})
         await self._text(head[:-1] + b"," + answer.body[1:])
@@ -359,7 +359,7 @@ class Socket:
     async def _close(self, refused: Refused) -> None:
         problem = problem_of(refused)
         with suppress(Closed, RuntimeError):
-            await self._say({"type": "refused", "id": None} | problem)
+            await self._say({"type": "refused", "id": None, "problem": problem})
             code = CLOSE_CODES.get(problem["status"], 4400)
             await self._send({"type": "websocket.close", "code": code, "reason": refused.code})
 
