@@ -1,0 +1,5 @@
+"""`python -m fablewright.cli`, the same as `fablewright`."""
+
+from fablewright.cli import main
+
+main()

@@ -1,0 +1,75 @@
+"""The commands and their options. What they do is imported when one of them is run: help stays quick."""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from fablewright.core.clock import monotonic
+
+BEGAN = monotonic()
+
+app = typer.Typer(
+    no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False,
+    help="Fablewright: a server for living role-playing worlds.",
+)  # fmt: skip
+
+Host = Annotated[str | None, typer.Option(help="Address to listen on.")]
+Port = Annotated[int | None, typer.Option(help="Port to listen on; 0 takes a free one.")]
+
+
+def run() -> None:
+    """Run the command that was asked for; what the operator can mend is said in one line."""
+    from fablewright.cli.failures import explain
+
+    try:
+        app()
+    except Exception as error:
+        sentence = explain(error)
+        if sentence is None:
+            raise
+        print(f"fablewright: {sentence}", file=sys.stderr)
+        sys.exit(1)
+
+
+@app.command()
+def serve(
+    host: Host = None,
+    port: Port = None,
+    workers: Annotated[int, typer.Option(min=1, max=64, help="Processes that answer.")] = 1,
+) -> None:
+    """Run the server."""
+    from fablewright.cli.configuration import load_settings
+    from fablewright.cli.serve import serve as run_server
+
+    run_server(load_settings(host=host, port=port), workers=workers, began=BEGAN)
+
+
+@app.command()
+def demo(host: Host = None, port: Port = None) -> None:
+    """Run the server with a demo world, and tell here what happens in it."""
+    from fablewright.cli.configuration import load_settings
+    from fablewright.cli.demo import run_demo
+
+    run_demo(load_settings(host=host, port=port), began=BEGAN)
+
+
+@app.command()
+def migrate(
+    to: Annotated[str, typer.Option(help="Revision to go to.")] = "heads",
+) -> None:
+    """Bring the database's schema up to date. The server does this by itself when it starts."""
+    from fablewright.cli.configuration import load_settings
+    from fablewright.cli.operations import run_migrations
+
+    run_migrations(load_settings(), to)
+
+
+@app.command()
+def settings() -> None:
+    """Show every setting, its value, and where that comes from. Secrets stay hidden."""
+    from fablewright.cli.configuration import load_settings
+    from fablewright.cli.operations import show_settings
+
+    show_settings(load_settings())

@@ -1,0 +1,11 @@
+"""The two consoles of the command line: results on standard output, everything else on standard error."""
+
+from rich.console import Console
+
+out = Console(highlight=False, soft_wrap=True)
+err = Console(stderr=True, highlight=False, soft_wrap=True)
+
+
+def say(sentence: str) -> None:
+    """A sentence for the operator, on standard error."""
+    err.print(sentence, style="dim", markup=False)
