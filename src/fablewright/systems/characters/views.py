@@ -81,7 +81,8 @@ def encode_one(row: Any) -> bytes:
     """The JSON of a `CharacterView` straight from a row of `ONE`."""
     return orjson.dumps(
         {
-            "id": row["id"], "name": row["name"], "kind": row["kind"], "user_id": row["user_id"],
+            "id": str(row["id"]), "name": row["name"], "kind": row["kind"],
+            "user_id": None if row["user_id"] is None else str(row["user_id"]),
             "description": row["description"],
             "personality": {trait: row[trait] for trait in TRAITS},
             "energy": energy_now(row["energy"], row["energy_at"], world_now(row)),
