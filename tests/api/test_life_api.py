@@ -79,6 +79,8 @@ async def test_the_life_of_a_character(scene: Scene) -> None:
     assert (await scene.ok("PATCH", path, scene.player, json={"status": "active"}))["result"][
         "status"
     ] == "active"
+    bolder = await scene.ok("PATCH", path, scene.owner, json={"personality": {"extraversion": 1}})
+    assert bolder["result"]["personality"] == {**made["personality"], "extraversion": 1.0}
     released = await scene.ok("PATCH", path, scene.owner, json={"user_id": None})
     assert released["result"]["user_id"] is None
     await scene.ok("DELETE", path, scene.owner)
@@ -108,6 +110,23 @@ async def test_wrong_characters_are_refused(scene: Scene, body: dict[str, Any]) 
     answer = await scene.call("POST", "/characters", scene.owner, json=body)
     assert answer.status_code == 422, answer.text
     assert answer.headers["content-type"] == "application/problem+json"
+
+
+@pytest.mark.parametrize("name", [b'"\\ud800"', b'"\\u0000"', b"1e999", b'"' + b"x" * 300 + b'"'])
+async def test_text_that_cannot_be_stored_is_refused(scene: Scene, name: bytes) -> None:
+    headers = {"Content-Type": "application/json"}
+    (a,) = await scene.characters("A")
+    ids = b'"initiator_id":"%b","target_id":"%b","type":"chat"' % (
+        str(a).encode(),
+        str(uuid.uuid4()).encode(),
+    )
+    for path, content in (
+        ("/characters", b'{"name":%b}' % name),
+        ("/interactions", b'{%b,"content":"Hm","context":{"k":%b}}' % (ids, name)),
+    ):
+        answer = await scene.call("POST", path, scene.owner, content=content, headers=headers)
+        assert answer.status_code in (404, 422), answer.text
+        assert answer.json()["code"] in ("validation_failed", "character_not_found"), answer.text
 
 
 async def test_who_may(scene: Scene) -> None:

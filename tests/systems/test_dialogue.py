@@ -123,6 +123,31 @@ async def test_many_at_once_add_up(server: Server) -> None:
     assert [float(row["before"]) for row in told[1:]] == [float(row["after"]) for row in told[:-1]]
 
 
+async def test_transactions_that_cross_do_not_hurt_each_other(server: Server) -> None:
+    owner = await server.person()
+    world_id = await server.world(owner)
+    ids = await people(server, owner, world_id, 6)
+    lists = [
+        [chat(ids[(n + k) % 6], ids[(n + 2 * k + 1) % 6], "greeting") for k in (1, 2, 3)] for n in range(24)
+    ]
+    results: list[Any] = await asyncio.gather(  # lists do not share a commit
+        *(server.runtime.engine.execute(commands, owner.actor, world_id) for commands in lists),
+        server.do(DeleteCharacter(character_id=ids[5]), owner.actor, world_id),
+        return_exceptions=True,
+    )
+    assert {getattr(r, "code", repr(r)) for r in results if isinstance(r, BaseException)} <= {
+        "character_not_found"
+    }
+    rows = await server.fetch(
+        "SELECT (SELECT count(*) FROM events "
+        "        WHERE world_id = $1 AND type = 'dialogue.interacted' AND NOT about @> $2) AS told, "
+        "(SELECT sum(interaction_count) FROM ties WHERE world_id = $1) / 2 AS counted",
+        world_id, [ids[5]],
+    )  # fmt: skip
+    assert rows[0]["told"] == rows[0]["counted"]
+    assert [f for f in await server.findings() if str(world_id) in f] == []
+
+
 async def test_the_same_seed_and_commands_give_the_same_world(server: Server) -> None:
     owner = await server.person()
     worlds = [

@@ -35,6 +35,18 @@ class Personality(BaseModel):
     neuroticism: Share = 0.5
 
 
+class PersonalityChange(BaseModel):
+    """New values for some of the five factors, each 0..1; those left out or null stay."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    openness: Share | None = None
+    conscientiousness: Share | None = None
+    extraversion: Share | None = None
+    agreeableness: Share | None = None
+    neuroticism: Share | None = None
+
+
 class CreateCharacter(Command):
     """Bring a character into the world.
 
@@ -85,7 +97,7 @@ class UpdateCharacter(Command):
     user_id: UUID | None = None
     release_control: bool = Field(False, description="Take the character from the user who controls it.")
     description: Description | None = None
-    personality: Personality | None = None
+    personality: PersonalityChange | None = None
     energy: Share | None = None
     status: Status | None = None
 

@@ -29,7 +29,7 @@ from fablewright.systems.characters.commands import (
     DeleteCharacter,
     Description,
     Name,
-    Personality,
+    PersonalityChange,
     Share,
     UpdateCharacter,
 )  # fmt: skip
@@ -53,7 +53,7 @@ class CharacterPatch(BaseModel):
     kind: Kind | None = None
     user_id: UUID | None = None
     description: Description | None = None
-    personality: Personality | None = None
+    personality: PersonalityChange | None = None
     energy: Share | None = None
     status: Status | None = None
 

@@ -1,6 +1,7 @@
 """What the commands about characters do. Higher systems load and change characters through this module."""
 
 from collections.abc import Awaitable, Callable, Iterable, Sequence
+from dataclasses import replace
 from typing import Any, Final
 from uuid import UUID
 
@@ -9,7 +10,12 @@ from fablewright.core.dice import Dice
 from fablewright.core.refusal import Refused
 from fablewright.core.transaction import Request, Transaction
 from fablewright.systems.characters import rules
-from fablewright.systems.characters.commands import CreateCharacter, DeleteCharacter, UpdateCharacter
+from fablewright.systems.characters.commands import (
+    CreateCharacter,
+    DeleteCharacter,
+    PersonalityChange,
+    UpdateCharacter,
+)
 from fablewright.systems.characters.events import (
     CharacterCreated,
     CharacterDeleted,
@@ -47,6 +53,11 @@ UPDATE characters SET name = $3, kind = $4, user_id = $5, description = $6, open
     energy_at = $13, status = $14
 WHERE world_id = $1 AND id = $2
 """
+WRITE_ENERGIES: Final = """
+UPDATE characters c SET energy = v.energy, energy_at = v.at
+FROM unnest($2::uuid[], $3::float8[], $4::bigint[]) AS v (id, energy, at)
+WHERE c.world_id = $1 AND c.id = v.id
+"""
 
 
 # -- for higher systems --------------------------------------------------------------------------------------
@@ -62,10 +73,8 @@ async def write_energies(tx: Transaction, energies: Sequence[tuple[UUID, float, 
     """Store (id, energy 0..1, world ms at which it is so) of characters that `load` has locked."""
     if energies:
         await tx.execute(
-            "UPDATE characters c SET energy = v.energy, energy_at = v.at "
-            "FROM unnest($2::uuid[], $3::float8[], $4::bigint[]) AS v (id, energy, at) "
-            "WHERE c.world_id = $1 AND c.id = v.id",
-            tx.world_id, [e[0] for e in energies], [e[1] for e in energies], [e[2] for e in energies],
+            WRITE_ENERGIES, tx.world_id,
+            [e[0] for e in energies], [e[1] for e in energies], [e[2] for e in energies],
         )  # fmt: skip
 
 
@@ -297,6 +306,12 @@ def _changed(c: CharacterState, command: UpdateCharacter, now: int) -> Character
         c.id, new(command.name, c.name), new(command.kind, c.kind),
         None if command.release_control else new(command.user_id, c.user_id),
         new(command.description, c.description),
-        c.traits if command.personality is None else _traits(command.personality),
+        _changed_traits(c.traits, command.personality),
         new(command.energy, c.energy), now if energy_set else c.energy_at, new(command.status, c.status),
     )  # fmt: skip
+
+
+def _changed_traits(traits: Traits, change: PersonalityChange | None) -> Traits:
+    if change is None:
+        return traits
+    return replace(traits, **change.model_dump(exclude_none=True))

@@ -88,9 +88,15 @@ async def _choose(tx: Transaction, most: int) -> list[Act]:
         return []
     starts = [(actor.id, tx.dice.choice(npcs).id) for actor in actors]
     known = await relationships.acquaintances(tx, starts, MOST_KNOWN)
+    places = {npc.id: place for place, npc in enumerate(npcs)}
     acts = [
         rules.choose_act(
-            actor, _known(known[actor.id]), _strangers(tx, npcs), tx.now, dice=tx.dice, openings=openings()
+            actor,
+            _known(known[actor.id]),
+            _strangers(tx, npcs, places[actor.id]),
+            tx.now,
+            dice=tx.dice,
+            openings=openings(),
         )
         for actor in actors
     ]
@@ -109,11 +115,15 @@ def _known(acquaintances: Sequence[relationships.Acquaintance]) -> list[Known]:
     return [Known(a.id, a.name, a.strength, a.trust, a.last_interaction_at) for a in acquaintances]
 
 
-def _strangers(tx: Transaction, npcs: Sequence[Npc]) -> list[Known]:
-    """Some characters by chance, each once. One that is known all the same is met as a stranger for once."""
+def _strangers(tx: Transaction, npcs: Sequence[Npc], own: int) -> list[Known]:
+    """Some others than number `own`, by chance, each once; none only if there is nobody else.
+
+    One that is known all the same is met as a stranger for once.
+    """
     chosen: dict[UUID, Npc] = {}
-    for _ in range(MOST_STRANGERS):
-        npc = tx.dice.choice(npcs)
+    for _ in range(MOST_STRANGERS if len(npcs) > 1 else 0):
+        place = tx.dice.whole(0, len(npcs) - 2)
+        npc = npcs[place + (place >= own)]
         chosen[npc.id] = npc
     nobody = relationships.TieState()
     return [Known(npc.id, npc.name, nobody.strength, nobody.trust, None) for npc in chosen.values()]

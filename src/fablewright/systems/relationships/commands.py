@@ -16,7 +16,7 @@ from fablewright.systems.relationships.rules import (
 Strength = Annotated[float, Field(ge=-1.0, le=1.0, allow_inf_nan=False)]
 Trust = Annotated[float, Field(ge=0.0, le=1.0, allow_inf_nan=False)]
 
-MOST_TIES: Final = 400
+MOST_TIES: Final = 300
 """Ties in one `SetTies`, so that its event stays small."""
 
 
