@@ -32,8 +32,8 @@ class Dashboard(BaseModel):
 
 COUNTS = """
 SELECT (SELECT count(*) FROM characters WHERE world_id = $1 AND deleted_at IS NULL) AS characters,
-       (SELECT count(*) FROM relationships WHERE world_id = $1) AS relationships,
-       (SELECT coalesce(sum(interaction_count), 0)::bigint FROM relationships WHERE world_id = $1) / 2 AS interactions,
+       (SELECT count(*) FROM ties WHERE world_id = $1) AS relationships,
+       (SELECT coalesce(sum(interaction_count), 0)::bigint FROM ties WHERE world_id = $1) / 2 AS interactions,
        (SELECT count(*) FROM world_members WHERE world_id = $1) AS members,
        (SELECT count(*) FROM timers WHERE world_id = $1) AS timers,
        (SELECT count(*) FROM dead_letters WHERE world_id = $1 AND state = 'open') AS open_dead_letters

@@ -1,0 +1,36 @@
+"""Runs the flows and prints the table: `python -m benchmarks [FLOW …]`."""
+
+import asyncio
+import sys
+
+from benchmarks import commands, live, world
+from benchmarks.stage import Row, staged
+
+FLOWS = {
+    "rest": live.rest,
+    "interactions": commands.interactions,
+    "reading": commands.reading,
+    "batched": commands.batched,
+    "quiet": live.quiet,
+    "busy": live.busy,
+    "log": world.reading_log,
+    "director": world.director,
+}
+
+
+def main() -> int:
+    names = sys.argv[1:] or list(FLOWS)
+    rows: list[Row] = []
+    for name in names:
+        with staged() as stage:  # a server of its own for each, so that none inherits another's memory
+            rows += asyncio.run(FLOWS[name](stage))
+            print(f"… {name} done", file=sys.stderr)
+    print("| flow | measured | to reach | raw baseline | ratio | |")
+    print("|---|---|---|---|---|---|")
+    for row in rows:
+        print(f"| {row.flow} | {row.measured} | {row.target} | {row.baseline} | {row.ratio} | {'✓' if row.met else '✗'} |")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,60 @@
+"""The server under test, as a process of its own: `python -m benchmarks.server FOLDER`.
+
+It is what `fablewright serve` runs (uvicorn, embedded PostgreSQL with its durable settings), with the counter
+system besides. It prints its address and the database's URL as one JSON line when it is ready.
+"""
+
+import asyncio
+import json
+import socket
+import sys
+from pathlib import Path
+
+import asyncpg
+import uvicorn
+
+from benchmarks import counter
+from fablewright.app import create_app, installed_systems, migration_folders
+from fablewright.core.database import migrate, normalized
+from fablewright.core.embedded import EmbeddedPostgres
+from fablewright.gateway import logs
+from fablewright.settings import Settings
+
+
+def main() -> None:
+    settings = Settings(
+        _env_file=None, data_dir=Path(sys.argv[1]), rate_limit_per_minute=0, address_limit_per_minute=0,
+        log_level="warning",
+    )  # type: ignore[call-arg]  # fmt: skip
+    logs.configure(settings)
+    with EmbeddedPostgres(settings.data_dir) as postgres:
+        url = postgres.running.url
+        systems = [*installed_systems(), counter.system]
+        asyncio.run(prepare(url, settings))
+        app = create_app(settings, url, systems)
+        listener = socket.socket()
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(2048)
+        config = uvicorn.Config(
+            app, log_level="error", ws="websockets-sansio", ws_per_message_deflate=False, loop="uvloop",
+            http="httptools", timeout_graceful_shutdown=1,
+        )  # fmt: skip
+        address = f"http://127.0.0.1:{listener.getsockname()[1]}"
+        print(json.dumps({"address": address, "database": url, "postgres_pid": postgres.running.pid}), flush=True)
+        uvicorn.Server(config).run(sockets=[listener])
+
+
+async def prepare(url: str, settings: Settings) -> None:
+    await migrate(url, settings.database_role, extra=migration_folders(installed_systems()))
+    parsed = normalized(url)
+    connection = await asyncpg.connect(
+        user=parsed.username, password=parsed.password, database=parsed.database, host=str(parsed.query["host"])
+    )
+    await connection.execute(counter.TABLE)
+    await connection.execute(f"GRANT ALL ON bench_counters TO {settings.database_role}")
+    await connection.close()
+
+
+if __name__ == "__main__":
+    main()
