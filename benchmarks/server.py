@@ -37,7 +37,7 @@ def main() -> None:
         listener.bind(("127.0.0.1", 0))
         listener.listen(2048)
         config = uvicorn.Config(
-            app, log_level="error", ws="websockets-sansio", ws_per_message_deflate=False, loop="uvloop",
+            app, log_level="error", ws="websockets-sansio", ws_per_message_deflate=False, proxy_headers=False, server_header=False, loop="uvloop",
             http="httptools", timeout_graceful_shutdown=1,
         )  # fmt: skip
         address = f"http://127.0.0.1:{listener.getsockname()[1]}"

@@ -14,7 +14,8 @@ from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import BaseRoute, Route
+from starlette.routing import Route
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from fablewright import __version__
 from fablewright.core.consumers import ConsumerWorker
@@ -116,7 +117,21 @@ def _report_death(task: asyncio.Task[Any]) -> None:
         log.critical("worker_died", worker=task.get_name(), exc_info=task.exception())
 
 
-def create_app(settings: Settings, database_url: str, systems: Sequence[System] | None = None) -> FastAPI:
+class Application(FastAPI):
+    """The web application: `Front` around what FastAPI serves."""
+
+    front: ASGIApp
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        scope["app"] = self
+        await self.front(scope, receive, send)
+
+    async def inner(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """What FastAPI serves."""
+        await super().__call__(scope, receive, send)
+
+
+def create_app(settings: Settings, database_url: str, systems: Sequence[System] | None = None) -> Application:
     """The web application of one process. The runtime opens with its lifespan."""
     systems = installed_systems() if systems is None else systems
 
@@ -127,16 +142,16 @@ def create_app(settings: Settings, database_url: str, systems: Sequence[System] 
             app.state.hub = hub
             yield
 
-    app = FastAPI(
+    app = Application(
         title="Fablewright", version=__version__, lifespan=lifespan, docs_url=None, redoc_url=None,
         openapi_url=None,
         description="A server for living role-playing worlds. Refusals are RFC 9457 problems with a stable `code`.",
     )  # fmt: skip
-    add_routes(app, systems)
-    app.add_middleware(Front, settings=settings, runtime=lambda: app.state.runtime)
+    hot = add_routes(app, systems)
+    app.front = Front(app.inner, settings, lambda: app.state.runtime, hot)
     if settings.cors_origins:
-        app.add_middleware(
-            CORSMiddleware, allow_origins=settings.cors_origins, allow_methods=["*"], allow_headers=["*"],
+        app.front = CORSMiddleware(
+            app.front, allow_origins=settings.cors_origins, allow_methods=["*"], allow_headers=["*"],
             expose_headers=["ETag", "Retry-After", "X-Correlation-Id", "Idempotency-Replayed"],
         )  # fmt: skip
     app.add_exception_handler(Refused, _refused)
@@ -145,21 +160,15 @@ def create_app(settings: Settings, database_url: str, systems: Sequence[System] 
     return app
 
 
-def add_routes(app: FastAPI, systems: Sequence[System]) -> None:
-    """Mount every route; the hot ones first, since routes are tried in order."""
-    hot: list[BaseRoute] = [generic_door.route]
-    routers = []
-    for system in systems:
-        for router in system.routers:
-            (hot if isinstance(router, BaseRoute) else routers).append(router)
-    for route in hot:
-        assert isinstance(route, Route)
-        app.router.routes.append(Route(API + route.path, route.endpoint, methods=sorted(route.methods or ())))
-    for router in (*routers, log_routes.router, dashboard.router):
+def add_routes(app: FastAPI, systems: Sequence[System]) -> list[Route]:
+    """Mount every router; returns the hot routes, which `Front` serves."""
+    found = [router for system in systems for router in system.routers]
+    hot = [generic_door.route, *(route for route in found if isinstance(route, Route))]
+    for router in (*(r for r in found if not isinstance(r, Route)), log_routes.router, dashboard.router):
         app.include_router(router, prefix=API)
     app.include_router(health.router)
-    documented = _documented(app, systems)
-    app.router.routes.append(Route("/openapi.json", documented))
+    app.router.routes.append(Route("/openapi.json", _documented(app, systems)))
+    return [Route(API + route.path, route.endpoint, methods=sorted(route.methods or ())) for route in hot]
 
 
 def _documented(app: FastAPI, systems: Sequence[System]) -> Any:

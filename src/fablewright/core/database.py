@@ -17,7 +17,7 @@ from sqlalchemy.exc import DBAPIError, DisconnectionError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession, create_async_engine
 
-from fablewright.core.refusal import UNAVAILABLE, Refusal
+from fablewright.core.refusal import INVALID, UNAVAILABLE, Refusal
 from fablewright.settings import Settings
 
 OVERLOADED = Refusal("overloaded", UNAVAILABLE, "The server is too busy right now. Try again in a moment.")
@@ -25,6 +25,12 @@ DATABASE_UNAVAILABLE = Refusal(
     "database_unavailable", UNAVAILABLE,
     "The database cannot be reached. Send the command again with the same Idempotency-Key; it runs once.",
 )  # fmt: skip
+
+TEXT_NOT_STORABLE = Refusal(
+    "text_not_storable", INVALID, "Text cannot contain the character U+0000. Leave it out."
+)
+NOT_STORABLE = ("22021", "22P05")
+"""SQLSTATEs of text that PostgreSQL cannot hold."""
 
 MIGRATION_LOCK = 0x7AB1E
 """Key of the advisory lock under which one process migrates while the others wait."""
@@ -97,6 +103,8 @@ class Database:
             except asyncpg.PostgresError as error:
                 if is_connection_loss(error):
                     raise DATABASE_UNAVAILABLE(retry_after_seconds=1) from error
+                if sqlstate_of(error) in NOT_STORABLE:
+                    raise TEXT_NOT_STORABLE() from error
                 raise
 
     @asynccontextmanager

@@ -20,7 +20,9 @@ from fablewright.core import log, receipts
 from fablewright.core.actors import Actor, Role
 from fablewright.core.batching import Batcher
 from fablewright.core.clock import Calendar, WorldClock
-from fablewright.core.database import DATABASE_UNAVAILABLE, OVERLOADED, Database, is_connection_loss, sqlstate_of
+from fablewright.core.database import (
+    DATABASE_UNAVAILABLE, NOT_STORABLE, OVERLOADED, TEXT_NOT_STORABLE, Database, is_connection_loss, sqlstate_of,
+)  # fmt: skip
 from fablewright.core.dice import derived_uuid, jitter, random_uuid
 from fablewright.core.doorbell import Doorbell
 from fablewright.core.messages import Catalogue, CatalogueError, Command, Event
@@ -52,7 +54,8 @@ COMMAND_UNKNOWN = Refusal("command_unknown", INVALID, "No installed system knows
 CONTENDED = Refusal("contended", CONFLICT, "Too many others changed the same things at once. Send it again.")
 
 COMMON_REFUSALS: Final = (
-    SIGN_IN_FIRST, OVERLOADED, DATABASE_UNAVAILABLE, CONTENDED, KEY_INVALID, KEY_REUSED, KEY_NOT_SUPPORTED,
+    SIGN_IN_FIRST, OVERLOADED, DATABASE_UNAVAILABLE, CONTENDED, TEXT_NOT_STORABLE, KEY_INVALID, KEY_REUSED,
+    KEY_NOT_SUPPORTED,
 )  # fmt: skip
 """What any command may be refused with."""
 
@@ -277,7 +280,6 @@ class Engine:
         replays = await receipts.claim(tx, tx.receipt_world, claims) if claims else {}
         todo = []
         for index, ask in enumerate(asks):
-            ask.requests[0].recorded = False
             replay = replays.get((ask.claim.actor, ask.claim.key)) if ask.claim else None
             if replay is not None:
                 outcome[index] = KEY_REUSED() if receipts.reused(replay) else _replayed(replay, False)
@@ -406,7 +408,7 @@ class Engine:
         attempt = 0
         while True:
             for request in requests:
-                request.recorded = False
+                request.recorded, request.emitted = False, 0
             try:
                 async with self._gate(scope.world_id):
                     return await self._once(scope, requests[0], whole, kept)
@@ -415,6 +417,8 @@ class Engine:
             except Exception as error:
                 if is_connection_loss(error):
                     raise DATABASE_UNAVAILABLE(retry_after_seconds=1) from error
+                if sqlstate_of(error) in NOT_STORABLE:
+                    raise TEXT_NOT_STORABLE() from error
                 retry = isinstance(error, log.ClockMoved) or sqlstate_of(error) in RETRYABLE
                 if not retry:
                     raise

@@ -50,6 +50,8 @@ class Request:
     role: Role | None = None
     recorded: bool = False
     """Whether an event of the log already carries this command."""
+    emitted: int = 0
+    """How many events it has emitted; their ids come from it, so that batch neighbours do not matter."""
 
 
 @dataclass(slots=True)
@@ -216,7 +218,7 @@ class Transaction:
             raise TOO_MANY_EVENTS(max_events=self.bounds.max_events)
         record = EventRecord(
             event=event,
-            id=self.dice.uuid(self.now) if by is None else derived_uuid(by.id, len(self.events)),
+            id=self.dice.uuid(self.now) if by is None else derived_uuid(by.id, by.emitted),
             type=event.message_type,
             at=self.now,
             actor=request.actor.name,
@@ -228,6 +230,7 @@ class Transaction:
             command=None if request.recorded else command_json(request),
         )
         request.recorded = True
+        request.emitted += 1
         self.events.append(record)
         return record
 

@@ -1,20 +1,22 @@
 """The front door for HTTP: who calls, how much they may, and what every answer carries.
 
-One plain ASGI middleware, since a chain of small ones would cost more than the work they do: address, rate
-limits, the token's actor, body size, correlation id, security headers, ETag, gzip, metrics, and the last
-resort for bugs.
+One plain ASGI application around the other, since a chain of small middlewares would cost more than the work
+they do: address, rate limits, the token's actor, body size, correlation id, security headers, ETag, gzip,
+metrics, and the last resort for bugs. Hot routes are served right here, past the framework's own chain.
 """
 
 import gzip
 import hashlib
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 from uuid import UUID
 
 import orjson
 import structlog
-from starlette.datastructures import Headers, MutableHeaders
+from starlette.datastructures import MutableHeaders
+from starlette.requests import Request
+from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from fablewright.core.actors import ANONYMOUS, Actor
@@ -40,11 +42,12 @@ log = structlog.get_logger(__name__)
 
 
 class Front:
-    """ASGI middleware around the whole application."""
+    """The ASGI application around the framework's. `hot` are plain routes that it serves itself."""
 
-    def __init__(self, app: ASGIApp, settings: Settings, runtime: Callable[[], Runtime]):
+    def __init__(self, app: ASGIApp, settings: Settings, runtime: Callable[[], Runtime], hot: Sequence[Route] = ()):
         self._app = app
         self._runtime = runtime
+        self._hot = tuple(hot)
         self._settings = settings
         self._actors = RateLimiter(settings.rate_limit_per_minute)
         self._addresses = RateLimiter(settings.address_limit_per_minute)
@@ -62,8 +65,8 @@ class Front:
         if scope["type"] not in ("http", "websocket"):
             await self._app(scope, receive, send)
             return
-        headers = Headers(scope=scope)
-        wanted = headers.get("x-correlation-id", "")
+        headers: dict[bytes, bytes] = dict(scope["headers"])
+        wanted = headers.get(b"x-correlation-id", b"").decode("latin-1")
         correlation = UUID(wanted) if CORRELATION_ID.match(wanted) else random_uuid()
         state = {
             "correlation_id": correlation, "address": self._address(scope, headers), "actor": ANONYMOUS,
@@ -85,13 +88,21 @@ class Front:
         runtime, hub = self._runtime(), scope["app"].state.hub
         await Socket(scope, receive, send, runtime, hub, self._actors).run()
 
-    async def _serve(self, scope: Scope, receive: Receive, answering: "Answering", headers: Headers) -> None:
+    async def _serve(
+        self, scope: Scope, receive: Receive, answering: "Answering", headers: Mapping[bytes, bytes]
+    ) -> None:
         started = monotonic()
         try:
             # Signing in says who one is; an expired token that a client still sends along must not stop it.
-            authorization = None if SIGN_IN_PATH.match(scope["path"]) else headers.get("authorization")
+            authorization = None if SIGN_IN_PATH.match(scope["path"]) else headers.get(b"authorization")
             scope["state"]["actor"] = await self._admit(authorization, scope["state"]["address"])
-            await self._app(scope, self._limited(receive, headers), answering.send)
+            receive = self._limited(receive, headers)
+            hot = self._hot_route(scope)
+            if hot is None:
+                await self._app(scope, receive, answering.send)
+            else:
+                response = await hot.endpoint(Request(scope, receive))
+                await response(scope, receive, answering.send)
         except Refused as refused:
             await self._refuse(refused, scope, receive, answering)
         except Exception as error:  # noqa: BLE001  the last resort: a bug is said so, with an id to find it
@@ -107,17 +118,26 @@ class Front:
             if answering.status >= 500 or self._settings.log_level == "debug":
                 log.info("request", method=scope["method"], path=scope["path"], status=answering.status)
 
+    def _hot_route(self, scope: Scope) -> Route | None:
+        for route in self._hot:
+            match = route.path_regex.match(scope["path"])
+            if match and scope["method"] in (route.methods or ()):
+                scope["route"] = route
+                scope["path_params"] = match.groupdict()
+                return route
+        return None
+
     async def _refuse(self, refused: Refused, scope: Scope, receive: Receive, answering: "Answering") -> None:
         if answering.started:
             raise refused
         await problem_response(refused)(scope, receive, answering.send)
 
-    async def _admit(self, authorization: str | None, address: str) -> Actor:
+    async def _admit(self, authorization: bytes | None, address: str) -> Actor:
         """The actor behind the request, within its rate. A bad token counts against the address."""
         if authorization is None:
             self._addresses.take(address)
             return ANONYMOUS
-        scheme, _, credentials = authorization.partition(" ")
+        scheme, _, credentials = authorization.decode("latin-1").partition(" ")
         try:
             actor = await self._runtime().authenticate(credentials.strip() if scheme.lower() == "bearer" else "")
         except Refused:
@@ -126,23 +146,23 @@ class Front:
         self._actors.take(actor.name)
         return actor
 
-    def _address(self, scope: Scope, headers: Headers) -> str:
+    def _address(self, scope: Scope, headers: Mapping[bytes, bytes]) -> str:
         client = scope.get("client")
         address = str(client[0]) if client else "local"
-        forwarded = headers.get("x-forwarded-for")
+        forwarded = headers.get(b"x-forwarded-for")
         if forwarded and address in self._settings.trusted_proxies:
-            return forwarded.rsplit(",", 1)[-1].strip()
+            return forwarded.decode("latin-1").rsplit(",", 1)[-1].strip()
         return address
 
-    def _limited(self, receive: Receive, headers: Headers) -> Receive:
+    def _limited(self, receive: Receive, headers: Mapping[bytes, bytes]) -> Receive:
         """Refuse a body over the limit, whether or not its length was announced."""
         most = self._settings.max_body_bytes
-        length = headers.get("content-length")
+        length = headers.get(b"content-length")
         if length is not None:
             if not length.isdigit() or int(length) > most:
                 raise BODY_TOO_LARGE(f"A body may have {most} bytes at most.", max_bytes=most)
             return receive
-        if "transfer-encoding" not in headers:
+        if b"transfer-encoding" not in headers:
             return receive
         seen = 0
 
@@ -160,7 +180,10 @@ class Front:
 class Answering:
     """The sending side of one answer: adds headers, ETag and gzip. Streams pass through as they come."""
 
-    def __init__(self, scope: Scope, send: Send, headers: Headers, extra: list[tuple[bytes, bytes]], correlation: UUID):
+    def __init__(
+        self, scope: Scope, send: Send, headers: Mapping[bytes, bytes], extra: list[tuple[bytes, bytes]],
+        correlation: UUID,
+    ):  # fmt: skip
         self._send = send
         self._get = scope["method"] in ("GET", "HEAD")
         self._headers = headers
@@ -173,8 +196,7 @@ class Answering:
         if message["type"] == "http.response.start":
             self.started = True
             self.status = message["status"]
-            present = {name for name, _ in message["headers"]}
-            message["headers"] = [*message["headers"], *((n, v) for n, v in self._extra if n not in present)]
+            message["headers"] = [*message["headers"], *self._extra]
             self._held = message
             return
         if self._held is not None and message["type"] == "http.response.body":
@@ -191,13 +213,13 @@ class Answering:
         if self._get and start["status"] == 200 and body:
             etag = f'W/"{hashlib.blake2b(body, digest_size=12).hexdigest()}"'
             headers["etag"] = etag
-            if etag in self._headers.get("if-none-match", ""):
+            if etag.encode() in self._headers.get(b"if-none-match", b""):
                 self.status = start["status"] = 304
                 headers["content-length"] = "0"
                 return {**message, "body": b""}
         if (
             len(body) >= GZIP_FROM
-            and "gzip" in self._headers.get("accept-encoding", "")
+            and b"gzip" in self._headers.get(b"accept-encoding", b"")
             and "content-encoding" not in headers
         ):
             body = gzip.compress(body, compresslevel=3, mtime=0)
