@@ -28,7 +28,9 @@ def main() -> int:
     print("| flow | measured | to reach | raw baseline | ratio | |")
     print("|---|---|---|---|---|---|")
     for row in rows:
-        print(f"| {row.flow} | {row.measured} | {row.target} | {row.baseline} | {row.ratio} | {'✓' if row.met else '✗'} |")
+        print(
+            f"| {row.flow} | {row.measured} | {row.target} | {row.baseline} | {row.ratio} | {'✓' if row.met else '✗'} |"
+        )
     return 0
 
 

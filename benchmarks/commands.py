@@ -20,7 +20,9 @@ from fablewright.systems.relationships import service as ties
 SECONDS = 6.0
 
 
-async def raw(stage: Stage, connections: int, seconds: float, operation: Callable[[Any], Awaitable[None]]) -> float:
+async def raw(
+    stage: Stage, connections: int, seconds: float, operation: Callable[[Any], Awaitable[None]]
+) -> float:
     """Operations per second of `operation(connection)` over that many connections, without the server."""
     opened = [await stage.connect() for _ in range(connections)]
     count = 0
@@ -52,7 +54,12 @@ async def append(connection: Any, world_id: UUID, event_type: str, data: str, ab
 
 def interact_body(pair: list[UUID], number: int) -> bytes:
     kind = ("greeting", "chat", "collaboration")[number % 3]
-    body = {"initiator_id": str(pair[0]), "target_id": str(pair[1]), "type": kind, "content": "Good day to you."}
+    body = {
+        "initiator_id": str(pair[0]),
+        "target_id": str(pair[1]),
+        "type": kind,
+        "content": "Good day to you.",
+    }
     return json.dumps(body).encode()
 
 
@@ -69,7 +76,9 @@ async def interactions(stage: Stage) -> list[Row]:
     await load(stage.address, 32, 1, make)
     many = await load(stage.address, 32, SECONDS, make)
     one = await load(stage.address, 1, SECONDS / 2, make)
-    data = json.dumps({"content": "Good day to you.", "answer": "And to you.", "ties": [{}] * 2, "energies": [{}] * 2})
+    data = json.dumps(
+        {"content": "Good day to you.", "answer": "And to you.", "ties": [{}] * 2, "energies": [{}] * 2}
+    )
 
     async def operation(connection: Any) -> None:
         a, b = sorted(chance.sample(ids, 2))
@@ -79,7 +88,15 @@ async def interactions(stage: Stage) -> list[Row]:
             await connection.fetch(ties.LOAD, world_id, [a, b], [b, a])
             await connection.execute(characters.WRITE_ENERGIES, world_id, [a, b], [0.5, 0.5], [0, 0])
             await connection.execute(
-                ties.WRITE, world_id, [uuid4(), uuid4()], [a, b], [b, a], [0.1, 0.1], [0.5, 0.5], [1, 1], [0, 0]
+                ties.WRITE,
+                world_id,
+                [uuid4(), uuid4()],
+                [a, b],
+                [b, a],
+                [0.1, 0.1],
+                [0.5, 0.5],
+                [1, 1],
+                [0, 0],
             )
             await append(connection, world_id, "raw.interacted", data, f"{{{a},{b}}}")
 
@@ -108,7 +125,9 @@ async def batched(stage: Stage) -> list[Row]:
         async with connection.transaction():
             await connection.fetchrow(OPEN_WORLD, baseline_world)
             value = await connection.fetchval(counter.BASELINE_ADD, baseline_world, "gold", 1)
-            await append(connection, baseline_world, "raw.added", json.dumps({"name": "gold", "value": value}), "{}")
+            await append(
+                connection, baseline_world, "raw.added", json.dumps({"name": "gold", "value": value}), "{}"
+            )
 
     baseline = await raw(stage, 64, SECONDS, operation)
     assert not got.errors

@@ -10,7 +10,9 @@ from urllib.parse import urlsplit
 class Connection(asyncio.Protocol):
     """One kept-alive connection that sends one request at a time and only looks at status and length."""
 
-    def __init__(self, next_request: Callable[[], bytes | None], latencies: list[float], done: asyncio.Future[None]):
+    def __init__(
+        self, next_request: Callable[[], bytes | None], latencies: list[float], done: asyncio.Future[None]
+    ):
         self._next = next_request
         self._latencies = latencies
         self._done = done
@@ -89,7 +91,9 @@ async def load(address: str, connections: int, seconds: float, make: Callable[[i
     for _ in range(connections):
         done: asyncio.Future[None] = loop.create_future()
         protocol = Connection(next_request, latencies, done)
-        await loop.create_connection(lambda protocol=protocol: protocol, parts.hostname, parts.port)
+        await loop.create_connection(
+            lambda protocol=protocol: protocol, str(parts.hostname), int(parts.port or 80)
+        )  # type: ignore[misc]
         futures.append(done)
         protocols.append(protocol)
     await asyncio.gather(*futures)

@@ -25,7 +25,7 @@ def main() -> None:
     settings = Settings(
         _env_file=None, data_dir=Path(sys.argv[1]), rate_limit_per_minute=0, address_limit_per_minute=0,
         log_level="warning",
-    )  # type: ignore[call-arg]  # fmt: skip
+    )  # fmt: skip
     logs.configure(settings)
     with EmbeddedPostgres(settings.data_dir) as postgres:
         url = postgres.running.url
@@ -41,7 +41,10 @@ def main() -> None:
             http="httptools", timeout_graceful_shutdown=1,
         )  # fmt: skip
         address = f"http://127.0.0.1:{listener.getsockname()[1]}"
-        print(json.dumps({"address": address, "database": url, "postgres_pid": postgres.running.pid}), flush=True)
+        print(
+            json.dumps({"address": address, "database": url, "postgres_pid": postgres.running.pid}),
+            flush=True,
+        )
         uvicorn.Server(config).run(sockets=[listener])
 
 
@@ -49,7 +52,10 @@ async def prepare(url: str, settings: Settings) -> None:
     await migrate(url, settings.database_role, extra=migration_folders(installed_systems()))
     parsed = normalized(url)
     connection = await asyncpg.connect(
-        user=parsed.username, password=parsed.password, database=parsed.database, host=str(parsed.query["host"])
+        user=parsed.username,
+        password=parsed.password,
+        database=parsed.database,
+        host=str(parsed.query["host"]),
     )
     await connection.execute(counter.TABLE)
     await connection.execute(f"GRANT ALL ON bench_counters TO {settings.database_role}")

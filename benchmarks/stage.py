@@ -45,7 +45,11 @@ class Stage:
     def call(self, method: str, path: str, body: Any = None, status: int | None = None) -> Any:
         """One request by the owner."""
         answer = httpx.request(
-            method, self.address + path, json=body, timeout=120, headers={"Authorization": f"Bearer {self.token}"}
+            method,
+            self.address + path,
+            json=body,
+            timeout=120,
+            headers={"Authorization": f"Bearer {self.token}"},
         )
         assert status is None or answer.status_code == status, answer.text
         assert answer.status_code < 300, answer.text
@@ -54,7 +58,9 @@ class Stage:
     def sign_in(self) -> None:
         body = {"login": "bench-owner", "password": "a password for benchmarks", "display_name": "Bench"}
         httpx.post(self.address + "/api/v1/auth/register", json=body, timeout=30)
-        answer = httpx.post(self.address + "/api/v1/auth/login", json={k: body[k] for k in ("login", "password")}, timeout=30)
+        answer = httpx.post(
+            self.address + "/api/v1/auth/login", json={k: body[k] for k in ("login", "password")}, timeout=30
+        )
         self.token = answer.json()["access_token"]
 
     def world(self, name: str, **fields: Any) -> UUID:

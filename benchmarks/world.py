@@ -47,7 +47,9 @@ async def reading_log(stage: Stage) -> list[Row]:
     """A long log, filtered by type and audience, read in pages and encoded. Baseline: the same rows fetched raw."""
     world_id = stage.world("log", paused=True)
     connection = await stage.connect()
-    data = json.dumps({"content": "Good day to you.", "answer": "And to you, friend of the mill.", "strength": 0.25})
+    data = json.dumps(
+        {"content": "Good day to you.", "answer": "And to you, friend of the mill.", "strength": 0.25}
+    )
     await connection.execute(FILL, world_id, data, 2, EVENTS)
     await connection.execute("UPDATE world_heads SET seq = $2 WHERE world_id = $1", world_id, EVENTS)
     wanted = log.Filter(types=("dialogue.*",), principals=frozenset({world_id}))

@@ -45,7 +45,9 @@ BUILT_IN: tuple[System, ...] = (
 )  # fmt: skip
 
 ROUTE_NOT_FOUND = Refusal("route_not_found", NOT_FOUND, "There is nothing at this address. See /docs.")
-METHOD_NOT_ALLOWED = Refusal("method_not_allowed", INVALID, "This address does not take that method. See /docs.")
+METHOD_NOT_ALLOWED = Refusal(
+    "method_not_allowed", INVALID, "This address does not take that method. See /docs."
+)
 
 log = structlog.get_logger(__name__)
 
@@ -184,10 +186,13 @@ def _documented(app: FastAPI, systems: Sequence[System]) -> Any:
 
 def build_openapi(app: FastAPI, engine: Engine, systems: Sequence[System]) -> dict[str, Any]:
     """The OpenAPI document: FastAPI's own, the generic door, and the plain routes that systems document."""
-    document = get_openapi(title=app.title, version=app.version, description=app.description, routes=app.routes)
+    document = get_openapi(
+        title=app.title, version=app.version, description=app.description, routes=app.routes
+    )
     extra = [generic_door.openapi(engine)]
     extra += [
-        {"paths": {API + path: item for path, item in system.extra.get("openapi", {}).items()}} for system in systems
+        {"paths": {API + path: item for path, item in system.extra.get("openapi", {}).items()}}
+        for system in systems
     ]
     for part in extra:
         for path, item in part["paths"].items():

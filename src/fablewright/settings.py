@@ -24,9 +24,13 @@ class Settings(BaseSettings):
     database_url: SecretStr | None = Field(
         None, description="PostgreSQL 15 or newer; unset starts the embedded one."
     )
-    database_role: str = Field("fablewright_app", description="Role without ownership that the server works as.")
+    database_role: str = Field(
+        "fablewright_app", description="Role without ownership that the server works as."
+    )
     embedded_version: Literal[16, 18] = Field(18, description="Major version of the embedded PostgreSQL.")
-    write_connections: int = Field(16, ge=1, le=200, description="Connections that commands use, per process.")
+    write_connections: int = Field(
+        16, ge=1, le=200, description="Connections that commands use, per process."
+    )
     read_connections: int = Field(8, ge=1, le=200, description="Connections that reading uses, per process.")
     connection_wait_seconds: float = Field(
         10.0, gt=0, description="How long to wait for a free connection before answering `overloaded`."
@@ -69,12 +73,19 @@ class Settings(BaseSettings):
     socket_ping_seconds: float = Field(20.0, gt=0, description="How often the server pings a WebSocket.")
     sockets_per_user: int = Field(2_000, ge=1, description="Open WebSockets per account and process.")
     frame_interval_ms: int = Field(
-        100, ge=0, le=5000, description="While a world is busy, its events are gathered into frames of this span."
+        100,
+        ge=0,
+        le=5000,
+        description="While a world is busy, its events are gathered into frames of this span.",
     )
     doorbell_ms: int = Field(3, ge=0, le=1000, description="Rings within this span become one.")
-    poll_seconds: float = Field(1.0, gt=0, le=60, description="How often a process looks for what rings it missed.")
+    poll_seconds: float = Field(
+        1.0, gt=0, le=60, description="How often a process looks for what rings it missed."
+    )
     retries: int = Field(8, ge=0, le=50, description="Retries of a transaction after a deadlock.")
-    consumer_attempts: int = Field(5, ge=1, description="Tries before a consumer's event becomes a dead letter.")
+    consumer_attempts: int = Field(
+        5, ge=1, description="Tries before a consumer's event becomes a dead letter."
+    )
 
 
 __all__ = ["Settings"]

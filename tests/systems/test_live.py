@@ -97,7 +97,9 @@ async def test_filters_by_type_and_subject(server: Server, live_url: str) -> Non
     assert [(e["seq"], e["type"]) for e in found] == [(3, "worlds.member_set")]
 
 
-async def test_players_do_not_see_commands_and_a_removed_member_is_shown_out(server: Server, live_url: str) -> None:
+async def test_players_do_not_see_commands_and_a_removed_member_is_shown_out(
+    server: Server, live_url: str
+) -> None:
     owner = await server.person()
     world_id = await server.world(owner)
     player = await server.member(world_id, owner, "player")
@@ -142,7 +144,11 @@ async def test_commands_answer_with_the_callers_id_and_run_once(server: Server, 
         assert (again["seq"], again["replayed"]) == (2, True)
         await say(socket, type="command", id="a-2", command={"type": "worlds.no_such"})
         refused = await hear(socket)
-        assert (refused["type"], refused["id"], refused["problem"]["code"]) == ("refused", "a-2", "command_unknown")
+        assert (refused["type"], refused["id"], refused["problem"]["code"]) == (
+            "refused",
+            "a-2",
+            "command_unknown",
+        )
         await say(socket, type="ping")
         assert (await hear(socket)) == {"type": "pong"}
 
@@ -239,9 +245,7 @@ async def test_a_player_sees_what_becomes_theirs(server: Server, live_url: str) 
     async with opened(live_url, world_id, player) as socket:
         await say(socket, type="subscribe")
         await hear(socket)
-        await server.do(
-            CreateCharacter(name="Ilse", kind="player", user_id=player.id), owner.actor, world_id
-        )
+        await server.do(CreateCharacter(name="Ilse", kind="player", user_id=player.id), owner.actor, world_id)
         seq = await rename(server, owner, world_id, "later")
         found = await events_until(socket, seq)
     assert [e["seq"] for e in found] == [3, 4, 5]

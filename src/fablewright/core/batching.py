@@ -12,7 +12,9 @@ from uuid import UUID
 
 from fablewright.core.refusal import UNAVAILABLE, Refusal
 
-QUEUE_FULL = Refusal("queue_full", UNAVAILABLE, "Too many commands wait for this world. Try again in a moment.")
+QUEUE_FULL = Refusal(
+    "queue_full", UNAVAILABLE, "Too many commands wait for this world. Try again in a moment."
+)
 
 A = TypeVar("A")
 R = TypeVar("R")
@@ -26,7 +28,10 @@ class Batcher(Generic[A, R]):
     """
 
     def __init__(
-        self, run: Callable[[Place, list[A]], Awaitable[list[R | BaseException]]], max_batch: int, max_queue: int
+        self,
+        run: Callable[[Place, list[A]], Awaitable[list[R | BaseException]]],
+        max_batch: int,
+        max_queue: int,
     ):
         self._run = run
         self._max_batch = max_batch

@@ -19,9 +19,9 @@ import structlog
 
 from fablewright.core import leases, log
 from fablewright.core.actors import Allowed, system_actor
+from fablewright.core.database import DATABASE_UNAVAILABLE, OVERLOADED
 from fablewright.core.dice import jitter, random_uuid
 from fablewright.core.engine import CONTENDED, WORLD_NOT_FOUND, Engine, Scope
-from fablewright.core.database import DATABASE_UNAVAILABLE, OVERLOADED
 from fablewright.core.messages import Command
 from fablewright.core.reactions import bury
 from fablewright.core.refusal import Refused
@@ -146,7 +146,10 @@ class ConsumerWorker:
 
     def _request(self, consumer: Consumer) -> Request:
         return Request(
-            Consume(consumer=consumer.name), system_actor(f"consumer:{consumer.name}"), random_uuid(), random_uuid()
+            Consume(consumer=consumer.name),
+            system_actor(f"consumer:{consumer.name}"),
+            random_uuid(),
+            random_uuid(),
         )
 
     async def _next(
@@ -170,7 +173,7 @@ class ConsumerWorker:
                 if inspect.isawaitable(result):
                     await result
             await tx.execute(MOVE, world_id, consumer.name, up_to)
-            return up_to > cursor["position"]
+            return bool(up_to > cursor["position"])
 
         moved, _ = await self._engine.transact(Scope(world_id), self._request(consumer), work)
         return moved
@@ -189,7 +192,7 @@ class ConsumerWorker:
                 await self._deliver(world_id, consumer, records)
             async with self._engine.database.reading() as connection:
                 await connection.execute(MOVE, world_id, consumer.name, up_to)
-            return up_to > cursor["position"]
+            return bool(up_to > cursor["position"])
 
     async def _deliver(self, world_id: UUID, consumer: Consumer, records: list[EventRecord]) -> None:
         """Call the consumer, its lease kept alive; a plain function runs in a thread."""
@@ -216,7 +219,9 @@ class ConsumerWorker:
                 return False
             records, up_to = await self._next(connection, world_id, consumer, {**cursor, "attempts": 1})
             tries = cursor["attempts"] + 1
-            logger.error("consumer_failed", consumer=consumer.name, world=str(world_id), tries=tries, exc_info=error)
+            logger.error(
+                "consumer_failed", consumer=consumer.name, world=str(world_id), tries=tries, exc_info=error
+            )
             if tries < self._engine.settings.consumer_attempts or not records:
                 wait = min(MAX_BACKOFF_SECONDS, BACKOFF_SECONDS * 2 ** (tries - 1)) * (0.5 + jitter())
                 await connection.execute(FAILED, world_id, consumer.name, repr(error)[:2000], wait)

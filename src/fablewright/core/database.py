@@ -5,6 +5,7 @@ look. Both work as a role that owns nothing (`settings.database_role`).
 """
 
 import asyncio
+import os
 import re
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -49,7 +50,9 @@ class Database:
         self.url = normalized(url)
         self.role = settings.database_role
         if not _ROLE_NAME.match(self.role):
-            raise DatabaseError(f"FABLEWRIGHT_DATABASE_ROLE must be a plain lower-case name, not {self.role!r}.")
+            raise DatabaseError(
+                f"FABLEWRIGHT_DATABASE_ROLE must be a plain lower-case name, not {self.role!r}."
+            )
         common: dict[str, Any] = {
             "pool_timeout": settings.connection_wait_seconds,
             "connect_args": {"server_settings": self._server_settings("fablewright")},
@@ -144,7 +147,9 @@ def normalized(url: str) -> URL:
     """The URL with the asyncpg driver, whichever PostgreSQL scheme it came with."""
     parsed = make_url(url)
     if parsed.get_backend_name() not in ("postgresql", "postgres"):
-        raise DatabaseError("FABLEWRIGHT_DATABASE_URL must begin with postgresql://. Only PostgreSQL is supported.")
+        raise DatabaseError(
+            "FABLEWRIGHT_DATABASE_URL must begin with postgresql://. Only PostgreSQL is supported."
+        )
     return parsed.set(drivername="postgresql+asyncpg")
 
 
@@ -219,7 +224,7 @@ def migration_config(extra: Sequence[str] = ()) -> Any:
     config = Config()
     config.set_main_option("script_location", str(folder))
     config.set_main_option("path_separator", "os")
-    separator = ":" if not str(folder)[1:2] == ":" else ";"
+    separator = os.pathsep
     config.set_main_option("version_locations", separator.join([str(folder / "versions"), *extra]))
     return config
 

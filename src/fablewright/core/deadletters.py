@@ -10,7 +10,11 @@ import orjson
 from fablewright.core import log
 from fablewright.core.messages import Catalogue, Event
 from fablewright.core.refusal import (
-    DEAD_LETTER_NOT_FOUND, DELIVERY_CANNOT_BE_REPLAYED, REPLAY_FAILED, REPLAY_IMPOSSIBLE, Refused,
+    DEAD_LETTER_NOT_FOUND,
+    DELIVERY_CANNOT_BE_REPLAYED,
+    REPLAY_FAILED,
+    REPLAY_IMPOSSIBLE,
+    Refused,
 )  # fmt: skip
 from fablewright.core.system import Delivery
 from fablewright.core.transaction import EventRecord, Timer, Transaction
@@ -59,7 +63,9 @@ async def _replay_timer(tx: Transaction, data: dict[str, Any]) -> None:
     kind = next((k for s in tx.systems for k in s.timers if k.kind == data["kind"]), None)
     if kind is None:
         raise REPLAY_IMPOSSIBLE(f"No installed system knows timers of kind {data['kind']}.")
-    await kind.fire(tx, [Timer(UUID(data["id"]), data["kind"], data["due_at"], data["data"], tx.request.correlation_id)])
+    await kind.fire(
+        tx, [Timer(UUID(data["id"]), data["kind"], data["due_at"], data["data"], tx.request.correlation_id)]
+    )
 
 
 async def _replay_events(tx: Transaction, letter: Any, ids: list[str]) -> None:

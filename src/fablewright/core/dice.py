@@ -85,4 +85,6 @@ class Dice:
     def uuid(self, world_ms: int) -> uuid.UUID:
         """An id with the layout of UUID version 7 (RFC 9562): 48 bits of world time, then chance."""
         number = ((world_ms & _TIME_MASK) << 80) | _UUID7
-        return uuid.UUID(int=number | self._random.getrandbits(12) << 64 | _VARIANT | self._random.getrandbits(62))
+        return uuid.UUID(
+            int=number | self._random.getrandbits(12) << 64 | _VARIANT | self._random.getrandbits(62)
+        )

@@ -1,12 +1,12 @@
 """`execute`: permission, receipt, transaction, retry, commit, ring. The only commit in the project.
 
-    command ─> allowed? ─> key claimed? ─> handler (load, decide, write, emit) ─> reactions
-            ─> one statement: head + events + receipt ─> COMMIT ─> doorbell
+command ─> allowed? ─> key claimed? ─> handler (load, decide, write, emit) ─> reactions
+        ─> one statement: head + events + receipt ─> COMMIT ─> doorbell
 """
 
 import asyncio
 import traceback
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
 from typing import Any, Final, TypeVar
@@ -21,36 +21,66 @@ from fablewright.core.actors import Actor, Role
 from fablewright.core.batching import Batcher
 from fablewright.core.clock import Calendar, WorldClock
 from fablewright.core.database import (
-    DATABASE_UNAVAILABLE, NOT_STORABLE, OVERLOADED, TEXT_NOT_STORABLE, Database, is_connection_loss, sqlstate_of,
+    DATABASE_UNAVAILABLE,
+    NOT_STORABLE,
+    OVERLOADED,
+    TEXT_NOT_STORABLE,
+    Database,
+    is_connection_loss,
+    sqlstate_of,
 )  # fmt: skip
 from fablewright.core.dice import derived_uuid, jitter, random_uuid
 from fablewright.core.doorbell import Doorbell
 from fablewright.core.messages import Catalogue, CatalogueError, Command, Event
 from fablewright.core.reactions import CASCADE_TOO_DEEP, RETRYABLE, ReactionBook, settle
 from fablewright.core.receipts import KEY_INVALID, KEY_NOT_SUPPORTED, KEY_REUSED, NO_WORLD, Claim, Kept
-from fablewright.core.refusal import CONFLICT, FORBIDDEN, INVALID, NOT_FOUND, UNAUTHENTICATED, Refusal, Refused
+from fablewright.core.refusal import (
+    CONFLICT,
+    FORBIDDEN,
+    INVALID,
+    NOT_FOUND,
+    UNAUTHENTICATED,
+    Refusal,
+    Refused,
+)
 from fablewright.core.system import Handler, System
 from fablewright.core.transaction import (
-    EVENT_TOO_LARGE, TOO_MANY_EVENTS, Bounds, Request, Transaction, WorldState, result_json,
+    EVENT_TOO_LARGE,
+    TOO_MANY_EVENTS,
+    Bounds,
+    Request,
+    Transaction,
+    WorldState,
+    result_json,
 )  # fmt: skip
 from fablewright.settings import Settings
 
-SIGN_IN_FIRST = Refusal("not_signed_in", UNAUTHENTICATED, "Sign in first: send `Authorization: Bearer <token>`.")
-WORLD_NOT_FOUND = Refusal("world_not_found", NOT_FOUND, "There is no such world, or you are not a member of it.")
+SIGN_IN_FIRST = Refusal(
+    "not_signed_in", UNAUTHENTICATED, "Sign in first: send `Authorization: Bearer <token>`."
+)
+WORLD_NOT_FOUND = Refusal(
+    "world_not_found", NOT_FOUND, "There is no such world, or you are not a member of it."
+)
 ROLE_TOO_LOW = Refusal("role_too_low", FORBIDDEN, "Your role in this world does not allow this.")
 NOT_YOUR_CHARACTER = Refusal(
-    "not_your_character", FORBIDDEN, "You can act only as characters that you control. Ask a game master for one."
+    "not_your_character",
+    FORBIDDEN,
+    "You can act only as characters that you control. Ask a game master for one.",
 )
 ADMINISTRATORS_ONLY = Refusal("administrators_only", FORBIDDEN, "Only a server administrator may do this.")
 SYSTEM_ONLY_COMMAND = Refusal("system_only", FORBIDDEN, "Only the server itself gives this command.")
 WORLD_IS_ADVANCING = Refusal(
-    "world_is_advancing", CONFLICT, "The world is being fast-forwarded. Wait until it has arrived, or stop it."
+    "world_is_advancing",
+    CONFLICT,
+    "The world is being fast-forwarded. Wait until it has arrived, or stop it.",
 )
 COMMAND_NOT_FOR_WORLDS = Refusal(
     "command_not_for_worlds", INVALID, "This command belongs to accounts; use its own route."
 )
 TOO_MANY_COMMANDS = Refusal("too_many_commands", INVALID, "The list holds too many commands. Split it.")
-COMMAND_UNKNOWN = Refusal("command_unknown", INVALID, "No installed system knows this command. See the OpenAPI document.")
+COMMAND_UNKNOWN = Refusal(
+    "command_unknown", INVALID, "No installed system knows this command. See the OpenAPI document."
+)
 CONTENDED = Refusal("contended", CONFLICT, "Too many others changed the same things at once. Send it again.")
 
 COMMON_REFUSALS: Final = (
@@ -114,7 +144,11 @@ REAL_TIME: Final = "SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigin
 def world_state(row: Any) -> WorldState:
     """A world from a row of `OPEN_WORLD`."""
     clock = WorldClock(
-        row["anchor_world_ms"], row["anchor_real_ms"], row["rate"], row["paused"], row["advance_id"] is not None
+        row["anchor_world_ms"],
+        row["anchor_real_ms"],
+        row["rate"],
+        row["paused"],
+        row["advance_id"] is not None,
     )
     return WorldState(
         row["id"], row["name"], row["seed"], orjson.loads(row["settings"]), row["owner_id"], clock,
@@ -273,7 +307,9 @@ class Engine:
         base = tx.events[0].seq - 1 if tx.events and tx.events[0].seq else None
         return [_answer(o, base) for o in outcome]
 
-    async def _answer_each(self, tx: Transaction, asks: list[Ask]) -> list[Answer | Refused | tuple[Any, int]]:
+    async def _answer_each(
+        self, tx: Transaction, asks: list[Ask]
+    ) -> list[Answer | Refused | tuple[Any, int]]:
         """For each ask its replay, its refusal, or its result and how many events there were by then."""
         outcome: list[Any] = [None] * len(asks)
         claims = [ask.claim for ask in asks if ask.claim is not None]
@@ -334,16 +370,18 @@ class Engine:
         await self._check_control(tx, requests, refused)
         return refused
 
-    async def _check_control(self, tx: Transaction, requests: list[Request], refused: dict[int, Refused]) -> None:
+    async def _check_control(
+        self, tx: Transaction, requests: list[Request], refused: dict[int, Refused]
+    ) -> None:
         """Add a refusal for each player who would act as a character that is not theirs."""
         wanted: dict[UUID, set[UUID]] = {}
         for index, request in enumerate(requests):
             if index not in refused and (ids := acted_as(request)) and request.actor.user_id is not None:
                 wanted.setdefault(request.actor.user_id, set()).update(ids)
-        for user_id, ids in sorted(wanted.items()):
-            own = await self._controls(tx, user_id, sorted(ids)) if self._controls else set()
+        for user_id, wished in sorted(wanted.items()):
+            own: set[UUID] = await self._controls(tx, user_id, sorted(wished)) if self._controls else set()
             for index, request in enumerate(requests):
-                if request.actor.user_id == user_id and not set(acted_as(request)) <= own:
+                if request.actor.user_id == user_id and not own.issuperset(acted_as(request)):
                     refused.setdefault(index, NOT_YOUR_CHARACTER())
 
     # -- doing it --------------------------------------------------------------------------------------------
@@ -369,7 +407,9 @@ class Engine:
         assert handler.many is not None
         results = await handler.many(tx, requests)
         if len(results) != len(requests):
-            raise RuntimeError(f"{handler.command.message_type} answered {len(results)} of {len(requests)} requests")
+            raise RuntimeError(
+                f"{handler.command.message_type} answered {len(results)} of {len(requests)} requests"
+            )
         return results
 
     async def _perform(self, tx: Transaction, commands: Sequence[Command]) -> list[Any]:
@@ -393,7 +433,7 @@ class Engine:
 
     # -- the transaction -------------------------------------------------------------------------------------
 
-    async def _shielded(self, work: Any) -> Any:
+    async def _shielded(self, work: Coroutine[Any, Any, T]) -> T:
         """Run to the end even if the caller is cancelled."""
         task = asyncio.ensure_future(work)
         self._running.add(task)
@@ -556,7 +596,8 @@ async def write_audit(tx: Transaction) -> None:
     """Add the events of an account command to the audit log."""
     if tx.events:
         await tx.executemany(
-            "INSERT INTO audit_log (id, type, actor, correlation_id, about, data) VALUES ($1, $2, $3, $4, $5, $6::jsonb)",
+            "INSERT INTO audit_log (id, type, actor, correlation_id, about, data) "
+            "VALUES ($1, $2, $3, $4, $5, $6::jsonb)",
             [(e.id, e.type, e.actor, e.correlation_id, e.about, e.data.decode()) for e in tx.events],
         )
 

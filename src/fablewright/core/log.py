@@ -103,7 +103,9 @@ class Filter:
         if self.about:
             conditions.append(f"about && {parameter(list(self.about))}::uuid[]")
         if self.principals is not None:
-            conditions.append(f"(audience IS NULL OR audience && {parameter(sorted(self.principals))}::uuid[])")
+            conditions.append(
+                f"(audience IS NULL OR audience && {parameter(sorted(self.principals))}::uuid[])"
+            )
         return "".join(f" AND {c}" for c in conditions), values
 
 
@@ -144,7 +146,9 @@ async def read(
     return Slice(rows, rows[-1]["seq"] if len(rows) == limit else end, head)
 
 
-async def read_all(connection: Any, world_id: UUID, wanted: Filter, after: int = 0) -> AsyncIterator[list[Any]]:
+async def read_all(
+    connection: Any, world_id: UUID, wanted: Filter, after: int = 0
+) -> AsyncIterator[list[Any]]:
     """The whole log in lists of rows, as far as it goes when the reading starts."""
     end = await head_of(connection, world_id)
     while after < end:

@@ -106,7 +106,9 @@ class Catalogue(Generic[M]):
     def add(self, message: type[M]) -> None:
         name = getattr(message, "message_type", None)
         if name is None or not _NAME.match(name):
-            raise CatalogueError(f"{message.__name__} needs a message_type like 'system.did_something', not {name!r}")
+            raise CatalogueError(
+                f"{message.__name__} needs a message_type like 'system.did_something', not {name!r}"
+            )
         if self._by_name.get(name, message) is not message:
             raise CatalogueError(f"two messages are called {name!r}: {message} and {self._by_name[name]}")
         if issubclass(message, Command) and not isinstance(getattr(message, "allowed", None), Allowed):

@@ -18,7 +18,9 @@ from fablewright.core.system import Reaction, System
 from fablewright.core.transaction import EventRecord, Transaction
 
 CASCADE_TOO_DEEP = Refusal(
-    "cascade_too_deep", CONFLICT, "What this command sets off goes on for too long, so it was not done at all."
+    "cascade_too_deep",
+    CONFLICT,
+    "What this command sets off goes on for too long, so it was not done at all.",
 )
 
 RETRYABLE = frozenset({"40P01", "40001", "23505", "23503"})
@@ -100,7 +102,7 @@ async def _follow(tx: Transaction, reaction: Reaction, fresh: Sequence[EventReco
     try:
         async with tx.savepoint():
             await _react(tx, reaction, fresh)
-    except Exception as error:  # noqa: BLE001  whatever a bonus raises must not become the player's error
+    except Exception as error:
         if sqlstate_of(error) in RETRYABLE or is_connection_loss(error):
             raise
         concerned = [record for record in fresh if listens(reaction.on, record.type)]
@@ -110,7 +112,12 @@ async def _follow(tx: Transaction, reaction: Reaction, fresh: Sequence[EventReco
 
 
 async def bury(
-    tx: Transaction, source: str, handler: str, payload: dict[str, Any], error: BaseException, attempts: int = 1
+    tx: Transaction,
+    source: str,
+    handler: str,
+    payload: dict[str, Any],
+    error: BaseException,
+    attempts: int = 1,
 ) -> None:
     """Keep what could not be done as a dead letter, in this transaction."""
     text = "".join(traceback.format_exception_only(error)).strip()

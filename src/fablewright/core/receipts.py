@@ -88,7 +88,8 @@ async def claim(tx: Transaction, world_id: UUID, claims: Sequence[Claim]) -> dic
         if (wanted.actor, wanted.key) in fresh:
             continue
         row = await tx.fetchrow(
-            "SELECT body_hash, seq, answer::text AS answer FROM receipts WHERE world_id = $1 AND actor = $2 AND key = $3",
+            "SELECT body_hash, seq, answer::text AS answer FROM receipts "
+            "WHERE world_id = $1 AND actor = $2 AND key = $3",
             world_id, wanted.actor, wanted.key,
         )  # fmt: skip
         if row is not None and row["body_hash"] == wanted.body_hash:

@@ -56,10 +56,16 @@ class Refused(Exception):
 INVALID, UNAUTHENTICATED, FORBIDDEN, NOT_FOUND, CONFLICT, TOO_LARGE, TOO_MANY, UNAVAILABLE = RefusalKind
 
 # What dead letters are refused with stands here, since pure command modules name it.
-DEAD_LETTER_NOT_FOUND = Refusal("dead_letter_not_found", NOT_FOUND, "There is no such open dead letter. List them again.")
-REPLAY_FAILED = Refusal("replay_failed", CONFLICT, "It failed again, so nothing was changed. Mend the cause first.")
+DEAD_LETTER_NOT_FOUND = Refusal(
+    "dead_letter_not_found", NOT_FOUND, "There is no such open dead letter. List them again."
+)
+REPLAY_FAILED = Refusal(
+    "replay_failed", CONFLICT, "It failed again, so nothing was changed. Mend the cause first."
+)
 REPLAY_IMPOSSIBLE = Refusal(
-    "replay_impossible", CONFLICT, "What failed is not installed any more. Install it again, or drop the letter."
+    "replay_impossible",
+    CONFLICT,
+    "What failed is not installed any more. Install it again, or drop the letter.",
 )
 DELIVERY_CANNOT_BE_REPLAYED = Refusal(
     "delivery_cannot_be_replayed", CONFLICT,

@@ -28,7 +28,9 @@ class Handler:
 
     def __post_init__(self) -> None:
         if (self.one is None) == (self.many is None):
-            raise TypeError(f"the handler of {self.command.message_type} needs exactly one of `one` and `many`")
+            raise TypeError(
+                f"the handler of {self.command.message_type} needs exactly one of `one` and `many`"
+            )
 
 
 React = Callable[[Transaction, list[EventRecord]], Awaitable[None]]

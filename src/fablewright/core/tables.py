@@ -10,8 +10,20 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import (
-    ARRAY, BigInteger, Boolean, CheckConstraint, Double, ForeignKey, Index, Integer, LargeBinary, MetaData,
-    SmallInteger, Text, UniqueConstraint, text,
+    ARRAY,
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Double,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    SmallInteger,
+    Text,
+    UniqueConstraint,
+    text,
 )  # fmt: skip
 from sqlalchemy.dialects.postgresql import JSON, JSONB, TIMESTAMP
 from sqlalchemy.dialects.postgresql import UUID as PG_UUID
@@ -209,9 +221,7 @@ class Advance(Base):
     __table_args__ = (
         CheckConstraint("state IN ('running', 'done', 'stopped')", name="state_known"),
         CheckConstraint("to_ms >= from_ms", name="forward"),
-        Index(
-            "ix_advances_running", "world_id", unique=True, postgresql_where=text("state = 'running'")
-        ),
+        Index("ix_advances_running", "world_id", unique=True, postgresql_where=text("state = 'running'")),
     )
 
     world_id: Mapped[UUID] = mapped_column(ForeignKey(WORLD, ondelete="CASCADE"), primary_key=True)

@@ -72,7 +72,9 @@ async def take_due(tx: Transaction, kind: str, due_at: int) -> list[Timer]:
     timers = [Timer(r["id"], kind, due_at, orjson.loads(r["data"]), r["correlation_id"]) for r in rows]
     if timers:
         await tx.execute(
-            "DELETE FROM timers WHERE world_id = $1 AND id = ANY($2::uuid[])", tx.world_id, [t.id for t in timers]
+            "DELETE FROM timers WHERE world_id = $1 AND id = ANY($2::uuid[])",
+            tx.world_id,
+            [t.id for t in timers],
         )
     return timers
 
@@ -81,7 +83,9 @@ async def fire(tx: Transaction, command: FireTimers, timers: list[Timer]) -> Non
     """Let the system of these timers act. What it does has an id derived from them, so chance repeats."""
     kind = next(k for s in tx.systems for k in s.timers if k.kind == command.kind)
     correlation = timers[0].correlation_id or tx.request.id
-    request = Request(command, tx.actor, derived_uuid(command.kind, command.due_at, timers[0].id), correlation)
+    request = Request(
+        command, tx.actor, derived_uuid(command.kind, command.due_at, timers[0].id), correlation
+    )
     with tx.acting(request):
         await kind.fire(tx, timers)
 
@@ -190,7 +194,13 @@ class TimerWorker:
             self._not_before[world_id] = monotonic() + 0.2
             return
         self._failures[place] = self._failures.get(place, 0) + 1
-        log.error("timer_failed", kind=command.kind, world=str(world_id), tries=self._failures[place], exc_info=error)
+        log.error(
+            "timer_failed",
+            kind=command.kind,
+            world=str(world_id),
+            tries=self._failures[place],
+            exc_info=error,
+        )
         if self._failures[place] < TRIES:
             self._not_before[world_id] = monotonic() + 0.1 * 2 ** self._failures[place]
             return
@@ -200,4 +210,3 @@ class TimerWorker:
             return await bury_due(tx, command.kind, command.due_at, error)
 
         await self._engine.transact(Scope(world_id), request, work)
-

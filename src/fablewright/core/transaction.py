@@ -16,9 +16,17 @@ from fablewright.core.dice import Dice, derived_uuid
 from fablewright.core.messages import Command, Event
 from fablewright.core.refusal import INVALID, TOO_LARGE, Refusal
 
-EVENT_TOO_LARGE = Refusal("event_too_large", TOO_LARGE, "An event of this command would be too large. Send less text or fewer items.")
-TOO_MANY_EVENTS = Refusal("too_many_events", TOO_LARGE, "The command would cause too many events at once. Split it.")
-TIMER_IN_THE_PAST = Refusal("timer_in_the_past", INVALID, "A timer cannot be due before now. Choose a later time.")
+EVENT_TOO_LARGE = Refusal(
+    "event_too_large",
+    TOO_LARGE,
+    "An event of this command would be too large. Send less text or fewer items.",
+)
+TOO_MANY_EVENTS = Refusal(
+    "too_many_events", TOO_LARGE, "The command would cause too many events at once. Split it."
+)
+TIMER_IN_THE_PAST = Refusal(
+    "timer_in_the_past", INVALID, "A timer cannot be due before now. Choose a later time."
+)
 
 JSON_VALUE: TypeAdapter[Any] = TypeAdapter(Any)
 
@@ -121,8 +129,12 @@ class Transaction:
         self._world = world
         self._driver = driver
         self._session: AsyncSession | None = None
-        self._cause: UUID | None = None
+        self._savepoints = 0
+        self._cause: EventRecord | None = None
         self._performed = 0
+        self._askers: dict[str, Request] = {}
+        self.last_try = False
+        """Whether the engine will not run the command again."""
 
     @property
     def world(self) -> WorldState:
@@ -151,7 +163,11 @@ class Transaction:
     @property
     def session(self) -> AsyncSession:
         if self._session is None:
-            self._session = AsyncSession(self.connection, expire_on_commit=False, autoflush=True)
+            # Inside a savepoint, a failed flush must roll back to it, not the whole transaction.
+            mode: Any = "create_savepoint" if self._savepoints else "conditional_savepoint"
+            self._session = AsyncSession(
+                self.connection, expire_on_commit=False, autoflush=True, join_transaction_mode=mode
+            )
         return self._session
 
     async def flush(self) -> None:
@@ -199,19 +215,27 @@ class Transaction:
     def leave_world(self) -> None:
         """Go on outside worlds, after deleting the one this transaction was in; events go to the audit log."""
         self._world = None
+        self.clock_changed = False
         self.events.clear()
 
-    def emit(self, event: Event, *, by: Request | None = None, cause: EventRecord | None = None) -> EventRecord:
+    def emit(
+        self, event: Event, *, by: Request | None = None, cause: EventRecord | None = None
+    ) -> EventRecord:
         """Add an event to the log, as part of this commit.
 
         `by` says for which request of a batch; `cause` which event brought it about, if not the one being
-        reacted to. Refuses `event_too_large`, `too_many_events`.
+        reacted to. What a reaction emits is put down to the actor of what it reacts to, and carries no command:
+        in a batch, the request at hand may be somebody else's, or refused.
+        Refuses `event_too_large`, `too_many_events`.
         """
         request = by or self.request
+        cause = cause or self._cause
+        reacting = self._cause is not None and by is None
         data = event.model_dump_json().encode()
         if len(data) > self.bounds.max_event_bytes:
             raise EVENT_TOO_LARGE(
-                f"The event {event.message_type} would have {len(data)} bytes; the most is {self.bounds.max_event_bytes}.",
+                f"The event {event.message_type} would have {len(data)} bytes, "
+                f"more than {self.bounds.max_event_bytes}.",
                 max_bytes=self.bounds.max_event_bytes,
             )
         if len(self.events) >= self.bounds.max_events:
@@ -221,15 +245,17 @@ class Transaction:
             id=self.dice.uuid(self.now) if by is None else derived_uuid(by.id, by.emitted),
             type=event.message_type,
             at=self.now,
-            actor=request.actor.name,
-            causation_id=cause.id if cause else (self._cause or request.id),
-            correlation_id=request.correlation_id,
+            actor=cause.actor if cause and reacting else request.actor.name,
+            causation_id=cause.id if cause else request.id,
+            correlation_id=cause.correlation_id if cause and by is None else request.correlation_id,
             about=event.about(),
             audience=event.audience().principals,
             data=data,
-            command=None if request.recorded else command_json(request),
+            command=None if request.recorded or reacting else command_json(request),
         )
-        request.recorded = True
+        if not reacting:
+            request.recorded = True
+            self._askers[request.actor.name] = request
         request.emitted += 1
         self.events.append(record)
         return record
@@ -284,27 +310,47 @@ class Transaction:
 
     @asynccontextmanager
     async def savepoint(self) -> AsyncIterator[None]:
-        """All or nothing inside the transaction: on an error, writes and events from here on are undone."""
+        """All or nothing inside the transaction: on an error, writes and events from here on are undone.
+
+        `session` is another one inside.
+        """
         await self.flush()
         await self.execute("SAVEPOINT inner_work")
         events, recorded, clock_changed = len(self.events), self.request.recorded, self.clock_changed
+        outer, self._session = self._session, None
+        self._savepoints += 1
         try:
             yield
-            await self.flush()
-        except BaseException:
             if self._session is not None:
-                self._session.expunge_all()
+                await self._session.commit()  # flushes, and releases its own savepoint
+        except BaseException:
             del self.events[events:]
             self.request.recorded, self.clock_changed = recorded, clock_changed
+            if self._session is not None:
+                await self._session.close()
             await self.execute("ROLLBACK TO SAVEPOINT inner_work")
             await self.execute("RELEASE SAVEPOINT inner_work")
             raise
+        finally:
+            self._session = outer
+            self._savepoints -= 1
         await self.execute("RELEASE SAVEPOINT inner_work")
 
-    def reacting_to(self, cause: UUID | None) -> UUID | None:
-        """Set what further events are caused by; returns what it was. For the engine."""
-        before, self._cause = self._cause, cause
-        return before
+    @contextmanager
+    def reacting(self, name: str, causes: Sequence[EventRecord]) -> Iterator[None]:
+        """Let the reaction `name` act on these events: its actor, chance and causation come from the last one."""
+        last = causes[-1]
+        asker = self._askers.get(last.actor, self.request)
+        before = self.request, self.dice, self._cause
+        self.request = Request(
+            asker.command, asker.actor, derived_uuid(name, last.id), last.correlation_id, asker.role, recorded=True
+        )
+        self.dice = Dice(self._world.seed if self._world else "", self.request.id)
+        self._cause = last
+        try:
+            yield
+        finally:
+            self.request, self.dice, self._cause = before
 
 
 def command_json(request: Request) -> bytes:

@@ -1,15 +1,15 @@
 """What a system's router needs: the caller, commands, reading, pages, documented refusals.
 
-    router = APIRouter(tags=["characters"])
+router = APIRouter(tags=["characters"])
 
-    @router.post("/worlds/{world_id}/characters", status_code=201, responses=refusals(CreateCharacter))
-    async def create_character(world_id: UUID, body: CreateCharacter, caller: Caller) -> Committed[CharacterView]:
-        return await caller.execute(body, world_id, status=201)
+@router.post("/worlds/{world_id}/characters", status_code=201, responses=refusals(CreateCharacter))
+async def create_character(world_id: UUID, body: CreateCharacter, caller: Caller) -> Committed[CharacterView]:
+    return await caller.execute(body, world_id, status=201)
 """
 
 import base64
 import binascii
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Annotated, Any, Generic, TypeVar
@@ -29,9 +29,13 @@ from fablewright.gateway.runtime import Runtime
 
 T = TypeVar("T")
 
-CURSOR_INVALID = Refusal("cursor_invalid", INVALID, "This page cursor was not made by this server. Start without one.")
+CURSOR_INVALID = Refusal(
+    "cursor_invalid", INVALID, "This page cursor was not made by this server. Start without one."
+)
 PAGE_TOO_LARGE = Refusal("page_too_large", INVALID, "A page cannot hold so many items. Ask for fewer.")
-NOT_SIGNED_IN = Refusal("not_signed_in", UNAUTHENTICATED, "Sign in first: send `Authorization: Bearer <token>`.")
+NOT_SIGNED_IN = Refusal(
+    "not_signed_in", UNAUTHENTICATED, "Sign in first: send `Authorization: Bearer <token>`."
+)
 ROLE_TOO_LOW = Refusal("role_too_low", FORBIDDEN, "Your role in this world does not allow this.")
 
 
@@ -89,7 +93,9 @@ class CallerInfo:
         Refuses `world_not_found` to strangers and `role_too_low`.
         """
         async with self.runtime.database.reading() as connection:
-            self.require(await connection.fetchval(MEMBER_ROLE, world_id, self.actor.user_id), world_id, least)
+            self.require(
+                await connection.fetchval(MEMBER_ROLE, world_id, self.actor.user_id), world_id, least
+            )
             yield connection
 
     def require(self, role: int | None, world_id: UUID, least: Role = Role.OBSERVER) -> Role:
@@ -100,7 +106,9 @@ class CallerInfo:
             raise WORLD_NOT_FOUND(world_id=str(world_id))
         effective = min(Role(role), self.actor.most)
         if effective < least:
-            raise ROLE_TOO_LOW(f"This needs the role {least.label}; yours is {effective.label}.", needed=least.label)
+            raise ROLE_TOO_LOW(
+                f"This needs the role {least.label}; yours is {effective.label}.", needed=least.label
+            )
         return effective
 
 
@@ -132,7 +140,9 @@ class PageRequest:
 def _page(
     caller: Caller,
     limit: Annotated[int, Query(ge=1, description="Most items to return.")] = 50,
-    cursor: Annotated[str | None, Query(max_length=1000, description="`next_cursor` of the page before.")] = None,
+    cursor: Annotated[
+        str | None, Query(max_length=1000, description="`next_cursor` of the page before.")
+    ] = None,
 ) -> PageRequest:
     most = caller.runtime.settings.max_page
     if limit > most:
@@ -160,14 +170,16 @@ def decode_cursor(cursor: str) -> list[Any]:
     return value
 
 
-def page_of(rows: Sequence[T], paging: PageRequest, position: Any) -> dict[str, Any]:
+def page_of(rows: Sequence[T], paging: PageRequest, position: Callable[[T], Sequence[Any]]) -> Page[T]:
     """A page from up to `limit + 1` rows; `position(item)` gives an item's sort values."""
     items = list(rows[: paging.limit])
     more = len(rows) > paging.limit
-    return {"items": items, "next_cursor": encode_cursor(position(items[-1])) if more else None}
+    return Page(items=items, next_cursor=encode_cursor(position(items[-1])) if more else None)
 
 
-def refusals(*sources: type[Command] | Refusal | Iterable[Refusal], world: bool = True) -> dict[int | str, dict[str, Any]]:
+def refusals(
+    *sources: type[Command] | Refusal | Iterable[Refusal], world: bool = True
+) -> dict[int | str, dict[str, Any]]:
     """OpenAPI responses for every refusal of these commands and those of every door."""
     found: dict[str, Refusal] = {r.code: r for r in COMMON_REFUSALS + (WORLD_REFUSALS if world else ())}
     for source in sources:
@@ -180,7 +192,9 @@ def refusals(*sources: type[Command] | Refusal | Iterable[Refusal], world: bool 
         status: {
             "model": Problem,
             "description": "; ".join(f"`{r.code}`: {r.title}" for r in listed),
-            "content": {"application/problem+json": {"examples": {r.code: {"value": example(r)} for r in listed}}},
+            "content": {
+                "application/problem+json": {"examples": {r.code: {"value": example(r)} for r in listed}}
+            },
         }
         for status, listed in sorted(by_status.items())
     }

@@ -10,13 +10,22 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from fablewright.core.engine import COMMAND_UNKNOWN, COMMON_REFUSALS, TOO_MANY_COMMANDS, WORLD_NOT_FOUND, WORLD_REFUSALS, Engine
+from fablewright.core.engine import (
+    COMMAND_UNKNOWN,
+    COMMON_REFUSALS,
+    TOO_MANY_COMMANDS,
+    WORLD_NOT_FOUND,
+    WORLD_REFUSALS,
+    Engine,
+)
 from fablewright.core.messages import Command
 from fablewright.core.refusal import INVALID, Refusal, Refused
 from fablewright.gateway.api import CallerInfo, refusals, runtime_of
 
 MALFORMED = Refusal("malformed_json", INVALID, "The body is not the JSON that is expected here.")
-VALIDATION_FAILED = Refusal("validation_failed", INVALID, "Some fields are not as they should be; `errors` lists each.")
+VALIDATION_FAILED = Refusal(
+    "validation_failed", INVALID, "Some fields are not as they should be; `errors` lists each."
+)
 
 PATH = "/worlds/{world_id}/commands"
 
@@ -32,7 +41,8 @@ def path_uuid(value: str, otherwise: Refusal) -> UUID:
 def field_errors(errors: Sequence[Any]) -> list[dict[str, Any]]:
     """Pydantic's errors as the API tells them: where, what, which kind. Never the input, which may be secret."""
     return [
-        {"field": ".".join(str(part) for part in e["loc"]), "message": e["msg"], "type": e["type"]} for e in errors
+        {"field": ".".join(str(part) for part in e["loc"]), "message": e["msg"], "type": e["type"]}
+        for e in errors
     ]
 
 
@@ -45,9 +55,16 @@ def validation_refused(errors: Sequence[Any]) -> Refused:
 
 
 def parse_command(engine: Engine, value: Any, index: int | None = None) -> Command:
-    """A command from `{"type": …, "payload": {…}}`. Refuses `malformed_json`, `command_unknown`, `validation_failed`."""
+    """A command from `{"type": …, "payload": {…}}`.
+
+    Refuses `malformed_json`, `command_unknown`, `validation_failed`.
+    """
     facts = {} if index is None else {"index": index}
-    if not isinstance(value, dict) or not isinstance(value.get("type"), str) or value.keys() - {"type", "payload", "id"}:
+    if (
+        not isinstance(value, dict)
+        or not isinstance(value.get("type"), str)
+        or value.keys() - {"type", "payload", "id"}
+    ):
         raise MALFORMED('A command looks like {"type": "system.do_something", "payload": {…}}.', **facts)
     kind = engine.commands.get(value["type"])
     if kind is None or kind.allowed.role is None:
@@ -55,7 +72,9 @@ def parse_command(engine: Engine, value: Any, index: int | None = None) -> Comma
     try:
         return kind.model_validate(value.get("payload", {}))
     except ValidationError as error:
-        refused = validation_refused(error.errors(include_url=False, include_context=False, include_input=False))
+        refused = validation_refused(
+            error.errors(include_url=False, include_context=False, include_input=False)
+        )
         refused.facts.update(facts)
         raise refused from error
 
@@ -90,9 +109,14 @@ route = Route(PATH, run_commands, methods=["POST"])
 def openapi(engine: Engine) -> dict[str, Any]:
     """How the OpenAPI document describes this door: each command by its schema."""
     listed = sorted(
-        (c for c in engine.commands if c.allowed.role is not None and not c.secret), key=lambda c: str(c.message_type)
+        (c for c in engine.commands if c.allowed.role is not None and not c.secret),
+        key=lambda c: str(c.message_type),
     )
-    one = {"oneOf": [{"$ref": f"#/components/schemas/Command_{c.message_type.replace('.', '_')}"} for c in listed]}
+    one = {
+        "oneOf": [
+            {"$ref": f"#/components/schemas/Command_{c.message_type.replace('.', '_')}"} for c in listed
+        ]
+    }
     every = {r.code: r for c in listed for r in c.refusals}
     responses: dict[str, Any] = {str(k): v for k, v in refusals(
         MALFORMED, VALIDATION_FAILED, COMMAND_UNKNOWN, TOO_MANY_COMMANDS, every.values(), COMMON_REFUSALS, WORLD_REFUSALS

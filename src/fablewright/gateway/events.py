@@ -69,7 +69,9 @@ async def reader_filter(
 
 
 @router.get(
-    "/worlds/{world_id}/events", response_model=EventsView, responses=refusals(PATTERN_INVALID, PAGE_TOO_LARGE)
+    "/worlds/{world_id}/events",
+    response_model=EventsView,
+    responses=refusals(PATTERN_INVALID, PAGE_TOO_LARGE),
 )
 async def read_events(
     world_id: UUID, caller: Caller,
@@ -86,7 +88,9 @@ async def read_events(
     patterns = check_patterns(types or [])
     async with caller.runtime.database.reading() as connection:
         role = caller.require(await connection.fetchval(MEMBER_ROLE, world_id, user_id), world_id)
-        wanted = await reader_filter(connection, caller.runtime, world_id, user_id, role, patterns, tuple(about or ()))
+        wanted = await reader_filter(
+            connection, caller.runtime, world_id, user_id, role, patterns, tuple(about or ())
+        )
         rows: list[Any] = []
         part = log.Slice([], after, after)
         for _ in range(WINDOWS):
@@ -96,5 +100,6 @@ async def read_events(
                 break
     events = b",".join(log.encode(row, with_command=wanted.principals is None) for row in rows)
     return Response(
-        b'{"events":[%s],"up_to":%d,"head":%d}' % (events, part.up_to, part.head), media_type="application/json"
+        b'{"events":[%s],"up_to":%d,"head":%d}' % (events, part.up_to, part.head),
+        media_type="application/json",
     )

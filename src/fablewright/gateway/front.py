@@ -44,7 +44,9 @@ log = structlog.get_logger(__name__)
 class Front:
     """The ASGI application around the framework's. `hot` are plain routes that it serves itself."""
 
-    def __init__(self, app: ASGIApp, settings: Settings, runtime: Callable[[], Runtime], hot: Sequence[Route] = ()):
+    def __init__(
+        self, app: ASGIApp, settings: Settings, runtime: Callable[[], Runtime], hot: Sequence[Route] = ()
+    ):
         self._app = app
         self._runtime = runtime
         self._hot = tuple(hot)
@@ -77,7 +79,9 @@ class Front:
         if scope["type"] == "websocket":
             await self._converse(scope, receive, send)
         else:
-            await self._serve(scope, receive, Answering(scope, send, headers, self._security, correlation), headers)
+            await self._serve(
+                scope, receive, Answering(scope, send, headers, self._security, correlation), headers
+            )
 
     async def _converse(self, scope: Scope, receive: Receive, send: Send) -> None:
         """A WebSocket. It gets the server's own `send`, to write frames that are shared by many."""
@@ -105,7 +109,7 @@ class Front:
                 await response(scope, receive, answering.send)
         except Refused as refused:
             await self._refuse(refused, scope, receive, answering)
-        except Exception as error:  # noqa: BLE001  the last resort: a bug is said so, with an id to find it
+        except Exception as error:
             error_id = str(scope["state"]["correlation_id"])
             log.error("bug", path=scope["path"], method=scope["method"], error_id=error_id, exc_info=error)
             if answering.started:
@@ -139,7 +143,9 @@ class Front:
             return ANONYMOUS
         scheme, _, credentials = authorization.decode("latin-1").partition(" ")
         try:
-            actor = await self._runtime().authenticate(credentials.strip() if scheme.lower() == "bearer" else "")
+            actor = await self._runtime().authenticate(
+                credentials.strip() if scheme.lower() == "bearer" else ""
+            )
         except Refused:
             self._addresses.take(address)
             raise

@@ -72,7 +72,11 @@ def events_frame(encoded: Iterable[bytes], up_to: int) -> Frame:
 
 def admits(wanted: log.Filter, row: Any) -> bool:
     """Whether an event fits a filter: the same decision as `Filter.where` makes in SQL."""
-    if wanted.principals is not None and row["audience"] is not None and wanted.principals.isdisjoint(row["audience"]):
+    if (
+        wanted.principals is not None
+        and row["audience"] is not None
+        and wanted.principals.isdisjoint(row["audience"])
+    ):
         return False
     if wanted.types and not any(matches(pattern, row["type"]) for pattern in wanted.types):
         return False

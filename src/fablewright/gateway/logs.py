@@ -31,10 +31,16 @@ def configure(settings: Settings) -> None:
             add_request,
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.dict_tracebacks if production else structlog.processors.ExceptionPrettyPrinter(),
-            structlog.processors.JSONRenderer() if production else structlog.dev.ConsoleRenderer(colors=False),
+            structlog.processors.dict_tracebacks
+            if production
+            else structlog.processors.ExceptionPrettyPrinter(),
+            structlog.processors.JSONRenderer()
+            if production
+            else structlog.dev.ConsoleRenderer(colors=False),
         ],
-        wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[settings.log_level.upper()]),
+        wrapper_class=structlog.make_filtering_bound_logger(
+            logging.getLevelNamesMapping()[settings.log_level.upper()]
+        ),
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
         cache_logger_on_first_use=False,
     )

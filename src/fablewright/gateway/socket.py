@@ -41,12 +41,20 @@ from fablewright.gateway.runtime import Runtime
 MAX_UNSENT_BYTES: Final = 262_144
 """A socket with more than this unsent is slow: it leaves the feed and follows the log at its own pace."""
 
-TOO_MANY_SOCKETS = Refusal("too_many_sockets", TOO_MANY, "This account has too many open WebSockets. Close one first.")
-AFTER_IN_THE_FUTURE = Refusal(
-    "after_in_the_future", INVALID, "The world's log is not that far yet. Subscribe with a `seq` you have seen."
+TOO_MANY_SOCKETS = Refusal(
+    "too_many_sockets", TOO_MANY, "This account has too many open WebSockets. Close one first."
 )
-SOCKET_IDLE = Refusal("socket_idle", UNAUTHENTICATED, "Nothing was asked for in time. Send `auth` and `subscribe`.")
-TOKEN_ENDED = Refusal("token_expired", UNAUTHENTICATED, "The token has expired. Send `auth` with a new one in time.")
+AFTER_IN_THE_FUTURE = Refusal(
+    "after_in_the_future",
+    INVALID,
+    "The world's log is not that far yet. Subscribe with a `seq` you have seen.",
+)
+SOCKET_IDLE = Refusal(
+    "socket_idle", UNAUTHENTICATED, "Nothing was asked for in time. Send `auth` and `subscribe`."
+)
+TOKEN_ENDED = Refusal(
+    "token_expired", UNAUTHENTICATED, "The token has expired. Send `auth` with a new one in time."
+)
 MESSAGE_TOO_LARGE = Refusal("body_too_large", TOO_LARGE, "The message is too large. Send less at once.")
 
 CLOSE_CODES: Final = {401: 4401, 403: 4403, 404: 4404, 413: 1009, 429: 4429, 503: 1013}
@@ -91,7 +99,9 @@ class Closed(Exception):
 class Socket:
     """One WebSocket: a conversation, and at most one subscription."""
 
-    def __init__(self, scope: Scope, receive: Receive, send: Send, runtime: Runtime, hub: Hub, limiter: RateLimiter):
+    def __init__(
+        self, scope: Scope, receive: Receive, send: Send, runtime: Runtime, hub: Hub, limiter: RateLimiter
+    ):
         self.wanted = log.Filter()
         self.user_id = UUID(int=0)
         self._scope, self._receive, self._send = scope, receive, send
@@ -200,7 +210,12 @@ class Socket:
             self._count(+1)
         self._watch_expiry()
         await self._say(
-            {"type": "authenticated", "user_id": self.user_id, "role": role.label, "valid_until": actor.valid_until}
+            {
+                "type": "authenticated",
+                "user_id": self.user_id,
+                "role": role.label,
+                "valid_until": actor.valid_until,
+            }
         )
 
     async def _role(self, world_id: UUID, actor: Actor) -> Role:
@@ -322,7 +337,9 @@ class Socket:
         self._position = part.up_to
         if part.rows:
             with_command = self.wanted.principals is None
-            frame = events_frame((log.encode(row, with_command=with_command) for row in part.rows), part.up_to)
+            frame = events_frame(
+                (log.encode(row, with_command=with_command) for row in part.rows), part.up_to
+            )
             await self._text(frame.text)
 
     def offer(self, frame: Frame) -> bool:
@@ -342,7 +359,9 @@ class Socket:
             self._end(WORLD_NOT_FOUND())
         elif self._feed is not None and not (self._transport is not None and self._transport.is_closing()):
             # Frames without events for this reader are not sent; it has seen all up to where the feed was.
-            self._position = max(self._position, self._feed.position if reason == "rights" else self._position)
+            self._position = max(
+                self._position, self._feed.position if reason == "rights" else self._position
+            )
             self._follow()
 
     # -- sending ---------------------------------------------------------------------------------------------

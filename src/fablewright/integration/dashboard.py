@@ -27,7 +27,9 @@ class Dashboard(BaseModel):
     members: int
     timers: int = Field(description="Timers waiting.")
     open_dead_letters: int
-    recent: list[dict[str, Any]] = Field(description="The newest events that the caller may see, newest last.")
+    recent: list[dict[str, Any]] = Field(
+        description="The newest events that the caller may see, newest last."
+    )
 
 
 COUNTS = """

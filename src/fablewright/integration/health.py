@@ -43,7 +43,9 @@ async def live() -> Live:
     return Live()
 
 
-@router.get("/health/ready", responses={503: {"model": Ready, "description": "Not ready; `problems` says why."}})
+@router.get(
+    "/health/ready", responses={503: {"model": Ready, "description": "Not ready; `problems` says why."}}
+)
 async def ready(caller: Caller, response: Response) -> Ready:
     """The process can serve."""
     found = await caller.runtime.ready()

@@ -1,6 +1,7 @@
 """Alembic's environment: works on the connection that `core.database.migrate` hands over."""
 
 from alembic import context
+
 from fablewright.migrations import metadata
 
 connection = context.config.attributes["connection"]

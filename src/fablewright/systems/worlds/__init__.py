@@ -24,7 +24,9 @@ async def leave_all_worlds(runtime: Any, user_id: UUID) -> None:
     if owned:
         raise rules.OWNS_WORLDS(worlds=owned)
     for row in rows:
-        await runtime.engine.execute(commands.LeaveWorld(), Actor(f"user:{user_id}", user_id), row["world_id"])
+        await runtime.engine.execute(
+            commands.LeaveWorld(), Actor(f"user:{user_id}", user_id), row["world_id"]
+        )
 
 
 system = System(

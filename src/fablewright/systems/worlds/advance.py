@@ -14,9 +14,9 @@ import structlog
 
 from fablewright.core import leases
 from fablewright.core.actors import Allowed, system_actor
+from fablewright.core.database import DATABASE_UNAVAILABLE, OVERLOADED
 from fablewright.core.dice import random_uuid
 from fablewright.core.engine import CONTENDED, Engine, Scope
-from fablewright.core.database import DATABASE_UNAVAILABLE, OVERLOADED
 from fablewright.core.messages import Command
 from fablewright.core.refusal import Refused
 from fablewright.core.timers import TRIES, FireTimersInAdvance, bury_due, fire, take_due
@@ -58,7 +58,9 @@ class AdvanceWorker:
             self._wake.clear()
             try:
                 async with self._engine.database.reading() as connection:
-                    rows = await connection.fetch("SELECT id, advance_id FROM worlds WHERE advance_id IS NOT NULL")
+                    rows = await connection.fetch(
+                        "SELECT id, advance_id FROM worlds WHERE advance_id IS NOT NULL"
+                    )
                 if rows:
                     await asyncio.gather(*(self.advance(row["id"], row["advance_id"]) for row in rows))
             except (Refused, asyncpg.PostgresError) as error:
@@ -72,8 +74,8 @@ class AdvanceWorker:
     async def advance(self, world_id: UUID, advance_id: UUID) -> None:
         """Take one world as far as it goes, unless another process does."""
         name = f"advance:{advance_id}"
-        async with leases.holding(self._engine.database, name, self._owner, LEASE_SECONDS) as held:
-            steps = 0
+        async with leases.holding(self._engine.database, name, self._owner, LEASE_SECONDS) as mine:
+            steps, held = 0, mine
             while held and await self._step_with_tries(world_id, advance_id):
                 steps += 1
                 if steps % LEASE_STEPS == 0:
@@ -85,8 +87,12 @@ class AdvanceWorker:
         for _ in range(TRIES):
             try:
                 return await self._step(world_id, advance_id, None)
-            except Exception as error:  # noqa: BLE001  one failing timer must not end the advance
-                if isinstance(error, Refused) and error.refusal in (OVERLOADED, DATABASE_UNAVAILABLE, CONTENDED):
+            except Exception as error:
+                if isinstance(error, Refused) and error.refusal in (
+                    OVERLOADED,
+                    DATABASE_UNAVAILABLE,
+                    CONTENDED,
+                ):
                     raise
                 failure = error
                 log.error("timer_failed", world=str(world_id), advance=str(advance_id), exc_info=error)
@@ -94,7 +100,11 @@ class AdvanceWorker:
 
     async def _step(self, world_id: UUID, advance_id: UUID, failure: Exception | None) -> bool:
         request = Request(
-            AdvanceStep(advance_id=advance_id), system_actor("advance"), random_uuid(), advance_id, recorded=True
+            AdvanceStep(advance_id=advance_id),
+            system_actor("advance"),
+            random_uuid(),
+            advance_id,
+            recorded=True,
         )
 
         async def work(tx: Transaction) -> bool:
@@ -131,7 +141,8 @@ class AdvanceWorker:
                 await fire(tx, FireTimersInAdvance(kind=kind, due_at=due_at), timers)
         await tx.execute("UPDATE worlds SET anchor_world_ms = $2 WHERE id = $1", tx.world_id, tx.now)
         await tx.execute(
-            "UPDATE advances SET batches = batches + 1, timers_fired = timers_fired + $3 WHERE world_id = $1 AND id = $2",
+            "UPDATE advances SET batches = batches + 1, timers_fired = timers_fired + $3 "
+            "WHERE world_id = $1 AND id = $2",
             tx.world_id, advance_id, fired,
         )  # fmt: skip
         tx.clock_changed = True
@@ -139,7 +150,9 @@ class AdvanceWorker:
     async def _arrive(self, tx: Transaction, advance_id: UUID, to_ms: int) -> None:
         tx.now = max(tx.now, to_ms)
         row = await tx.fetchrow(
-            "SELECT from_ms, timers_fired FROM advances WHERE world_id = $1 AND id = $2", tx.world_id, advance_id
+            "SELECT from_ms, timers_fired FROM advances WHERE world_id = $1 AND id = $2",
+            tx.world_id,
+            advance_id,
         )
         await service.end_advance(tx, advance_id, tx.now, "done")
         tx.emit(events.Advanced(

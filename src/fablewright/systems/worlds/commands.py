@@ -9,7 +9,11 @@ from pydantic import AfterValidator, Field, model_validator
 from fablewright.core.actors import SIGNED_IN, Allowed, Role, at_least
 from fablewright.core.messages import Command, Message
 from fablewright.core.refusal import (
-    DEAD_LETTER_NOT_FOUND, DELIVERY_CANNOT_BE_REPLAYED, REPLAY_FAILED, REPLAY_IMPOSSIBLE, Refusal,
+    DEAD_LETTER_NOT_FOUND,
+    DELIVERY_CANNOT_BE_REPLAYED,
+    REPLAY_FAILED,
+    REPLAY_IMPOSSIBLE,
+    Refusal,
 )  # fmt: skip
 from fablewright.systems.worlds import rules
 
@@ -33,7 +37,9 @@ def _small(settings: dict[str, Any]) -> dict[str, Any]:
 
 
 FreeSettings = Annotated[
-    dict[str, Any], AfterValidator(_small), Field(description="Free values of the game; at most 16 KiB as JSON.")
+    dict[str, Any],
+    AfterValidator(_small),
+    Field(description="Free values of the game; at most 16 KiB as JSON."),
 ]
 
 
@@ -48,7 +54,9 @@ class CreateWorld(Command):
     id: UUID | None = Field(None, description="Leave it out, unless you copy a world.")
     name: str = Field(min_length=1, max_length=200, examples=["The Vale of Ash"])
     description: str = Field("", max_length=4_000)
-    seed: int | None = Field(None, ge=0, lt=2**63, description="Secret seed of its chance; random if left out.")
+    seed: int | None = Field(
+        None, ge=0, lt=2**63, description="Secret seed of its chance; random if left out."
+    )
     rate: float = Field(1.0, gt=0, le=100_000, description="World milliseconds per real millisecond.")
     paused: bool = False
     calendar: CalendarSettings | None = None
@@ -90,7 +98,9 @@ class AdvanceWorld(Command):
     allowed: ClassVar[Allowed] = at_least(Role.GAME_MASTER)
     refusals: ClassVar[tuple[Refusal, ...]] = (rules.ADVANCE_BACKWARDS, rules.ADVANCE_TOO_FAR)
 
-    by_ms: int | None = Field(None, gt=0, lt=2**52, description="By how much world time.", examples=[3_600_000])
+    by_ms: int | None = Field(
+        None, gt=0, lt=2**52, description="By how much world time.", examples=[3_600_000]
+    )
     to_ms: int | None = Field(None, gt=-(2**52), lt=2**52, description="To which world time.")
 
     @model_validator(mode="after")
@@ -124,7 +134,11 @@ class RemoveMember(Command):
 
     message_type = "worlds.remove_member"
     allowed: ClassVar[Allowed] = at_least(Role.GAME_MASTER, while_advancing=True)
-    refusals: ClassVar[tuple[Refusal, ...]] = (rules.MEMBER_NOT_FOUND, rules.ROLE_ABOVE_YOURS, rules.LAST_OWNER)
+    refusals: ClassVar[tuple[Refusal, ...]] = (
+        rules.MEMBER_NOT_FOUND,
+        rules.ROLE_ABOVE_YOURS,
+        rules.LAST_OWNER,
+    )
 
     user_id: UUID
 

@@ -177,5 +177,3 @@ async def replay_dead_letter(world_id: UUID, dead_letter_id: UUID, caller: Calle
 async def drop_dead_letter(world_id: UUID, dead_letter_id: UUID, caller: Caller) -> Committed[None]:
     """Give up what failed."""
     return await caller.execute(commands.DropDeadLetter(dead_letter_id=dead_letter_id), world_id)  # type: ignore[no-any-return]
-
-

@@ -9,19 +9,29 @@ MAX_ADVANCE_MS = 3_650 * DAY
 ADVANCE_BACKWARDS = Refusal(
     "advance_backwards", INVALID, "A world can only be advanced to a later time. Choose a time after now."
 )
-ADVANCE_TOO_FAR = Refusal("advance_too_far", INVALID, "A world can be advanced by 3,650 days at a time. Take several steps.")
-NOT_ADVANCING = Refusal("not_advancing", CONFLICT, "The world is not being advanced, so there is nothing to stop.")
+ADVANCE_TOO_FAR = Refusal(
+    "advance_too_far", INVALID, "A world can be advanced by 3,650 days at a time. Take several steps."
+)
+NOT_ADVANCING = Refusal(
+    "not_advancing", CONFLICT, "The world is not being advanced, so there is nothing to stop."
+)
 ADVANCE_NOT_FOUND = Refusal("advance_not_found", NOT_FOUND, "There is no such advance in this world.")
 MEMBER_NOT_FOUND = Refusal("member_not_found", NOT_FOUND, "This account is not a member of the world.")
-USER_NOT_FOUND = Refusal("user_not_found", NOT_FOUND, "There is no account with this id. Its owner finds it under /account.")
-LAST_OWNER = Refusal("last_owner", CONFLICT, "A world needs an owner. Make someone else the owner first, or delete it.")
+USER_NOT_FOUND = Refusal(
+    "user_not_found", NOT_FOUND, "There is no account with this id. Its owner finds it under /account."
+)
+LAST_OWNER = Refusal(
+    "last_owner", CONFLICT, "A world needs an owner. Make someone else the owner first, or delete it."
+)
 ROLE_ABOVE_YOURS = Refusal(
     "role_above_yours", FORBIDDEN, "You can give and take only roles below your own; an owner can give any."
 )
 OWNS_WORLDS = Refusal(
     "owns_worlds", CONFLICT, "This account owns worlds. Give them to someone else or delete them first."
 )
-WORLD_ID_TAKEN = Refusal("world_id_taken", CONFLICT, "There is a world with this id already. Leave the id out.")
+WORLD_ID_TAKEN = Refusal(
+    "world_id_taken", CONFLICT, "There is a world with this id already. Leave the id out."
+)
 
 
 def advance_target(now: int, *, by_ms: int | None, to_ms: int | None) -> int:
@@ -46,7 +56,9 @@ def check_role_change(mine: Role | None, theirs: Role | None, wanted: Role | Non
         raise LAST_OWNER()
 
 
-def new_clock(clock: WorldClock, now: int, real_ms: int, *, rate: float | None, paused: bool | None) -> WorldClock:
+def new_clock(
+    clock: WorldClock, now: int, real_ms: int, *, rate: float | None, paused: bool | None
+) -> WorldClock:
     """The clock that goes on from here with another rate or pause; time itself does not jump."""
     return WorldClock(
         anchor_world_ms=now,

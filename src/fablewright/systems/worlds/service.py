@@ -104,7 +104,8 @@ async def stop_advance(tx: Transaction, command: commands.StopAdvance) -> dict[s
 async def end_advance(tx: Transaction, advance_id: UUID, at: int, state: str) -> None:
     """Let the clock run on from `at`."""
     await tx.execute(
-        "UPDATE worlds SET advance_id = NULL, advance_to = NULL, anchor_world_ms = $2, anchor_real_ms = $3 WHERE id = $1",
+        "UPDATE worlds SET advance_id = NULL, advance_to = NULL, anchor_world_ms = $2, anchor_real_ms = $3 "
+        "WHERE id = $1",
         tx.world_id, at, tx.real_ms,
     )  # fmt: skip
     await tx.execute(

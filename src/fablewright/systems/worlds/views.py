@@ -24,7 +24,9 @@ class WorldView(BaseModel):
     role: RoleLabel = Field(description="The caller's role.")
     seq: int = Field(description="Position of the newest event.")
     now: int = Field(description="World time in ms from the world's epoch.")
-    date: str = Field(description="World time by the world's calendar.", examples=["3 Harvest, year 2, 14:05"])
+    date: str = Field(
+        description="World time by the world's calendar.", examples=["3 Harvest, year 2, 14:05"]
+    )
     rate: float
     paused: bool
     advance_id: UUID | None = Field(description="The advance under way, if any.")
@@ -80,7 +82,11 @@ WHERE m.user_id = $1
 def world_view(row: Any, most: Role) -> WorldView:
     """A world from a row of `WORLDS`; an API key's role is capped by `most`."""
     clock = WorldClock(
-        row["anchor_world_ms"], row["anchor_real_ms"], row["rate"], row["paused"], row["advance_id"] is not None
+        row["anchor_world_ms"],
+        row["anchor_real_ms"],
+        row["rate"],
+        row["paused"],
+        row["advance_id"] is not None,
     )
     now = clock.now(row["real_ms"])
     return WorldView.model_validate({
