@@ -1,11 +1,11 @@
 """The commands and their options. What they do is imported when one of them is run: help stays quick."""
 
 import sys
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from fablewright.cli import users, worlds
 from fablewright.core.clock import monotonic
 
 BEGAN = monotonic()
@@ -14,6 +14,9 @@ app = typer.Typer(
     no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False,
     help="Fablewright: a server for living role-playing worlds.",
 )  # fmt: skip
+
+app.add_typer(users.app, name="user")
+app.add_typer(worlds.app, name="world")
 
 Host = Annotated[str | None, typer.Option(help="Address to listen on.")]
 Port = Annotated[int | None, typer.Option(help="Port to listen on; 0 takes a free one.")]
@@ -73,3 +76,40 @@ def settings() -> None:
     from fablewright.cli.operations import show_settings
 
     show_settings(load_settings())
+
+
+@app.command()
+def watch(
+    world: Annotated[str, typer.Argument(help="The world's id, or its name.")],
+    url: Annotated[str | None, typer.Option(help="The server's address; else this machine's.")] = None,
+    token: Annotated[
+        str | None, typer.Option(envvar="FABLEWRIGHT_TOKEN", help="Access token or API key; else you log in.")
+    ] = None,
+    login: Annotated[str | None, typer.Option(help="Whom to log in as, if there is no token.")] = None,
+    after: Annotated[int | None, typer.Option(min=0, help="Begin after this event; 0 tells it all.")] = None,
+) -> None:
+    """Tell what happens in a world of a running server, as it happens."""
+    from fablewright.cli.configuration import load_settings
+    from fablewright.cli.watch import watch_world
+
+    settings = load_settings()
+    here = f"http://{settings.host}:{settings.port}"
+    watch_world(url or here, world, token=token, login=login, after=after)
+
+
+@app.command()
+def doctor() -> None:
+    """Check every system's invariants. Exit code 1 if something is broken."""
+    from fablewright.cli.configuration import load_settings
+    from fablewright.cli.operations import run_doctor
+
+    if not run_doctor(load_settings()):
+        raise typer.Exit(1)
+
+
+@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+def bench(context: typer.Context) -> None:
+    """Run the benchmarks of the source checkout."""
+    from fablewright.cli.operations import run_benchmarks
+
+    run_benchmarks(context.args)

@@ -53,10 +53,14 @@ def _import_application() -> None:
 
 @contextmanager
 def any_database(settings: Settings) -> Iterator[str]:
-    """URL of a migrated database for a tool: by URL, of a running server, or one started for the while."""
+    """URL of the database for a tool: by URL, a running server's, or one started for the while.
+
+    The last is migrated; with the others their servers do that.
+    """
     try:
         with owned_database(settings) as url:
-            migrate(url, settings)
+            if settings.database_url is None:
+                migrate(url, settings)
             yield url
             return
     except DataFolderLocked:

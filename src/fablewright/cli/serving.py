@@ -92,8 +92,8 @@ class _Server(uvicorn.Server):
                 signal.signal(number, handler)
 
 
-Beside = Callable[[Any], Awaitable[None]]
-"""What runs beside the server, given the application; it is cancelled when the server ends."""
+Beside = Callable[[Any, str], Awaitable[None]]
+"""What runs beside the server, given application and address; it is cancelled when the server ends."""
 
 
 def serve_here(
@@ -125,7 +125,7 @@ def serve_here(
     def on_started() -> None:
         started()
         if beside is not None:
-            companions.append(asyncio.ensure_future(beside(app)))
+            companions.append(asyncio.ensure_future(beside(app, address_of(bound))))
 
     server = _Server(config, on_started)
 

@@ -1,0 +1,75 @@
+"""Tells events as readable lines: the world's date, who did what to whom, and what was answered."""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+import orjson
+from rich.text import Text
+
+from fablewright.core.clock import Calendar
+
+DEEDS: Final = {
+    "greeting": "greets", "chat": "talks with", "collaboration": "works with", "conflict": "clashes with",
+}  # fmt: skip
+COLOURS: Final = {"greeting": "green", "chat": "cyan", "collaboration": "blue", "conflict": "red"}
+MOST_DATA: Final = 160
+"""Letters shown of an event that has no sentence of its own."""
+
+
+class Story:
+    """Turns the events of one world into lines. `names` holds the characters' names by id; it learns more."""
+
+    def __init__(self, calendar: Calendar, names: Mapping[str, str] | None = None):
+        self._calendar = calendar
+        self._names = dict(names or {})
+
+    def tell(self, event: Mapping[str, Any]) -> list[Text]:
+        """The lines for an event with `type`, `at`, `actor` and `data`."""
+        data = event["data"]
+        if "character_id" in data and "name" in data:
+            self._names[str(data["character_id"])] = data["name"]
+        when = Text(self._calendar.read(event["at"]) + "  ", style="dim")
+        if event["type"] == "dialogue.interacted":
+            return self._interaction(when, data)
+        return [when + (self._sentence(event["type"], data) or self._plain(event))]
+
+    def _name(self, character_id: Any) -> str:
+        return self._names.get(str(character_id), f"somebody ({str(character_id)[:8]})")
+
+    def _interaction(self, when: Text, data: Mapping[str, Any]) -> list[Text]:
+        kind, target = data["type"], self._name(data["target_id"])
+        deed = Text.assemble(
+            (self._name(data["initiator_id"]), "bold"), " ",
+            (DEEDS.get(kind, kind), COLOURS.get(kind, "")), " ", (target, "bold"),
+        )  # fmt: skip
+        if data.get("content"):
+            deed.append(f": “{data['content']}”")
+        lines = [when + deed]
+        if data.get("answer"):
+            indent = " " * len(when)
+            lines.append(Text.assemble(indent, (target, "bold"), f": “{data['answer']}”"))
+        return lines
+
+    def _sentence(self, kind: str, data: Mapping[str, Any]) -> Text | None:
+        who = self._name(data.get("character_id"))
+        sentences = {
+            "characters.character_created": lambda: f"{who} comes into the world.",
+            "characters.character_updated": lambda: f"{who} changes: {', '.join(data['changed'])}.",
+            "characters.character_deleted": lambda: f"{who} leaves the world.",
+            "worlds.world_created": lambda: f"The world {data['name']!r} begins.",
+            "worlds.advance_started": lambda: "Time begins to fly.",
+            "worlds.advanced": lambda: f"Time has flown; {data['timers_fired']} timers fired.",
+            "worlds.clock_set": lambda: (
+                "Time stands." if data["paused"] else f"Time runs at x {data['rate']:g}."
+            ),
+            "director.configured": lambda: f"The director is {'on' if data['enabled'] else 'off'}.",
+            "relationships.ties_set": lambda: f"{len(data['ties'])} ties are set.",
+        }
+        sentence = sentences.get(kind)
+        return Text(sentence()) if sentence else None
+
+    @staticmethod
+    def _plain(event: Mapping[str, Any]) -> Text:
+        data = orjson.dumps(event["data"]).decode()
+        shortened = data if len(data) <= MOST_DATA else data[:MOST_DATA] + "…"
+        return Text.assemble((event["type"], "magenta"), " ", (shortened, "dim"))
