@@ -84,11 +84,15 @@ async def _token(runtime: Runtime, password_file: Path) -> str | None:
 
     door = sign_in.Door(runtime.engine, runtime.parts["accounts"])
     try:
-        return (await sign_in.log_in(door, LOGIN, password_file.read_text().strip())).access_token
+        return (await sign_in.log_in(door, LOGIN, _password_in(password_file))).access_token
     except Refused as refused:
         say(f"The password in {password_file} is not the account's any more ({refused.code}); delete the file"
             " to get a new one.")  # fmt: skip
         return None
+
+
+def _password_in(path: Path) -> str:
+    return path.read_text().strip()
 
 
 def _greet(address: str, world_id: UUID, password_file: Path, token: str | None) -> None:
@@ -104,8 +108,9 @@ def _greet(address: str, world_id: UUID, password_file: Path, token: str | None)
     if token is not None:
         out.print(Text("\nTry this in another terminal:", style="dim"))
         out.print(
-            f"curl -s {address}/api/v1/worlds/{world_id}/dashboard -H 'Authorization: Bearer {token}'", markup=False
-        )  # fmt: skip
+            f"curl -s {address}/api/v1/worlds/{world_id}/dashboard -H 'Authorization: Bearer {token}'",
+            markup=False,
+        )
     out.print(Text("\nWhat happens now:", style="dim"))
 
 

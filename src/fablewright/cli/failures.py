@@ -11,8 +11,8 @@ class Failure(Exception):
 def explain(error: BaseException) -> str | None:
     """One line for the operator, or None for a bug, which deserves its traceback.
 
-    Modules that were never imported cannot have raised, so only those that were are asked; this keeps start-up
-    fast.
+    Modules that were never imported cannot have raised, so only those that were are asked: a quick start
+    stays quick.
     """
     if isinstance(error, Failure) or _is(error, *_OURS):
         return " ".join(str(error).split()) if not _is(error, *_MULTILINE) else str(error)
@@ -41,11 +41,8 @@ def _database_trouble(error: BaseException) -> str | None:
         ("asyncpg.exceptions", "InterfaceError"),
         ("sqlalchemy.exc", "ArgumentError"),
     )
-    if (
-        isinstance(unwrapped, OSError)
-        or _is(unwrapped, *trouble)
-        or _is(error, ("sqlalchemy.exc", "DBAPIError"))
-    ):
+    wrapped = _is(error, ("sqlalchemy.exc", "DBAPIError"))
+    if wrapped or isinstance(unwrapped, OSError) or _is(unwrapped, *trouble):
         said = " ".join(str(unwrapped).split()) or type(unwrapped).__name__
         return f"The database cannot be used: {said}. Check FABLEWRIGHT_DATABASE_URL."
     return None

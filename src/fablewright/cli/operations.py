@@ -31,16 +31,14 @@ def show_settings(settings: Settings) -> None:
 def run_doctor(settings: Settings) -> bool:
     """Run every system's checks and print what they find; whether all is well."""
     from fablewright.cli.tools import with_runtime
+    from fablewright.core.system import Finding
+    from fablewright.gateway.runtime import Runtime
     from fablewright.integration.doctor import examine
 
-    checks = 0
+    async def work(runtime: Runtime) -> tuple[int, list[Finding]]:
+        return sum(len(system.checks) for system in runtime.systems), await examine(runtime)
 
-    async def work(runtime):  # type: ignore[no-untyped-def]
-        nonlocal checks
-        checks = sum(len(system.checks) for system in runtime.systems)
-        return await examine(runtime)
-
-    findings = with_runtime(settings, work)
+    checks, findings = with_runtime(settings, work)
     for finding in findings:
         place = f" (world {finding.world_id})" if finding.world_id else ""
         out.print(f"{finding.check}: {finding.text}{place}", markup=False)

@@ -1,6 +1,6 @@
 """Tells events as readable lines: the world's date, who did what to whom, and what was answered."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 import orjson
@@ -52,7 +52,7 @@ class Story:
 
     def _sentence(self, kind: str, data: Mapping[str, Any]) -> Text | None:
         who = self._name(data.get("character_id"))
-        sentences = {
+        sentences: dict[str, Callable[[], str]] = {
             "characters.character_created": lambda: f"{who} comes into the world.",
             "characters.character_updated": lambda: f"{who} changes: {', '.join(data['changed'])}.",
             "characters.character_deleted": lambda: f"{who} leaves the world.",

@@ -1,7 +1,7 @@
 """Several processes that answer on one address: started, watched, restarted and ended by this one.
 
-Each worker reports over a pipe when it takes connections; the pipe's end tells when it has died. The other way, a
-pipe that nobody writes to tells the workers that their supervisor has died: then they end too.
+Each worker reports over a pipe when it takes connections; the pipe's end tells when it has died. The other
+way, a pipe that nobody writes to tells the workers that their supervisor has died: then they end too.
 """
 
 import os
@@ -30,7 +30,7 @@ RESTART_DELAY_SECONDS = 2.0
 
 @dataclass(slots=True)
 class _Worker:
-    """A place among the workers, and the process that has it. `due` is when to start the next, if none runs."""
+    """A place among the workers, and the process that has it; if none, it is started when `due`."""
 
     socket: socket.socket
     process: subprocess.Popen[bytes] | None = None

@@ -1,4 +1,4 @@
-"""What commands share that work on the database themselves: a runtime for the while, and finding things by name."""
+"""What commands share that work on the database: a runtime for the while, and finding things by name."""
 
 import asyncio
 from collections.abc import Awaitable, Callable

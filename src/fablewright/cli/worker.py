@@ -1,7 +1,7 @@
-"""One of several processes that answer: `python -m fablewright.cli.worker <socket> <life> <report>` (descriptors).
+"""One of several processes that answer: `python -m fablewright.cli.worker <socket> <life> <report>`.
 
-Only the supervisor starts it. The database's URL comes in the environment, which others cannot read as they can
-a command line.
+Only the supervisor starts it; the arguments are file descriptors. The database's URL comes in the environment,
+which others cannot read as they can a command line.
 """
 
 import os

@@ -37,7 +37,8 @@ def list_() -> None:
 
     for row in with_runtime(load_settings(), work):
         out.print(
-            f"{row['id']}  {row['name']}  of {row['owner']}: {row['characters']} characters, {row['seq']} events",
+            f"{row['id']}  {row['name']}  of {row['owner']}:"
+            f" {row['characters']} characters, {row['seq']} events",
             markup=False,
         )  # fmt: skip
 
@@ -95,7 +96,8 @@ def import_(
 
     done = with_runtime(load_settings(), work)
     out.print(
-        f"Made the world {name or file.stem} ({done.world_id}): {done.characters} characters, {done.ties} ties.",
+        f"Made the world {name or file.stem} ({done.world_id}):"
+        f" {done.characters} characters, {done.ties} ties.",
         markup=False,
     )  # fmt: skip
 
