@@ -87,28 +87,32 @@ async def settle(tx: Transaction, book: ReactionBook, done: int = 0) -> None:
             await _follow(tx, reaction, fresh)
 
 
-async def _react(tx: Transaction, reaction: Reaction, fresh: Sequence[EventRecord]) -> list[EventRecord]:
+async def _react(tx: Transaction, reaction: Reaction, fresh: Sequence[EventRecord]) -> None:
     concerned = [record for record in fresh if listens(reaction.on, record.type)]
-    before = tx.reacting_to(concerned[-1].id)
-    try:
+    with tx.reacting(reaction.name, concerned):
         await reaction.react(tx, concerned)
         await tx.flush()
-    finally:
-        tx.reacting_to(before)
-    return concerned
 
 
 async def _follow(tx: Transaction, reaction: Reaction, fresh: Sequence[EventRecord]) -> None:
-    try:
-        async with tx.savepoint():
-            await _react(tx, reaction, fresh)
-    except Exception as error:
-        if sqlstate_of(error) in RETRYABLE or is_connection_loss(error):
-            raise
-        concerned = [record for record in fresh if listens(reaction.on, record.type)]
-        log.error("reaction_failed", reaction=reaction.name, world=str(tx.world_id), exc_info=error)
-        payload = {"events": [str(record.id) for record in concerned]}
-        await bury(tx, "reaction", reaction.name, payload, error)
+    """Whatever a bonus raises must not become the player's error."""
+    concerned = [record for record in fresh if listens(reaction.on, record.type)]
+    with tx.reacting(reaction.name, concerned):
+        try:
+            async with tx.savepoint():
+                await reaction.react(tx, concerned)
+        except Exception as error:
+            if is_connection_loss(error) or (sqlstate_of(error) in RETRYABLE and not tx.last_try):
+                raise
+            log.error("reaction_failed", reaction=reaction.name, world=str(tx.world_id), exc_info=error)
+            payload = {"events": [str(record.id) for record in concerned]}
+            await bury(tx, "reaction", reaction.name, payload, error)
+
+
+def error_text(error: BaseException) -> str:
+    """What went wrong, in a form that PostgreSQL can store."""
+    text = "".join(traceback.format_exception_only(error)).strip()[:2000]
+    return text.encode("utf-8", "replace").decode().replace("\x00", "")
 
 
 async def bury(
@@ -120,9 +124,8 @@ async def bury(
     attempts: int = 1,
 ) -> None:
     """Keep what could not be done as a dead letter, in this transaction."""
-    text = "".join(traceback.format_exception_only(error)).strip()
     await tx.execute(
         "INSERT INTO dead_letters (world_id, id, source, handler, payload, error, attempts, at) "
         "VALUES ($1, $2, $3, $4, $5::jsonb, $6, $7, $8)",
-        tx.world_id, tx.new_id(), source, handler, orjson.dumps(payload).decode(), text[:2000], attempts, tx.now,
+        tx.world_id, tx.new_id(), source, handler, orjson.dumps(payload).decode(), error_text(error), attempts, tx.now,
     )  # fmt: skip
