@@ -92,8 +92,10 @@ async def load(address: str, connections: int, seconds: float, make: Callable[[i
         done: asyncio.Future[None] = loop.create_future()
         protocol = Connection(next_request, latencies, done)
         await loop.create_connection(
-            lambda protocol=protocol: protocol, str(parts.hostname), int(parts.port or 80)
-        )  # type: ignore[misc]
+            lambda protocol=protocol: protocol,  # type: ignore[misc]
+            str(parts.hostname),
+            int(parts.port or 80),
+        )
         futures.append(done)
         protocols.append(protocol)
     await asyncio.gather(*futures)

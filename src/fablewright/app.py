@@ -157,6 +157,7 @@ def create_app(settings: Settings, database_url: str, systems: Sequence[System] 
             expose_headers=["ETag", "Retry-After", "X-Correlation-Id", "Idempotency-Replayed"],
         )  # fmt: skip
     app.add_exception_handler(Refused, _refused)
+    app.add_exception_handler(Exception, _bug)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _http_error)
     return app
@@ -222,6 +223,11 @@ def _describe_validation(document: dict[str, Any]) -> None:
 async def _refused(_request: Request, error: Exception) -> Response:
     assert isinstance(error, Refused)
     return problem_response(error)
+
+
+async def _bug(_request: Request, error: Exception) -> Response:
+    """Let bugs through to `Front`, which answers and logs them."""
+    raise error
 
 
 async def _invalid(_request: Request, error: Exception) -> Response:

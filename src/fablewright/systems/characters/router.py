@@ -93,7 +93,7 @@ async def list_characters(
             after=after,
             limit=paging.limit + 1,
         )
-    return Page[CharacterView](**page_of(rows, paging, lambda c: [c.name, str(c.id)]))
+    return page_of(rows, paging, lambda c: [c.name, str(c.id)])
 
 
 @router.patch("/worlds/{world_id}/characters/{character_id}", responses=refusals(UpdateCharacter))

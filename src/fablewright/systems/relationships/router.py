@@ -99,7 +99,7 @@ async def get_graph(
 
 
 def _page(rows: list[TieView], paging: PageRequest) -> Page[TieView]:
-    return Page[TieView](**page_of(rows, paging, lambda t: [str(t.source_id), str(t.target_id)]))
+    return page_of(rows, paging, lambda t: [str(t.source_id), str(t.target_id)])
 
 
 def _position(paging: PageRequest) -> tuple[UUID, UUID] | None:
