@@ -130,6 +130,7 @@ class Socket:
         except Closed:
             pass
         except Refused as refused:
+            await self._unsubscribe()  # no frame may follow the close
             await self._close(refused)
         finally:
             metrics.SOCKETS.dec()
@@ -143,15 +144,20 @@ class Socket:
         authorization = dict(self._scope["headers"]).get(b"authorization", b"").decode("latin-1")
         if authorization:
             await self._authenticate(world_id, authorization.partition(" ")[2].strip())
+        idle = self._runtime.settings.socket_idle_seconds
+        while self._actor is ANONYMOUS:
+            message = await self._next(idle)
+            if not isinstance(message, AuthMessage):
+                raise SIGN_IN_FIRST("The first message must be `auth`.")
+            await self._authenticate(world_id, message.token)
         async with self._hub.feed(world_id) as feed:
             while True:
                 # Whoever is subscribed may be silent: the server's pings tell whether it is still there.
-                patience = None if self._feed else self._runtime.settings.socket_idle_seconds
-                message = await self._next(patience)
+                message = await self._next(None if self._feed else idle)
                 try:
                     await self._handle(message, world_id, feed)
                 except Refused as refused:
-                    if refused.refusal in (WORLD_NOT_FOUND, TOO_MANY_SOCKETS) or self._actor is ANONYMOUS:
+                    if refused.refusal in (WORLD_NOT_FOUND, TOO_MANY_SOCKETS):
                         raise
                     await self._say({"type": "refused", "id": None, "problem": problem_of(refused)})
 
@@ -191,8 +197,6 @@ class Socket:
         if isinstance(message, AuthMessage):
             await self._authenticate(world_id, message.token)
             return
-        if self._actor is ANONYMOUS:
-            raise SIGN_IN_FIRST("The first message must be `auth`.")
         if isinstance(message, SubscribeMessage):
             await self._subscribe(message, world_id, feed)
         else:
