@@ -32,6 +32,7 @@ class Command(Message):
     - `refusals`: the named refusals it may answer with, beyond those of every door;
     - `secret`: True if it carries or returns a password or token, so that it is never kept in a receipt, an
       event or a log line;
+    - `unlogged`: fields that the log does not keep, such as a world's seed;
     - `founds_world`: True if it makes a world, inside which the rest of a list then runs.
     """
 
@@ -39,6 +40,7 @@ class Command(Message):
     allowed: ClassVar[Allowed]
     refusals: ClassVar[tuple[Refusal, ...]] = ()
     secret: ClassVar[bool] = False
+    unlogged: ClassVar[frozenset[str]] = frozenset()
     founds_world: ClassVar[bool] = False
 
 

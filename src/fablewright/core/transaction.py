@@ -356,7 +356,7 @@ class Transaction:
 def command_json(request: Request) -> bytes:
     """The command as the log keeps it. Secret commands leave only their type."""
     command = request.command
-    payload = b"{}" if command.secret else command.model_dump_json().encode()
+    payload = b"{}" if command.secret else command.model_dump_json(exclude=set(command.unlogged)).encode()
     return b'{"id":"%s","type":"%s","payload":%s,"actor":%s}' % (
         str(request.id).encode(), command.message_type.encode(), payload, orjson.dumps(request.actor.name),
     )  # fmt: skip

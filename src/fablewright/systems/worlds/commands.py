@@ -50,6 +50,7 @@ class CreateWorld(Command):
     allowed: ClassVar[Allowed] = SIGNED_IN
     refusals: ClassVar[tuple[Refusal, ...]] = (rules.WORLD_ID_TAKEN,)
     founds_world: ClassVar[bool] = True
+    unlogged: ClassVar[frozenset[str]] = frozenset({"seed"})
 
     id: UUID | None = Field(None, description="Leave it out, unless you copy a world.")
     name: str = Field(min_length=1, max_length=200, examples=["The Vale of Ash"])
