@@ -58,6 +58,16 @@ class Batcher(Generic[A, R]):
             queue.append((ask, unique, future))
         return await future
 
+    @property
+    def busy(self) -> bool:
+        """Whether anything waits or is under way."""
+        return bool(self._workers)
+
+    async def idle(self) -> None:
+        """Wait until nothing waits or is under way."""
+        while self._workers:
+            await asyncio.wait(tuple(self._workers))
+
     async def _work(self, place: Place, queue: deque[tuple[A, Hashable | None, asyncio.Future[R]]]) -> None:
         """Run batches until nobody waits; the place then has no worker and costs nothing."""
         while queue:

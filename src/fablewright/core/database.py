@@ -162,7 +162,9 @@ def sqlstate_of(error: BaseException) -> str | None:
 
 def is_connection_loss(error: BaseException) -> bool:
     """Whether the connection broke, rather than the statement."""
-    if isinstance(error, OSError | asyncpg.InterfaceError):
+    if isinstance(error, asyncpg.InterfaceError):
+        return "another operation" not in str(error)  # that one is a bug: two tasks on one connection
+    if isinstance(error, ConnectionError | TimeoutError):
         return True
     if isinstance(error, DBAPIError) and (error.connection_invalidated or isinstance(error.orig, OSError)):
         return True
@@ -235,7 +237,9 @@ async def _grant(connection: AsyncConnection, role: str) -> None:
     try:
         if not exists:
             await connection.exec_driver_sql(f"CREATE ROLE {role} NOLOGIN NOSUPERUSER NOBYPASSRLS")
-        await connection.exec_driver_sql(f"GRANT {role} TO CURRENT_USER")
+        member = f"SELECT pg_has_role(current_user, '{role}', 'MEMBER')"
+        if not (await connection.exec_driver_sql(member)).scalar_one():
+            await connection.exec_driver_sql(f"GRANT {role} TO CURRENT_USER")
     except DBAPIError as error:
         if sqlstate_of(error) in ("42710", "23505", "XX000"):  # another database of this cluster was quicker
             await asyncio.sleep(0.05)

@@ -125,6 +125,15 @@ class Ask:
 
 
 @dataclass(frozen=True, slots=True)
+class Done:
+    """What one of a batch did: its result, that as JSON, and how many events of the commit there were by its last."""
+
+    result: Any
+    answer: bytes
+    last: int
+
+
+@dataclass(frozen=True, slots=True)
 class Scope:
     """Where and when a transaction runs: in which world, and at which time if not at the clock's."""
 
@@ -191,7 +200,8 @@ class Engine:
 
     async def close(self) -> None:
         """Wait for what is under way."""
-        while self._running:
+        while self._running or self._batcher.busy:
+            await self._batcher.idle()
             await asyncio.gather(*self._running, return_exceptions=True)
 
     async def execute(
@@ -229,11 +239,14 @@ class Engine:
         self, commands: Sequence[Command], actor: Actor, world_id: UUID | None, is_list: bool,
         key: str | None, correlation_id: UUID | None,
     ) -> Ask:  # fmt: skip
-        for command in commands:
-            check_actor(command, actor, world_id)
-            self._handler(command)
-            if world_id is None and command.allowed.role is not None and not commands[0].founds_world:
-                raise WORLD_NOT_FOUND(f"{command.message_type} acts on a world; name one.")
+        founding = bool(commands) and commands[0].founds_world
+        for index, command in enumerate(commands):
+            try:
+                check_actor(command, actor, world_id)
+                self._handler(command)
+                check_place(command, world_id, founding=founding, first=index == 0)
+            except Refused as refused:
+                raise _in_list(refused, index) if is_list else refused from None
         claim = receipts.claim_for(commands, actor.name, key) if key is not None else None
         base = derived_uuid(actor.name, key) if key is not None else random_uuid()
         requests = [
@@ -261,39 +274,41 @@ class Engine:
                 if found:
                     replay.extend(found.values())
                     return None
-            await self._check_roles(tx, ask.requests)
-            results = await self._dispatch(tx, ask.requests)
-            for index, result in enumerate(results):
-                if isinstance(result, Refused):
-                    raise _in_list(result, index) if ask.is_list else result
+            for index, refused in (await self._roles_each(tx, ask.requests)).items():
+                raise _in_list(refused, index) if ask.is_list else refused
+            results = await self._dispatch(tx, ask.requests, is_list=ask.is_list)
             await settle(tx, self.reactions)
             return results if ask.is_list else results[0]
 
+        answer = b""
+
         def kept(tx: Transaction, result: Any) -> list[Kept]:
-            if ask.claim is None or replay:
+            nonlocal answer
+            if replay:
                 return []
-            return [Kept(ask.claim.actor, ask.claim.key, len(tx.events), result_json(result))]
+            answer = result_json(result)
+            return [Kept(ask.claim.actor, ask.claim.key, len(tx.events), answer)] if ask.claim else []
 
         result, tx = await self._with_retries(scope, ask.requests, whole, kept)
         if replay:
             return _replayed(replay[0], ask.is_list)
         seq = tx.events[-1].seq if tx.events and tx.in_world else None
-        return Answer(body_json(result_json(result), seq, ask.is_list), seq, result)
+        return Answer(body_json(answer, seq, ask.is_list), seq, result)
 
     async def _run_batch(self, place: tuple[UUID, str], asks: list[Ask]) -> list[Answer | BaseException]:
         """Many single hot commands of one type in one transaction, each with its own answer."""
         world_id, _ = place
-        outcome: list[Answer | Refused | tuple[Any, int]] = []
+        outcome: list[Answer | Refused | Done] = []
 
         async def whole(tx: Transaction) -> None:
             outcome[:] = await self._answer_each(tx, asks)
             await settle(tx, self.reactions)
 
-        def kept(tx: Transaction, _result: None) -> list[Kept]:
+        def kept(_tx: Transaction, _result: None) -> list[Kept]:
             return [
-                Kept(ask.claim.actor, ask.claim.key, o[1], result_json(o[0]))
+                Kept(ask.claim.actor, ask.claim.key, o.last, o.answer)
                 for ask, o in zip(asks, outcome, strict=True)
-                if isinstance(o, tuple) and ask.claim is not None
+                if isinstance(o, Done) and ask.claim is not None
             ]
 
         requests = [ask.requests[0] for ask in asks]
@@ -307,10 +322,8 @@ class Engine:
         base = tx.events[0].seq - 1 if tx.events and tx.events[0].seq else None
         return [_answer(o, base) for o in outcome]
 
-    async def _answer_each(
-        self, tx: Transaction, asks: list[Ask]
-    ) -> list[Answer | Refused | tuple[Any, int]]:
-        """For each ask its replay, its refusal, or its result and how many events there were by then."""
+    async def _answer_each(self, tx: Transaction, asks: list[Ask]) -> list[Answer | Refused | Done]:
+        """For each ask its replay, its refusal, or what it did."""
         outcome: list[Any] = [None] * len(asks)
         claims = [ask.claim for ask in asks if ask.claim is not None]
         replays = await receipts.claim(tx, tx.receipt_world, claims) if claims else {}
@@ -329,9 +342,11 @@ class Engine:
         last = {record.causation_id: number for number, record in enumerate(tx.events, 1)}
         refused_claims = [asks[i].claim for i in range(len(asks)) if isinstance(outcome[i], Refused)]
         for index, request, result in zip(todo, requests, results, strict=True):
-            outcome[index] = result if isinstance(result, Refused) else (result, last.get(request.id, 0))
             if isinstance(result, Refused):
+                outcome[index] = result
                 refused_claims.append(asks[index].claim)
+            else:
+                outcome[index] = Done(result, result_json(result), last.get(request.id, 0))
         released = [c for c in refused_claims if c is not None and (c.actor, c.key) not in replays]
         if released:  # refusals are not stored: give their keys free again
             await tx.execute(
@@ -343,18 +358,19 @@ class Engine:
 
     # -- who may ---------------------------------------------------------------------------------------------
 
-    async def _check_roles(self, tx: Transaction, requests: list[Request]) -> None:
-        """Refuse if one of the requests may not be given. A list that founds a world is checked inside it."""
-        if not tx.in_world:
-            for request in requests:
-                request.role = Role.OWNER if requests[0].command.founds_world else None
-            return
-        for refused in (await self._roles_each(tx, requests)).values():
-            raise refused
-
     async def _roles_each(self, tx: Transaction, requests: list[Request]) -> dict[int, Refused]:
-        """The refusals of those requests (by index) whose actor lacks the role or the character."""
+        """The refusals of those requests (by index) whose actor lacks the role or the character.
+
+        Who founds a world will own it, as far as their key reaches.
+        """
         refused: dict[int, Refused] = {}
+        if not tx.in_world:
+            for index, request in enumerate(requests if requests[0].command.founds_world else ()):
+                owner = {request.actor.user_id: Role.OWNER} if request.actor.user_id else {}
+                problem = check_role(request, owner, NO_WORLD)
+                if problem is not None:
+                    refused[index] = problem
+            return refused
         users = sorted({r.actor.user_id for r in requests if r.actor.user_id is not None})
         rows = await tx.fetch(
             "SELECT user_id, role FROM world_members WHERE world_id = $1 AND user_id = ANY($2::uuid[])",
@@ -386,19 +402,27 @@ class Engine:
 
     # -- doing it --------------------------------------------------------------------------------------------
 
-    async def _dispatch(self, tx: Transaction, requests: list[Request]) -> list[Any]:
-        """Hand each request to its handler, neighbours of one hot type together."""
+    async def _dispatch(self, tx: Transaction, requests: list[Request], *, is_list: bool) -> list[Any]:
+        """Hand each request to its handler, neighbours of one hot type together. Any refusal refuses them all."""
         results: list[Any] = []
-        for _, group in groupby(requests, key=lambda r: r.command.message_type):
-            members = list(group)
-            handler = self._handler(members[0].command)
-            if handler.many:
-                results.extend(await self._many(tx, members))
-                continue
-            assert handler.one is not None
-            for request in members:
-                with tx.acting(request):
-                    results.append(await handler.one(tx, request.command))
+        try:
+            for _, group in groupby(requests, key=lambda r: r.command.message_type):
+                members = list(group)
+                handler = self._handler(members[0].command)
+                if handler.command.allowed.role is not None and not tx.in_world:
+                    raise WORLD_NOT_FOUND("The world was deleted by a command before this one.")
+                if handler.many:
+                    for result in await self._many(tx, members):
+                        if isinstance(result, Refused):
+                            raise result
+                        results.append(result)
+                    continue
+                assert handler.one is not None
+                for request in members:
+                    with tx.acting(request):
+                        results.append(await handler.one(tx, request.command))
+        except Refused as refused:
+            raise _in_list(refused, len(results)) if is_list else refused from refused.__cause__
         await tx.flush()
         return results
 
@@ -446,12 +470,13 @@ class Engine:
     ) -> tuple[T, Transaction]:  # fmt: skip
         """One transaction, again after deadlocks, serialization failures, and when the clock was set meanwhile."""
         attempt = 0
+        recorded = [request.recorded for request in requests]
         while True:
-            for request in requests:
-                request.recorded, request.emitted = False, 0
+            for request, was in zip(requests, recorded, strict=True):
+                request.recorded, request.emitted = was, 0
             try:
                 async with self._gate(scope.world_id):
-                    return await self._once(scope, requests[0], whole, kept)
+                    return await self._once(scope, requests[0], whole, kept, attempt >= self.settings.retries)
             except Refused:
                 raise
             except Exception as error:
@@ -472,10 +497,11 @@ class Engine:
 
     async def _once(
         self, scope: Scope, request: Request, whole: Callable[[Transaction], Awaitable[T]],
-        kept: Callable[[Transaction, T], list[Kept]],
+        kept: Callable[[Transaction, T], list[Kept]], last_try: bool,
     ) -> tuple[T, Transaction]:  # fmt: skip
         async with self.database.writing() as connection:
             tx = await self._open(connection, scope, request)
+            tx.last_try = last_try
             result = await whole(tx)
             await tx.flush()
             keep = kept(tx, result)
@@ -519,22 +545,30 @@ class Engine:
         key = world_id or NO_WORLD
         gate = self._gates.get(key)
         if gate is None:
-            gate = self._gates[key] = _Gate(self._gates, key, max(1, self.settings.write_connections // 3))
+            width = max(1, self.settings.write_connections // 3)
+            gate = self._gates[key] = _Gate(self._gates, key, width, self.settings.connection_wait_seconds)
         return gate
 
 
 class _Gate:
-    """A semaphore that forgets itself when nobody uses it."""
+    """A semaphore that forgets itself when nobody uses it. Refuses `overloaded` to those who wait too long."""
 
-    def __init__(self, gates: dict[UUID, "_Gate"], key: UUID, width: int):
-        self._gates, self._key = gates, key
+    def __init__(self, gates: dict[UUID, "_Gate"], key: UUID, width: int, wait_seconds: float):
+        self._gates, self._key, self._wait_seconds = gates, key, wait_seconds
         self._semaphore = asyncio.Semaphore(width)
         self._users = 0
 
     async def __aenter__(self) -> None:
         self._users += 1
         try:
-            await self._semaphore.acquire()
+            if not self._semaphore.locked():
+                await self._semaphore.acquire()
+                return
+            async with asyncio.timeout(self._wait_seconds):
+                await self._semaphore.acquire()
+        except TimeoutError as error:
+            self._leave()
+            raise OVERLOADED(retry_after_seconds=1) from error
         except BaseException:
             self._leave()
             raise
@@ -566,6 +600,17 @@ def check_actor(command: Command, actor: Actor, world_id: UUID | None) -> None:
         raise COMMAND_NOT_FOR_WORLDS(f"{command.message_type} does not act on a world.")
     if actor.only_world not in (None, world_id):
         raise WORLD_NOT_FOUND(world_id=str(world_id))
+
+
+def check_place(command: Command, world_id: UUID | None, *, founding: bool, first: bool) -> None:
+    """Whether a command may stand where it does: in a world, outside, or in a list that founds one."""
+    in_world = command.allowed.role is not None
+    if world_id is None and in_world and not founding:
+        raise WORLD_NOT_FOUND(f"{command.message_type} acts on a world; name one.")
+    if not first and (command.founds_world or (founding and not in_world)):
+        raise COMMAND_NOT_FOR_WORLDS(
+            f"{command.message_type} can only stand first in a list that makes a world."
+        )
 
 
 def check_role(request: Request, roles: dict[UUID, Role], world_id: UUID) -> Refused | None:
@@ -614,12 +659,11 @@ def _replayed(replay: receipts.Replay, is_list: bool) -> Answer:
     return Answer(body_json(replay.answer, replay.seq, is_list), replay.seq, None, replayed=True)
 
 
-def _answer(outcome: Answer | Refused | tuple[Any, int], base: int | None) -> Answer | BaseException:
-    if not isinstance(outcome, tuple):
+def _answer(outcome: Answer | Refused | Done, base: int | None) -> Answer | BaseException:
+    if not isinstance(outcome, Done):
         return outcome
-    result, last = outcome
-    seq = base + last if base is not None and last else None
-    return Answer(body_json(result_json(result), seq, False), seq, result)
+    seq = base + outcome.last if base is not None and outcome.last else None
+    return Answer(body_json(outcome.answer, seq, False), seq, outcome.result)
 
 
 def _in_list(refused: Refused, index: int) -> Refused:

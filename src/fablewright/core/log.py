@@ -33,7 +33,7 @@ WITH head AS (
                       $11::text[], $12::text[], $13::text[], $14::text[]) WITH ORDINALITY
          AS e (id, type, at, actor, causation_id, correlation_id, about, audience, data, command, n)
 ), kept AS (
-    UPDATE receipts r SET seq = head.base + k.last, answer = k.answer::json
+    UPDATE receipts r SET seq = head.base + nullif(k.last, 0), answer = k.answer::json
     FROM head, unnest($15::text[], $16::text[], $17::bigint[], $18::text[]) AS k (actor, key, last, answer)
     WHERE r.world_id = $19 AND r.actor = k.actor AND r.key = k.key
 )
@@ -154,6 +154,8 @@ async def read_all(
     while after < end:
         part = await read(connection, world_id, after, 1_000, wanted)
         yield [row for row in part.rows if row["seq"] <= end]
+        if part.up_to == after:  # the world was deleted meanwhile
+            return
         after = part.up_to
 
 

@@ -105,11 +105,11 @@ def reused(replay: Replay) -> bool:
 
 
 async def keep_without_world(tx: Transaction, kept: Sequence[Kept]) -> None:
-    """Complete the receipts of account commands, which have no log."""
+    """Complete the receipts of account commands, which have no log. Those of a deleted world went with it."""
     for k in kept:
         await tx.execute(
             "UPDATE receipts SET answer = $4::json WHERE world_id = $1 AND actor = $2 AND key = $3",
-            NO_WORLD, k.actor, k.key, k.answer.decode(),
+            tx.receipt_world, k.actor, k.key, k.answer.decode(),
         )  # fmt: skip
 
 

@@ -343,7 +343,12 @@ class Transaction:
         asker = self._askers.get(last.actor, self.request)
         before = self.request, self.dice, self._cause
         self.request = Request(
-            asker.command, asker.actor, derived_uuid(name, last.id), last.correlation_id, asker.role, recorded=True
+            asker.command,
+            asker.actor,
+            derived_uuid(name, last.id),
+            last.correlation_id,
+            asker.role,
+            recorded=True,
         )
         self.dice = Dice(self._world.seed if self._world else "", self.request.id)
         self._cause = last
