@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from fablewright.cli.signals import undisturbed
 from fablewright.cli.terminal import say
 from fablewright.core.embedded import DataFolderLocked, EmbeddedPostgres
+from fablewright.core.keeper import kept_alive
 from fablewright.settings import Settings
 
 if TYPE_CHECKING:
@@ -41,7 +42,8 @@ def owned_database(settings: Settings, *, workers: int = 1) -> Iterator[str]:
             starting = pool.submit(postgres.start)
             _import_application()
             url = starting.result().url
-        yield url
+        with kept_alive(postgres, say):
+            yield url
     finally:
         with undisturbed():
             postgres.stop()

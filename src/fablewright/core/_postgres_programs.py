@@ -7,6 +7,7 @@ import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import quote
 
 from fablewright.core._postgres_host import (
     PORT,
@@ -20,6 +21,23 @@ from fablewright.core._postgres_host import (
 DATABASE = "fablewright"
 SUPERUSER = "postgres"
 OTHER_DATABASE = "or set FABLEWRIGHT_DATABASE_URL to a PostgreSQL server you run yourself"
+
+SERVER_SETTINGS: Mapping[str, str] = {
+    "fsync": "on",
+    "synchronous_commit": "on",
+    "full_page_writes": "on",
+    "shared_buffers": "128MB",
+    "max_connections": "200",
+    "wal_compression": "on",
+    "min_wal_size": "80MB",
+    "max_wal_size": "1GB",
+    "huge_pages": "off",
+    "jit": "off",
+    "timezone": "UTC",
+    "log_timezone": "UTC",
+    "lc_messages": "C",
+    "logging_collector": "off",
+}
 
 _FOLDERS = {16: "pginstall", 18: "pginstall18"}
 _LOG_LINES_SHOWN = 15
@@ -123,3 +141,11 @@ def environment() -> dict[str, str]:
     """What our PostgreSQL programs see: no PG… variables that redirect them, none of the server's secrets."""
     kept = {name: os.environ[name] for name in ("PATH", "LD_LIBRARY_PATH", "TMPDIR") if name in os.environ}
     return {**kept, "LC_ALL": "C"}
+
+
+def url_of(password: str, socket_dir: Path) -> str:
+    """The SQLAlchemy URL of a cluster for its superuser."""
+    return (
+        f"postgresql+asyncpg://{SUPERUSER}:{quote(password, safe='')}@/{DATABASE}"
+        f"?host={quote(str(socket_dir), safe='')}&port={PORT}"
+    )

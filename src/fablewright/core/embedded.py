@@ -10,6 +10,7 @@ What it promises:
   mode is right; the password is the second lock for the day somebody opens it, and costs one file.
 - **No lost orphan.** If the server is killed, PostgreSQL lives on. The next start takes it over if it is
   provably ours and was started exactly as we would start it; else it stops it in order and starts anew.
+- **No dead database under a living server.** `revive` starts it again if it died (see `keeper.py`).
 - **Patience.** Crash recovery takes as long as it takes; we say so every five seconds.
 
 **As root:** PostgreSQL refuses to run as root, so it runs as the owner of an existing cluster, or as `nobody`
@@ -27,13 +28,13 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Self
-from urllib.parse import quote
 
 from fablewright.core._postgres_host import (
     PORT,
@@ -56,12 +57,12 @@ from fablewright.core._postgres_host import (
     sync_folder,
 )
 from fablewright.core._postgres_programs import (
-    DATABASE,
     OTHER_DATABASE,
-    SUPERUSER,
+    SERVER_SETTINGS,
     Programs,
     environment,
     find_binaries,
+    url_of,
 )
 from fablewright.core.clock import monotonic
 from fablewright.core.dice import random_token
@@ -93,22 +94,6 @@ _MESSAGE_EVERY_SECONDS = 5.0
 _LEFTOVERS_SECONDS = 90.0
 _LOG_LIMIT_BYTES = 10 * 1024 * 1024
 _STOP_STEPS = ((signal.SIGINT, 30.0), (signal.SIGQUIT, 15.0), (signal.SIGKILL, 15.0))
-_SETTINGS: Mapping[str, str] = {
-    "fsync": "on",
-    "synchronous_commit": "on",
-    "full_page_writes": "on",
-    "shared_buffers": "128MB",
-    "max_connections": "200",
-    "wal_compression": "on",
-    "min_wal_size": "80MB",
-    "max_wal_size": "1GB",
-    "huge_pages": "off",
-    "jit": "off",
-    "timezone": "UTC",
-    "log_timezone": "UTC",
-    "lc_messages": "C",
-    "logging_collector": "off",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +111,8 @@ class Running:
 
 
 class EmbeddedPostgres:
-    """One PostgreSQL cluster in `data_dir`, from start to stop. Blocking; not thread-safe.
+    """One PostgreSQL cluster in `data_dir`, from start to stop. Blocking; only `revive` may be called in another
+    thread than the rest.
 
     `version` is the major version, 16 or 18. `settings` go over our own server settings (for tests: turning
     `fsync` off gives up durability). `on_message` hears sentences for the operator in long waits and rescues.
@@ -142,11 +128,12 @@ class EmbeddedPostgres:
     ) -> None:
         self._data_dir = Path(data_dir)
         self._version = version
-        self._settings = {**_SETTINGS, **(settings or {})}
+        self._settings = {**SERVER_SETTINGS, **(settings or {})}
         self._say = on_message
         self._lock_fd: int | None = None
         self._process: subprocess.Popen[bytes] | None = None
         self._running: Running | None = None
+        self._changing = threading.Lock()
         self._socket_dir = Path()
         self._account = Account(0, 0)
 
@@ -176,7 +163,7 @@ class EmbeddedPostgres:
                     " Try again when that server has started."
                 )
             password = (cluster / _PASSWORD_FILE).read_text().strip()
-        return Running(_url(password, Path(lines[4])), pid, Path(lines[4]), version, adopted=False)
+        return Running(url_of(password, Path(lines[4])), pid, Path(lines[4]), version, adopted=False)
 
     @property
     def running(self) -> Running:
@@ -210,13 +197,34 @@ class EmbeddedPostgres:
         Does nothing if it is not running. If it has not ended after 30 s it is told to stop at once, which
         costs a recovery at the next start but no committed data.
         """
-        running, self._running = self._running, None
-        try:
-            if running is not None:
-                self._end(running.pid)
-            self._remove_socket_dir()
-        finally:
-            self._release()
+        with self._changing:
+            running, self._running = self._running, None
+            try:
+                if running is not None:
+                    self._end(running.pid)
+                self._remove_socket_dir()
+            finally:
+                self._release()
+
+    def revive(self) -> bool:
+        """Start PostgreSQL again if it has died by itself, at the same URL; returns whether it had.
+
+        Raises a subclass of `EmbeddedError` if it cannot be started now; calling again tries again.
+        """
+        with self._changing:
+            if self._running is None or self._lives(self._running.pid):
+                return False
+            with storage_trouble(self._data_dir):
+                self._check_space()
+                password = (self._cluster / _PASSWORD_FILE).read_text().strip()
+                try:
+                    pid = self._adopt(password) or self._launch()
+                except BaseException:
+                    if self._process is not None:
+                        self._end(self._process.pid)
+                    raise
+            self._running = replace(self._running, pid=pid, adopted=False)
+            return True
 
     # Start, step by step.
 
@@ -236,7 +244,7 @@ class EmbeddedPostgres:
             if pid is None:
                 pid = self._launch()
                 self._programs.create_database(password, self._socket_dir)
-        return Running(_url(password, self._socket_dir), pid, self._socket_dir, self._version, adopted)
+        return Running(url_of(password, self._socket_dir), pid, self._socket_dir, self._version, adopted)
 
     @property
     def _cluster(self) -> Path:
@@ -253,14 +261,17 @@ class EmbeddedPostgres:
         self._data_dir.mkdir(mode=0o711 if os.geteuid() == 0 else 0o700, parents=True, exist_ok=True)
         self._data_dir = self._data_dir.resolve()
         self._lock()
+        self._check_space()
+        for leftover in self._data_dir.glob(".new-postgres-*"):
+            shutil.rmtree(leftover, ignore_errors=True)
+
+    def _check_space(self) -> None:
         free = shutil.disk_usage(self._data_dir).free
         if free < MIN_FREE_BYTES:
             raise DiskFull(
                 f"Only {free // 2**20} MB are free for the data folder {self._data_dir}; PostgreSQL needs at"
                 f" least {MIN_FREE_BYTES // 2**20} MB to start. Free some space, or use another data folder."
             )
-        for leftover in self._data_dir.glob(".new-postgres-*"):
-            shutil.rmtree(leftover, ignore_errors=True)
 
     def _lock(self) -> None:
         path = self._data_dir / "postgres.lock"
@@ -484,10 +495,3 @@ class EmbeddedPostgres:
         # Unlock by name: a forked worker may share the open file, and closing our copy would not free it.
         fcntl.flock(fd, fcntl.LOCK_UN)
         os.close(fd)
-
-
-def _url(password: str, socket_dir: Path) -> str:
-    return (
-        f"postgresql+asyncpg://{SUPERUSER}:{quote(password, safe='')}@/{DATABASE}"
-        f"?host={quote(str(socket_dir), safe='')}&port={PORT}"
-    )
