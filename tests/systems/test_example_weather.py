@@ -19,8 +19,7 @@ from fablewright.settings import Settings
 from fablewright.systems.worlds.commands import AdvanceWorld
 from tests.support import Server, until
 
-WEATHER_FOLDER = fablewright_weather.system.migrations
-assert WEATHER_FOLDER is not None
+WEATHER_FOLDER = str(fablewright_weather.system.migrations)
 
 LATER_REVISION = '''
 """What a later version of the server might bring."""

@@ -1,0 +1,183 @@
+"""Laws of the project that imports do not show: one commit, one clock, one source of chance, small parts."""
+
+import ast
+from pathlib import Path
+
+from tests.architecture.source import CHECKOUT, EXAMPLE, PACKAGE, Function, Source, sources
+
+MOST_LINES = 500
+MOST_FUNCTION_LINES = 70
+SYSTEM_FILES = {
+    "__init__.py", "router.py", "commands.py", "service.py", "rules.py", "events.py", "tables.py", "views.py",
+    "reactions.py", "timers.py", "checks.py", "pack.py", "data", "py.typed", "__pycache__",
+}  # fmt: skip
+EXTRA_FILES = {
+    "accounts": {"passwords.py", "sign_in.py", "tokens.py"},
+    "worlds": {"advance.py"},
+    "fablewright_weather": {"migrations"},
+}
+"""What a system needs beside the usual files: its reason stands in that file's docstring."""
+COMMITTERS = {"core/engine.py"}
+NO_COMMITS = {
+    ("core/database.py", "engine.begin"),  # migrations, before there is an engine
+    (
+        "core/transaction.py",
+        "self._session.commit",
+    ),  # releases the session's savepoint inside the transaction
+}
+CLOCKS = {"core/clock.py"}
+CHANCE = {"core/dice.py"}
+PRINTERS = ("cli/",)
+PURE = ("rules.py", "commands.py", "events.py")
+PURE_CORE = tuple(f"fablewright.core.{name}." for name in ("actors", "clock", "dice", "refusal", "messages"))
+PURE_STANDARD = {
+    "bisect", "collections", "dataclasses", "enum", "functools", "heapq", "itertools", "json", "math", "operator",
+    "re", "statistics", "typing", "uuid",
+}  # fmt: skip
+READS_TIME = {
+    "time.time", "time.time_ns", "time.monotonic", "time.monotonic_ns", "time.perf_counter", "time.localtime",
+    "time.gmtime", "datetime.now", "datetime.utcnow", "datetime.today", "date.today", "datetime.datetime.now",
+    "datetime.datetime.utcnow", "datetime.date.today",
+}  # fmt: skip
+IS_CHANCE = {"random", "secrets", "uuid.uuid1", "uuid.uuid4", "uuid4", "os.urandom", "numpy"}
+
+
+def offending(found: list[str]) -> None:
+    """Fail with a list that names every place."""
+    assert not found, "\n" + "\n".join(found)
+
+
+def test_there_is_something_to_look_at() -> None:
+    assert len(sources()) > 60
+
+
+def test_only_the_engine_commits() -> None:
+    offending([
+        f"{s.at(call)} calls {name}" for s in sources() if s.name not in COMMITTERS
+        for name, call in s.calls()
+        if name.endswith((".commit", ".begin")) and (s.name, name) not in NO_COMMITS
+    ])  # fmt: skip
+
+
+def test_no_sql_text_commits_elsewhere() -> None:
+    offending([
+        s.at(node) for s in sources() if s.name not in COMMITTERS
+        for node in s.walk(ast.Constant)
+        if isinstance(node, ast.Constant) and isinstance(node.value, str)
+        and node.value.strip().rstrip(";").upper() in ("COMMIT", "BEGIN")
+    ])  # fmt: skip
+
+
+def test_only_the_clock_reads_the_time() -> None:
+    offending([
+        f"{s.at(call)} calls {name}" for s in sources() if s.name not in CLOCKS
+        for name, call in s.calls() if name in READS_TIME
+    ])  # fmt: skip
+
+
+def test_only_the_dice_are_random() -> None:
+    offending([
+        f"{s.at(node)} imports {name}" for s in sources() if s.name not in CHANCE
+        for name, node in s.imports() if name.split(".")[0] in IS_CHANCE or name in IS_CHANCE
+    ] + [
+        f"{s.at(call)} calls {name}" for s in sources() if s.name not in CHANCE
+        for name, call in s.calls() if name in IS_CHANCE
+    ])  # fmt: skip
+
+
+def test_rules_commands_and_events_import_only_what_is_pure() -> None:
+    offending([
+        f"{s.at(node)} imports {name}" for s in sources()
+        if s.name.startswith("systems/") and Path(s.name).name in PURE
+        for name, node in s.imports() if not _pure(name)
+    ])  # fmt: skip
+
+
+def _pure(name: str) -> bool:
+    if name.startswith("fablewright.systems."):
+        parts = name.split(".")
+        return f"{parts[3]}.py" in PURE or (len(parts) > 4 and f"{parts[4]}.py" in PURE)
+    top = name.split(".")[0]
+    return name.startswith(PURE_CORE) or top == "pydantic" or top in PURE_STANDARD
+
+
+def test_only_the_command_line_prints() -> None:
+    offending([
+        s.at(call) for s in sources() if not s.name.startswith(PRINTERS)
+        for name, call in s.calls() if name == "print"
+    ])  # fmt: skip
+
+
+def test_systems_use_of_other_systems_only_what_these_offer() -> None:
+    """Service, views and events of other systems may be used, and the pure values in rules and commands."""
+    offered = {"service", "views", "events", "rules", "commands"}
+    offending([
+        f"{s.at(node)} imports {name}" for s in sources()
+        if s.name.startswith("systems/") and s.name.count("/") == 2
+        for name, node in s.imports()
+        if name.startswith("fablewright.systems.") and name.split(".")[2] != s.name.split("/")[1]
+        and name.split(".")[3] not in offered
+    ])  # fmt: skip
+
+
+def test_files_of_systems_have_the_known_names() -> None:
+    folders = [p for p in (PACKAGE / "systems").iterdir() if p.is_dir() and p.name != "__pycache__"]
+    offending([
+        f"{folder.name}/{path.name}" for folder in (*folders, EXAMPLE) for path in folder.iterdir()
+        if path.name not in SYSTEM_FILES | EXTRA_FILES.get(folder.name, set())
+    ])  # fmt: skip
+
+
+def test_files_are_small() -> None:
+    offending([
+        f"{s.name} has {lines} lines" for s in sources() if (lines := s.text.count("\n")) > MOST_LINES
+    ])  # fmt: skip
+
+
+def test_functions_are_small() -> None:
+    offending([
+        f"{s.at(node)} {node.name} has {lines} lines" for s in sources()
+        for node in s.walk(ast.FunctionDef, ast.AsyncFunctionDef)
+        if isinstance(node, Function) and (lines := node.end_lineno - node.lineno + 1) > MOST_FUNCTION_LINES  # type: ignore[operator]
+    ])  # fmt: skip
+
+
+def test_everything_public_is_documented() -> None:
+    offending([place for s in sources() for place in _undocumented(s)])
+
+
+def _undocumented(source: Source) -> list[str]:
+    found = (
+        [] if ast.get_docstring(source.tree) or not source.text.strip() else [f"{source.name} (the module)"]
+    )
+    for node in source.tree.body:
+        if isinstance(node, ast.ClassDef | Function) and not node.name.startswith("_"):
+            if not ast.get_docstring(node):
+                found.append(f"{source.at(node)} {node.name}")
+            if isinstance(node, ast.ClassDef):
+                found += [
+                    f"{source.at(inner)} {node.name}.{inner.name}" for inner in node.body
+                    if isinstance(inner, Function) and not inner.name.startswith("_")
+                    and not ast.get_docstring(inner) and len(inner.body) > 2
+                ]  # fmt: skip
+    return found
+
+
+def test_nothing_is_left_to_do() -> None:
+    words = ("TO" + "DO", "FIX" + "ME", "X" * 3)
+    places = [p for folder in ("src", "tests", "examples", "docs") for p in (CHECKOUT / folder).rglob("*.*")]
+    offending([
+        f"{path.relative_to(CHECKOUT)}:{number}" for path in places if path.suffix in (".py", ".md", ".toml")
+        for number, line in enumerate(path.read_text().splitlines(), 1) if any(word in line for word in words)
+    ])  # fmt: skip
+
+
+def test_no_except_is_bare_or_silent() -> None:
+    offending([
+        s.at(node) for s in sources() for node in s.walk(ast.ExceptHandler)
+        if isinstance(node, ast.ExceptHandler)
+        and (node.type is None or (
+            ast.unparse(node.type) in ("Exception", "BaseException")
+            and len(node.body) == 1 and isinstance(node.body[0], ast.Pass)
+        ))
+    ])  # fmt: skip
