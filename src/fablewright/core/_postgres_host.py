@@ -243,3 +243,14 @@ def make_socket_dir(data_dir: Path, account: Account) -> Path:
         f"The path {data_dir} is too long or unusual for a unix socket, and so is the temporary"
         " folder's. Use a shorter data folder, or set TMPDIR to a short path."
     )
+
+
+def disown(pid_file: Path, pid: int) -> None:
+    """Keep PostgreSQL from taking a foreign process that got the old pid by chance for its predecessor.
+
+    The file also names the old shared memory, by which PostgreSQL notices sessions that outlived their
+    server; so it stays, and gets our own pid: PostgreSQL knows that its parent cannot be its predecessor.
+    """
+    if process_exists(pid):
+        rest = pid_file.read_text().split("\n")[1:]
+        pid_file.write_text("\n".join((str(os.getpid()), *rest)))

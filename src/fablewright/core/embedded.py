@@ -47,11 +47,11 @@ from fablewright.core._postgres_host import (
     WrongVersion,
     arguments,
     choose_account,
+    disown,
     is_postmaster,
     make_socket_dir,
     open_private,
     pid_in,
-    process_exists,
     read_or_empty,
     storage_trouble,
     sync_folder,
@@ -343,7 +343,7 @@ class EmbeddedPostgres:
             pid_file.unlink(missing_ok=True)
             return None
         if not is_postmaster(pid, self._cluster):
-            self._disown(pid_file, pid)
+            disown(pid_file, pid)
             return None
         if arguments(pid) == self._server_command() and self._await_ready(pid):
             try:
@@ -358,16 +358,6 @@ class EmbeddedPostgres:
         self._say(f"Stopping PostgreSQL (pid {pid}), left behind by a killed server, to start it anew.")
         self._end(pid)
         return None
-
-    def _disown(self, pid_file: Path, pid: int) -> None:
-        """Keep PostgreSQL from taking a foreign process that got the old pid by chance for its predecessor.
-
-        The file also names the old shared memory, by which PostgreSQL notices sessions that outlived their
-        server; so it stays, and gets our own pid: PostgreSQL knows that its parent cannot be its predecessor.
-        """
-        if process_exists(pid):
-            rest = pid_file.read_text().split("\n")[1:]
-            pid_file.write_text("\n".join((str(os.getpid()), *rest)))
 
     # Running.
 
