@@ -13,7 +13,7 @@ from benchmarks import counter
 from benchmarks.http import load, request
 from benchmarks.stage import Row, Stage
 from fablewright.core import log
-from fablewright.core.engine import OPEN_WORLD
+from fablewright.core.transaction import OPEN_WORLD
 from fablewright.systems.characters import service as characters
 from fablewright.systems.relationships import service as ties
 

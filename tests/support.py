@@ -66,7 +66,7 @@ class Server:
     async def member(self, world_id: UUID, owner: Person, role: str) -> Person:
         """Someone new with a role in the world."""
         person = await self.person()
-        await self.runtime.engine.execute(SetMember(user_id=person.id, role=role), owner.actor, world_id)  # type: ignore[arg-type]
+        await self.runtime.engine.execute(SetMember(user_id=person.id, role=role), owner.actor, world_id)
         return person
 
     async def do(self, command: Command, actor: Actor, world_id: UUID | None = None, **options: Any) -> Any:

@@ -20,10 +20,11 @@ import structlog
 from fablewright.core import leases, log
 from fablewright.core.actors import Allowed, system_actor
 from fablewright.core.database import DATABASE_UNAVAILABLE, OVERLOADED
-from fablewright.core.dice import jitter, random_uuid
-from fablewright.core.engine import CONTENDED, WORLD_NOT_FOUND, Engine, Scope
+from fablewright.core.dice import derived_uuid, jitter, random_uuid
+from fablewright.core.engine import CONTENDED, Engine, Scope
 from fablewright.core.messages import Command
-from fablewright.core.reactions import bury
+from fablewright.core.permissions import WORLD_NOT_FOUND
+from fablewright.core.reactions import bury, error_text
 from fablewright.core.refusal import Refused
 from fablewright.core.system import Consumer, Delivery
 from fablewright.core.transaction import EventRecord, Request, Transaction
@@ -86,6 +87,8 @@ class ConsumerWorker:
         self._owner = random_uuid()
         self._wake = asyncio.Event()
         self._slots = asyncio.Semaphore(WORKERS)
+        self._singly_until: dict[tuple[UUID, str], int] = {}
+        """Up to where a batch failed: until there, events go one at a time, so that one bad one shows."""
         self._stop_listening = engine.doorbell.add(lambda _world, _seq: self._wake.set())
 
     async def run(self) -> None:
@@ -114,7 +117,13 @@ class ConsumerWorker:
         """Give every lagging consumer a batch; True if any of them did something."""
         async with self._engine.database.reading() as connection:
             rows = await connection.fetch(LAGGING, sorted(self._consumers))
-        done = await asyncio.gather(*(self._guarded(row["world_id"], row["consumer"]) for row in rows))
+        feeds = (self._guarded(row["world_id"], row["consumer"]) for row in rows)
+        done = await asyncio.gather(
+            *feeds, return_exceptions=True
+        )  # the next turn must not begin before all end
+        for outcome in done:
+            if isinstance(outcome, BaseException):
+                raise outcome
         return any(done)
 
     async def _guarded(self, world_id: UUID, name: str) -> bool:
@@ -152,11 +161,24 @@ class ConsumerWorker:
             random_uuid(),
         )
 
+    def _request_for(self, consumer: Consumer, records: list[EventRecord]) -> Request:
+        """The request of what a consumer does with these events, so that its chance and ids repeat."""
+        cause = records[0]
+        return Request(
+            Consume(consumer=consumer.name),
+            system_actor(f"consumer:{consumer.name}"),
+            derived_uuid(consumer.name, cause.id),
+            cause.correlation_id,
+        )
+
     async def _next(
         self, connection: Any, world_id: UUID, consumer: Consumer, cursor: Any
     ) -> tuple[list[EventRecord], int]:
         """The events that follow, and up to where the log is then read. After a failure, one at a time."""
-        limit = 1 if cursor["attempts"] else consumer.batch
+        singly = cursor["attempts"] or cursor["position"] < self._singly_until.get(
+            (world_id, consumer.name), 0
+        )
+        limit = 1 if singly else consumer.batch
         types = tuple(o if isinstance(o, str) else o.message_type for o in consumer.on)
         part = await log.read(connection, world_id, cursor["position"], limit, log.Filter(types=types))
         records = [log.decode(row, self._engine.events) for row in part.rows]
@@ -169,9 +191,10 @@ class ConsumerWorker:
                 return False
             records, up_to = await self._next(tx.driver, world_id, consumer, cursor)
             if records:
-                result = consumer.consume(tx, records)
-                if inspect.isawaitable(result):
-                    await result
+                with tx.acting(self._request_for(consumer, records)):
+                    result = consumer.consume(tx, records)
+                    if inspect.isawaitable(result):
+                        await result
             await tx.execute(MOVE, world_id, consumer.name, up_to)
             return bool(up_to > cursor["position"])
 
@@ -199,17 +222,23 @@ class ConsumerWorker:
         context = DeliveryContext(world_id, consumer.name, self._engine.execute)
         keeper = asyncio.create_task(self._keep_lease(f"consumer:{consumer.name}:{world_id}"))
         try:
-            if inspect.iscoroutinefunction(consumer.consume):
+            call = getattr(consumer.consume, "__call__", None)  # noqa: B004  an object may be called, too
+            if inspect.iscoroutinefunction(consumer.consume) or inspect.iscoroutinefunction(call):
                 await consumer.consume(context, records)
             else:
-                await asyncio.to_thread(consumer.consume, context, records)
+                result = await asyncio.to_thread(consumer.consume, context, records)
+                if inspect.isawaitable(result):
+                    await result
         finally:
             keeper.cancel()
 
     async def _keep_lease(self, name: str) -> None:
         while True:
             await asyncio.sleep(LEASE_SECONDS / 3)
-            await leases.take(self._engine.database, name, self._owner, LEASE_SECONDS)
+            try:
+                await leases.take(self._engine.database, name, self._owner, LEASE_SECONDS)
+            except (Refused, asyncpg.PostgresError) as error:  # another may now deliver the same, as a repeat
+                logger.warning("lease_not_renewed", lease=name, error=str(error))
 
     async def _failed(self, world_id: UUID, consumer: Consumer, error: Exception) -> bool:
         """Back off; after the last try, keep the event as a dead letter and go on."""
@@ -217,6 +246,9 @@ class ConsumerWorker:
             cursor = await connection.fetchrow(CURSOR, world_id, consumer.name)
             if cursor is None:
                 return False
+            if not cursor["attempts"]:
+                _, failed_up_to = await self._next(connection, world_id, consumer, cursor)
+                self._singly_until[world_id, consumer.name] = failed_up_to
             records, up_to = await self._next(connection, world_id, consumer, {**cursor, "attempts": 1})
             tries = cursor["attempts"] + 1
             logger.error(
@@ -224,10 +256,17 @@ class ConsumerWorker:
             )
             if tries < self._engine.settings.consumer_attempts or not records:
                 wait = min(MAX_BACKOFF_SECONDS, BACKOFF_SECONDS * 2 ** (tries - 1)) * (0.5 + jitter())
-                await connection.execute(FAILED, world_id, consumer.name, repr(error)[:2000], wait)
+                await connection.execute(FAILED, world_id, consumer.name, error_text(error), wait)
                 return False
 
         async def work(tx: Transaction) -> None:
+            position = await tx.fetchval(
+                "SELECT position FROM cursors WHERE world_id = $1 AND consumer = $2 FOR UPDATE",
+                world_id,
+                consumer.name,
+            )
+            if position != cursor["position"]:  # another node could do it meanwhile
+                return
             payload = {"events": [str(records[0].id)]}
             await bury(tx, "consumer", consumer.name, payload, error, attempts=tries)
             await tx.execute(MOVE, world_id, consumer.name, up_to)

@@ -160,6 +160,11 @@ def sqlstate_of(error: BaseException) -> str | None:
     return getattr(error, "sqlstate", None) if isinstance(error, asyncpg.PostgresError) else None
 
 
+def is_id_taken(error: BaseException) -> bool:
+    """Whether an event's id stands in the log already."""
+    return isinstance(error, asyncpg.UniqueViolationError) and (error.table_name or "").startswith("events")
+
+
 def is_connection_loss(error: BaseException) -> bool:
     """Whether the connection broke, rather than the statement."""
     if isinstance(error, asyncpg.InterfaceError):

@@ -4,11 +4,12 @@ import inspect
 from typing import Any
 from uuid import UUID
 
-import asyncpg
 import orjson
 
 from fablewright.core import log
+from fablewright.core.database import is_connection_loss, sqlstate_of
 from fablewright.core.messages import Catalogue, Event
+from fablewright.core.reactions import RETRYABLE
 from fablewright.core.refusal import (
     DEAD_LETTER_NOT_FOUND,
     DELIVERY_CANNOT_BE_REPLAYED,
@@ -53,9 +54,9 @@ async def replay(tx: Transaction, letter: Any) -> None:
         if refused.refusal in (REPLAY_IMPOSSIBLE, DELIVERY_CANNOT_BE_REPLAYED):
             raise
         raise REPLAY_FAILED(str(refused)) from refused
-    except asyncpg.InterfaceError:
-        raise
     except Exception as error:
+        if is_connection_loss(error) or (sqlstate_of(error) in RETRYABLE and not tx.last_try):
+            raise
         raise REPLAY_FAILED(f"It failed again: {error!r}"[:500]) from error
 
 
@@ -70,11 +71,14 @@ async def _replay_timer(tx: Transaction, data: dict[str, Any]) -> None:
 
 async def _replay_events(tx: Transaction, letter: Any, ids: list[str]) -> None:
     records = await events_by_id(tx, [UUID(i) for i in ids])
+    if not records:
+        raise REPLAY_IMPOSSIBLE("No installed system knows these events any more.")
     name = letter["handler"]
     for system in tx.systems:
         for reaction in system.following:
             if letter["source"] == "reaction" and reaction.name == name:
-                await reaction.react(tx, records)
+                with tx.reacting(name, records):
+                    await reaction.react(tx, records)
                 return
         for consumer in system.consumers:
             if letter["source"] == "consumer" and consumer.name == name:

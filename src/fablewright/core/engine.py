@@ -12,71 +12,58 @@ from itertools import groupby
 from typing import Any, Final, TypeVar
 from uuid import UUID
 
-import orjson
 import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from fablewright.core import log, receipts
-from fablewright.core.actors import Actor, Role
+from fablewright.core.actors import Actor
 from fablewright.core.batching import Batcher
-from fablewright.core.clock import Calendar, WorldClock
 from fablewright.core.database import (
     DATABASE_UNAVAILABLE,
     NOT_STORABLE,
     OVERLOADED,
     TEXT_NOT_STORABLE,
     Database,
-    is_connection_loss,
+    is_connection_loss, is_id_taken,
     sqlstate_of,
 )  # fmt: skip
 from fablewright.core.dice import derived_uuid, jitter, random_uuid
 from fablewright.core.doorbell import Doorbell
+from fablewright.core.gates import Gates
 from fablewright.core.messages import Catalogue, CatalogueError, Command, Event
+from fablewright.core.permissions import (
+    NOT_YOUR_CHARACTER,
+    ROLE_TOO_LOW,
+    SIGN_IN_FIRST,
+    WORLD_IS_ADVANCING,
+    WORLD_NOT_FOUND,
+    Controls,
+    check_actor,
+    check_place,
+    refused_each,
+)  # fmt: skip
 from fablewright.core.reactions import CASCADE_TOO_DEEP, RETRYABLE, ReactionBook, settle
 from fablewright.core.receipts import KEY_INVALID, KEY_NOT_SUPPORTED, KEY_REUSED, NO_WORLD, Claim, Kept
 from fablewright.core.refusal import (
     CONFLICT,
-    FORBIDDEN,
     INVALID,
-    NOT_FOUND,
-    UNAUTHENTICATED,
     Refusal,
     Refused,
 )
 from fablewright.core.system import Handler, System
 from fablewright.core.transaction import (
     EVENT_TOO_LARGE,
+    OPEN_WORLD,
+    REAL_TIME,
     TOO_MANY_EVENTS,
     Bounds,
     Request,
     Transaction,
-    WorldState,
     result_json,
+    world_state,
 )  # fmt: skip
 from fablewright.settings import Settings
 
-SIGN_IN_FIRST = Refusal(
-    "not_signed_in", UNAUTHENTICATED, "Sign in first: send `Authorization: Bearer <token>`."
-)
-WORLD_NOT_FOUND = Refusal(
-    "world_not_found", NOT_FOUND, "There is no such world, or you are not a member of it."
-)
-ROLE_TOO_LOW = Refusal("role_too_low", FORBIDDEN, "Your role in this world does not allow this.")
-NOT_YOUR_CHARACTER = Refusal(
-    "not_your_character",
-    FORBIDDEN,
-    "You can act only as characters that you control. Ask a game master for one.",
-)
-ADMINISTRATORS_ONLY = Refusal("administrators_only", FORBIDDEN, "Only a server administrator may do this.")
-SYSTEM_ONLY_COMMAND = Refusal("system_only", FORBIDDEN, "Only the server itself gives this command.")
-WORLD_IS_ADVANCING = Refusal(
-    "world_is_advancing",
-    CONFLICT,
-    "The world is being fast-forwarded. Wait until it has arrived, or stop it.",
-)
-COMMAND_NOT_FOR_WORLDS = Refusal(
-    "command_not_for_worlds", INVALID, "This command belongs to accounts; use its own route."
-)
 TOO_MANY_COMMANDS = Refusal("too_many_commands", INVALID, "The list holds too many commands. Split it.")
 COMMAND_UNKNOWN = Refusal(
     "command_unknown", INVALID, "No installed system knows this command. See the OpenAPI document."
@@ -141,30 +128,6 @@ class Scope:
     at: int | None = None
 
 
-OPEN_WORLD: Final = """
-SELECT w.id, w.name, w.seed, w.settings::text AS settings, w.calendar::text AS calendar, w.owner_id,
-       w.anchor_world_ms, w.anchor_real_ms, w.rate, w.paused, w.advance_id, w.advance_to, h.clock_version,
-       (extract(epoch FROM clock_timestamp()) * 1000)::bigint AS real_ms
-FROM worlds w JOIN world_heads h ON h.world_id = w.id WHERE w.id = $1
-"""
-REAL_TIME: Final = "SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint AS real_ms"
-
-
-def world_state(row: Any) -> WorldState:
-    """A world from a row of `OPEN_WORLD`."""
-    clock = WorldClock(
-        row["anchor_world_ms"],
-        row["anchor_real_ms"],
-        row["rate"],
-        row["paused"],
-        row["advance_id"] is not None,
-    )
-    return WorldState(
-        row["id"], row["name"], row["seed"], orjson.loads(row["settings"]), row["owner_id"], clock,
-        Calendar(**orjson.loads(row["calendar"])), row["clock_version"], row["advance_id"], row["advance_to"],
-    )  # fmt: skip
-
-
 @dataclass(slots=True)
 class Engine:
     """Runs commands. One per process."""
@@ -179,8 +142,8 @@ class Engine:
     after_commit: list[Callable[[Transaction], None]] = field(init=False, default_factory=list)
     """Called after each commit of this process; quick, and never raising."""
     _handlers: dict[str, Handler] = field(init=False)
-    _controls: Any = field(init=False, default=None)
-    _gates: dict[UUID, "_Gate"] = field(init=False, default_factory=dict)
+    _controls: Controls | None = field(init=False, default=None)
+    _gates: Gates = field(init=False)
     _batcher: Batcher[Ask, Answer] = field(init=False)
     _running: set[asyncio.Task[Any]] = field(init=False, default_factory=set)
     _bounds: Bounds = field(init=False)
@@ -195,6 +158,7 @@ class Engine:
         self.reactions = ReactionBook(self.systems)
         self._controls = next((s.controls for s in self.systems if s.controls), None)
         s = self.settings
+        self._gates = Gates(max(1, s.write_connections // 3), s.connection_wait_seconds)
         self._bounds = Bounds(s.max_event_bytes, s.max_events_per_commit, s.max_cascade)
         self._batcher = Batcher(self._run_batch, s.max_batch, s.max_queue)
 
@@ -274,7 +238,7 @@ class Engine:
                 if found:
                     replay.extend(found.values())
                     return None
-            for index, refused in (await self._roles_each(tx, ask.requests)).items():
+            for index, refused in (await refused_each(tx, ask.requests, self._controls)).items():
                 raise _in_list(refused, index) if ask.is_list else refused
             results = await self._dispatch(tx, ask.requests, is_list=ask.is_list)
             await settle(tx, self.reactions)
@@ -334,7 +298,9 @@ class Engine:
                 outcome[index] = KEY_REUSED() if receipts.reused(replay) else _replayed(replay, False)
             else:
                 todo.append(index)
-        for index, refused in (await self._roles_each(tx, [asks[i].requests[0] for i in todo])).items():
+        for index, refused in (
+            await refused_each(tx, [asks[i].requests[0] for i in todo], self._controls)
+        ).items():
             outcome[todo[index]] = refused
         todo = [i for i in todo if outcome[i] is None]
         requests = [asks[i].requests[0] for i in todo]
@@ -355,50 +321,6 @@ class Engine:
                 tx.receipt_world, [c.actor for c in released], [c.key for c in released],
             )  # fmt: skip
         return outcome
-
-    # -- who may ---------------------------------------------------------------------------------------------
-
-    async def _roles_each(self, tx: Transaction, requests: list[Request]) -> dict[int, Refused]:
-        """The refusals of those requests (by index) whose actor lacks the role or the character.
-
-        Who founds a world will own it, as far as their key reaches.
-        """
-        refused: dict[int, Refused] = {}
-        if not tx.in_world:
-            for index, request in enumerate(requests if requests[0].command.founds_world else ()):
-                owner = {request.actor.user_id: Role.OWNER} if request.actor.user_id else {}
-                problem = check_role(request, owner, NO_WORLD)
-                if problem is not None:
-                    refused[index] = problem
-            return refused
-        users = sorted({r.actor.user_id for r in requests if r.actor.user_id is not None})
-        rows = await tx.fetch(
-            "SELECT user_id, role FROM world_members WHERE world_id = $1 AND user_id = ANY($2::uuid[])",
-            tx.world_id, users,
-        ) if users else []  # fmt: skip
-        roles = {row["user_id"]: Role(row["role"]) for row in rows}
-        for index, request in enumerate(requests):
-            problem = check_role(request, roles, tx.world_id)
-            if problem is not None:
-                refused[index] = problem
-            elif tx.world.clock.advancing and not request.command.allowed.while_advancing:
-                refused[index] = WORLD_IS_ADVANCING(advance_id=str(tx.world.advance_id))
-        await self._check_control(tx, requests, refused)
-        return refused
-
-    async def _check_control(
-        self, tx: Transaction, requests: list[Request], refused: dict[int, Refused]
-    ) -> None:
-        """Add a refusal for each player who would act as a character that is not theirs."""
-        wanted: dict[UUID, set[UUID]] = {}
-        for index, request in enumerate(requests):
-            if index not in refused and (ids := acted_as(request)) and request.actor.user_id is not None:
-                wanted.setdefault(request.actor.user_id, set()).update(ids)
-        for user_id, wished in sorted(wanted.items()):
-            own: set[UUID] = await self._controls(tx, user_id, sorted(wished)) if self._controls else set()
-            for index, request in enumerate(requests):
-                if request.actor.user_id == user_id and not own.issuperset(acted_as(request)):
-                    refused.setdefault(index, NOT_YOUR_CHARACTER())
 
     # -- doing it --------------------------------------------------------------------------------------------
 
@@ -475,7 +397,7 @@ class Engine:
             for request, was in zip(requests, recorded, strict=True):
                 request.recorded, request.emitted = was, 0
             try:
-                async with self._gate(scope.world_id):
+                async with self._gates.of(scope.world_id or NO_WORLD):
                     return await self._once(scope, requests[0], whole, kept, attempt >= self.settings.retries)
             except Refused:
                 raise
@@ -493,6 +415,11 @@ class Engine:
                     logger.warning("contended", error="".join(traceback.format_exception_only(error)).strip())
                     raise CONTENDED(retry_after_seconds=1) from error
                 attempt += 1
+                if is_id_taken(
+                    error
+                ):  # a key from before its receipt was purged: it names another command now
+                    for request in requests:
+                        request.id = random_uuid()
             await asyncio.sleep(0.002 * 2 ** min(attempt, 6) * jitter())
 
     async def _once(
@@ -508,7 +435,7 @@ class Engine:
             if tx.in_world:
                 await log.append(tx, keep, tx.receipt_world)
             else:
-                await write_audit(tx)
+                await log.append_audit(tx)
                 await receipts.keep_without_world(tx, keep)
             await connection.commit()
         for hook in self.after_commit:
@@ -539,112 +466,6 @@ class Engine:
         tx.performer = self._perform
         tx.systems = self.systems
         return tx
-
-    def _gate(self, world_id: UUID | None) -> "_Gate":
-        """Keeps one world from taking all connections of the process."""
-        key = world_id or NO_WORLD
-        gate = self._gates.get(key)
-        if gate is None:
-            width = max(1, self.settings.write_connections // 3)
-            gate = self._gates[key] = _Gate(self._gates, key, width, self.settings.connection_wait_seconds)
-        return gate
-
-
-class _Gate:
-    """A semaphore that forgets itself when nobody uses it. Refuses `overloaded` to those who wait too long."""
-
-    def __init__(self, gates: dict[UUID, "_Gate"], key: UUID, width: int, wait_seconds: float):
-        self._gates, self._key, self._wait_seconds = gates, key, wait_seconds
-        self._semaphore = asyncio.Semaphore(width)
-        self._users = 0
-
-    async def __aenter__(self) -> None:
-        self._users += 1
-        try:
-            if not self._semaphore.locked():
-                await self._semaphore.acquire()
-                return
-            async with asyncio.timeout(self._wait_seconds):
-                await self._semaphore.acquire()
-        except TimeoutError as error:
-            self._leave()
-            raise OVERLOADED(retry_after_seconds=1) from error
-        except BaseException:
-            self._leave()
-            raise
-
-    async def __aexit__(self, *_: object) -> None:
-        self._semaphore.release()
-        self._leave()
-
-    def _leave(self) -> None:
-        self._users -= 1
-        if self._users == 0 and self._gates.get(self._key) is self:
-            del self._gates[self._key]
-
-
-def check_actor(command: Command, actor: Actor, world_id: UUID | None) -> None:
-    """What can be checked without the database. The rest is checked in the transaction."""
-    allowed = command.allowed
-    if actor.is_system:
-        return
-    if allowed.system_only:
-        raise SYSTEM_ONLY_COMMAND()
-    if allowed.anonymous:
-        return
-    if actor.user_id is None:
-        raise SIGN_IN_FIRST()
-    if allowed.administrator and not actor.administrator:
-        raise ADMINISTRATORS_ONLY()
-    if allowed.role is None and world_id is not None:
-        raise COMMAND_NOT_FOR_WORLDS(f"{command.message_type} does not act on a world.")
-    if actor.only_world not in (None, world_id):
-        raise WORLD_NOT_FOUND(world_id=str(world_id))
-
-
-def check_place(command: Command, world_id: UUID | None, *, founding: bool, first: bool) -> None:
-    """Whether a command may stand where it does: in a world, outside, or in a list that founds one."""
-    in_world = command.allowed.role is not None
-    if world_id is None and in_world and not founding:
-        raise WORLD_NOT_FOUND(f"{command.message_type} acts on a world; name one.")
-    if not first and (command.founds_world or (founding and not in_world)):
-        raise COMMAND_NOT_FOR_WORLDS(
-            f"{command.message_type} can only stand first in a list that makes a world."
-        )
-
-
-def check_role(request: Request, roles: dict[UUID, Role], world_id: UUID) -> Refused | None:
-    """Note the actor's role in the request; the refusal if it is too low."""
-    if request.actor.is_system:
-        return None
-    role = roles.get(request.actor.user_id) if request.actor.user_id else None
-    if role is None:
-        return WORLD_NOT_FOUND(world_id=str(world_id))
-    request.role = min(role, request.actor.most)
-    needed = request.command.allowed.role
-    if needed is not None and request.role < needed:
-        return ROLE_TOO_LOW(
-            f"This needs the role {needed.label}; yours is {request.role.label}.", needed=needed.label
-        )
-    return None
-
-
-def acted_as(request: Request) -> list[UUID]:
-    """The characters that the request acts as, if its actor must control them."""
-    if request.actor.is_system or (request.role or Role.OBSERVER) >= Role.GAME_MASTER:
-        return []
-    values = [getattr(request.command, name) for name in request.command.allowed.acts_as]
-    return [value for value in values if value is not None]
-
-
-async def write_audit(tx: Transaction) -> None:
-    """Add the events of an account command to the audit log."""
-    if tx.events:
-        await tx.executemany(
-            "INSERT INTO audit_log (id, type, actor, correlation_id, about, data) "
-            "VALUES ($1, $2, $3, $4, $5, $6::jsonb)",
-            [(e.id, e.type, e.actor, e.correlation_id, e.about, e.data.decode()) for e in tx.events],
-        )
 
 
 def body_json(result: bytes, seq: int | None, is_list: bool) -> bytes:

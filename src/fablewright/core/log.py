@@ -66,6 +66,16 @@ async def append(tx: Transaction, kept: Sequence[Kept], receipt_world: UUID) -> 
     return int(base)
 
 
+async def append_audit(tx: Transaction) -> None:
+    """Add the events of an account command to the audit log."""
+    if tx.events:
+        await tx.executemany(
+            "INSERT INTO audit_log (id, type, actor, correlation_id, about, data) "
+            "VALUES ($1, $2, $3, $4, $5, $6::jsonb)",
+            [(e.id, e.type, e.actor, e.correlation_id, e.about, e.data.decode()) for e in tx.events],
+        )
+
+
 def _uuid_array(ids: Sequence[UUID]) -> str:
     return "{" + ",".join(map(str, ids)) + "}"
 

@@ -16,8 +16,9 @@ from fablewright.core.actors import Allowed, system_actor
 from fablewright.core.clock import monotonic
 from fablewright.core.database import DATABASE_UNAVAILABLE, OVERLOADED
 from fablewright.core.dice import derived_uuid, random_uuid
-from fablewright.core.engine import CONTENDED, WORLD_IS_ADVANCING, WORLD_NOT_FOUND, Engine, Scope
+from fablewright.core.engine import CONTENDED, Engine, Scope
 from fablewright.core.messages import Command
+from fablewright.core.permissions import WORLD_IS_ADVANCING, WORLD_NOT_FOUND
 from fablewright.core.reactions import bury
 from fablewright.core.refusal import Refused
 from fablewright.core.transaction import Request, Timer, Transaction
@@ -52,7 +53,7 @@ class FireTimersInAdvance(FireTimers):
 NEXT_DUE: Final = """
 SELECT w.id AS world_id, t.due_at, t.kind,
        greatest(0, (t.due_at - w.anchor_world_ms) / w.rate
-                   - (extract(epoch FROM clock_timestamp()) * 1000 - w.anchor_real_ms)) AS wait_ms
+                   - (floor(extract(epoch FROM clock_timestamp()) * 1000) - w.anchor_real_ms)) AS wait_ms
 FROM worlds w CROSS JOIN LATERAL (
     SELECT due_at, kind FROM timers WHERE world_id = w.id AND kind = ANY($1::text[])
     ORDER BY due_at, kind LIMIT 1
@@ -62,12 +63,12 @@ ORDER BY wait_ms LIMIT 100
 """
 
 
-async def take_due(tx: Transaction, kind: str, due_at: int) -> list[Timer]:
+async def take_due(tx: Transaction, kind: str, due_at: int, most: int = MAX_BATCH) -> list[Timer]:
     """Remove and return the timers of a kind that are due at a time, in the order of their ids."""
     rows = await tx.fetch(
         "SELECT id, data::text AS data, correlation_id FROM timers "
         "WHERE world_id = $1 AND due_at = $2 AND kind = $3 ORDER BY id LIMIT $4 FOR UPDATE SKIP LOCKED",
-        tx.world_id, due_at, kind, MAX_BATCH,
+        tx.world_id, due_at, kind, most,
     )  # fmt: skip
     timers = [Timer(r["id"], kind, due_at, orjson.loads(r["data"]), r["correlation_id"]) for r in rows]
     if timers:
@@ -90,15 +91,17 @@ async def fire(tx: Transaction, command: FireTimers, timers: list[Timer]) -> Non
         await kind.fire(tx, timers)
 
 
-async def bury_due(tx: Transaction, kind: str, due_at: int, error: BaseException) -> int:
-    """Turn the timers that cannot be fired into dead letters; returns how many."""
-    timers = await take_due(tx, kind, due_at)
+async def bury_next(tx: Transaction, kind: str, due_at: int, error: BaseException) -> int:
+    """Turn the next timer, which cannot be fired, into a dead letter; returns how many there were (0 or 1)."""
+    timers = await take_due(tx, kind, due_at, 1)
     for timer in timers:
         letter = {
             "timer": {"id": str(timer.id), "kind": kind, "due_at": due_at, "data": timer.data,
                       "correlation_id": str(timer.correlation_id)}
         }  # fmt: skip
-        await bury(tx, "timer", kind, letter, error, attempts=TRIES)
+        cause = derived_uuid("dead letter", kind, due_at, timer.id)
+        with tx.acting(Request(tx.request.command, tx.actor, cause, tx.request.correlation_id)):
+            await bury(tx, "timer", kind, letter, error, attempts=TRIES + 1)
     return len(timers)
 
 
@@ -146,8 +149,8 @@ class TimerWorker:
             if row["wait_ms"] > 0:
                 wait = min(wait, float(row["wait_ms"]) / 1000 + 0.001)
                 continue
-            wait = 0
-            await self.fire_due(row["world_id"])
+            # Nothing fired: it failed, or another node has it; look again a little later.
+            wait = 0 if await self.fire_due(row["world_id"]) else min(wait, 0.05)
         return wait
 
     async def fire_due(self, world_id: UUID) -> int:
@@ -161,38 +164,41 @@ class TimerWorker:
                 )  # fmt: skip
             if row is None:
                 break
-            fired += await self._fire_batch(world_id, row["kind"], row["due_at"])
-            if world_id in self._not_before:
+            many = await self._fire_batch(world_id, row["kind"], row["due_at"])
+            fired += many
+            if not many:
                 break
         return fired
 
     async def _fire_batch(self, world_id: UUID, kind: str, due_at: int) -> int:
         command = FireTimers(kind=kind, due_at=due_at)
-        request = Request(command, system_actor("timer"), random_uuid(), random_uuid())
+        self._not_before.pop(world_id, None)
+        try:
+            fired = await self._fire(world_id, command, MAX_BATCH)
+        except Exception as error:  # noqa: BLE001  a failing timer must not stop the others
+            return await self._failed(world_id, command, error)
+        self._failures.pop((world_id, kind, due_at), None)
+        return fired
 
+    async def _fire(self, world_id: UUID, command: FireTimers, most: int) -> int:
         async def work(tx: Transaction) -> int:
-            timers = await take_due(tx, kind, due_at)
+            timers = await take_due(tx, command.kind, command.due_at, most)
             if timers:
                 await fire(tx, command, timers)
             return len(timers)
 
-        self._not_before.pop(world_id, None)
-        try:
-            fired, _ = await self._engine.transact(Scope(world_id), request, work)
-        except Exception as error:  # noqa: BLE001  a failing timer must not stop the others
-            await self._failed(world_id, request, error)
-            return 0
-        self._failures.pop((world_id, kind, due_at), None)
+        fired, _ = await self._engine.transact(Scope(world_id), self._request(command), work)
         return fired
 
-    async def _failed(self, world_id: UUID, request: Request, error: Exception) -> None:
-        """Try again a little later; after some tries, give the timers up as dead letters."""
-        command = request.command
-        assert isinstance(command, FireTimers)
+    def _request(self, command: FireTimers) -> Request:
+        return Request(command, system_actor("timer"), random_uuid(), random_uuid())
+
+    async def _failed(self, world_id: UUID, command: FireTimers, error: Exception) -> int:
+        """Try again a little later; after some tries, one by one. Returns how many timers are dealt with."""
         place = (world_id, command.kind, command.due_at)
         if isinstance(error, Refused) and error.refusal in PASSING:
             self._not_before[world_id] = monotonic() + 0.2
-            return
+            return 0
         self._failures[place] = self._failures.get(place, 0) + 1
         log.error(
             "timer_failed",
@@ -203,10 +209,28 @@ class TimerWorker:
         )
         if self._failures[place] < TRIES:
             self._not_before[world_id] = monotonic() + 0.1 * 2 ** self._failures[place]
-            return
+            return 0
         del self._failures[place]
+        return await self._fire_singly(world_id, command)
 
+    async def _fire_singly(self, world_id: UUID, command: FireTimers) -> int:
+        """Fire those of a failing batch alone, so that only the bad ones become dead letters."""
+        done = 0
+        while True:
+            try:
+                many = await self._fire(world_id, command, 1)
+            except Exception as error:
+                if isinstance(error, Refused) and error.refusal in PASSING:
+                    return done
+                log.error("timer_given_up", kind=command.kind, world=str(world_id), exc_info=error)
+                many = await self._bury(world_id, command, error)
+            done += many
+            if not many:
+                return done
+
+    async def _bury(self, world_id: UUID, command: FireTimers, error: Exception) -> int:
         async def work(tx: Transaction) -> int:
-            return await bury_due(tx, command.kind, command.due_at, error)
+            return await bury_next(tx, command.kind, command.due_at, error)
 
-        await self._engine.transact(Scope(world_id), request, work)
+        buried, _ = await self._engine.transact(Scope(world_id), self._request(command), work)
+        return buried

@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
 import orjson
@@ -45,6 +45,30 @@ class WorldState:
     clock_version: int
     advance_id: UUID | None = None
     advance_to: int | None = None
+
+
+OPEN_WORLD: Final = """
+SELECT w.id, w.name, w.seed, w.settings::text AS settings, w.calendar::text AS calendar, w.owner_id,
+       w.anchor_world_ms, w.anchor_real_ms, w.rate, w.paused, w.advance_id, w.advance_to, h.clock_version,
+       (extract(epoch FROM clock_timestamp()) * 1000)::bigint AS real_ms
+FROM worlds w JOIN world_heads h ON h.world_id = w.id WHERE w.id = $1
+"""
+REAL_TIME: Final = "SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint AS real_ms"
+
+
+def world_state(row: Any) -> WorldState:
+    """A world from a row of `OPEN_WORLD`."""
+    clock = WorldClock(
+        row["anchor_world_ms"],
+        row["anchor_real_ms"],
+        row["rate"],
+        row["paused"],
+        row["advance_id"] is not None,
+    )
+    return WorldState(
+        row["id"], row["name"], row["seed"], orjson.loads(row["settings"]), row["owner_id"], clock,
+        Calendar(**orjson.loads(row["calendar"])), row["clock_version"], row["advance_id"], row["advance_to"],
+    )  # fmt: skip
 
 
 @dataclass(slots=True)

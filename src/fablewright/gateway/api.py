@@ -21,8 +21,9 @@ from pydantic import BaseModel, Field
 from starlette.requests import HTTPConnection
 
 from fablewright.core.actors import ANONYMOUS, Actor, Role
-from fablewright.core.engine import COMMON_REFUSALS, WORLD_NOT_FOUND, WORLD_REFUSALS
+from fablewright.core.engine import COMMON_REFUSALS, WORLD_REFUSALS
 from fablewright.core.messages import Command
+from fablewright.core.permissions import WORLD_NOT_FOUND
 from fablewright.core.refusal import FORBIDDEN, INVALID, UNAUTHENTICATED, Refusal
 from fablewright.gateway.problems import Problem, status_of
 from fablewright.gateway.runtime import Runtime

@@ -14,11 +14,11 @@ from fablewright.core.engine import (
     COMMAND_UNKNOWN,
     COMMON_REFUSALS,
     TOO_MANY_COMMANDS,
-    WORLD_NOT_FOUND,
     WORLD_REFUSALS,
     Engine,
 )
 from fablewright.core.messages import Command
+from fablewright.core.permissions import WORLD_NOT_FOUND
 from fablewright.core.refusal import INVALID, Refusal, Refused
 from fablewright.gateway.api import CallerInfo, refusals, runtime_of
 

@@ -27,7 +27,7 @@ from starlette.types import Receive, Scope, Send
 from fablewright.core import log
 from fablewright.core.actors import ANONYMOUS, Actor, Role
 from fablewright.core.clock import wall_seconds
-from fablewright.core.engine import SIGN_IN_FIRST, WORLD_NOT_FOUND
+from fablewright.core.permissions import SIGN_IN_FIRST, WORLD_NOT_FOUND
 from fablewright.core.refusal import INVALID, TOO_LARGE, TOO_MANY, UNAUTHENTICATED, Refusal, Refused
 from fablewright.gateway import metrics
 from fablewright.gateway.api import MEMBER_ROLE

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Response
 from pydantic import BaseModel, Field
 
 from fablewright.core import log
-from fablewright.core.engine import WORLD_NOT_FOUND
+from fablewright.core.permissions import WORLD_NOT_FOUND
 from fablewright.gateway.api import MEMBER_ROLE, Caller, refusals
 from fablewright.gateway.events import reader_filter
 from fablewright.systems.worlds import views

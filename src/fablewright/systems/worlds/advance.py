@@ -15,16 +15,17 @@ import structlog
 from fablewright.core import leases
 from fablewright.core.actors import Allowed, system_actor
 from fablewright.core.database import DATABASE_UNAVAILABLE, OVERLOADED
-from fablewright.core.dice import random_uuid
+from fablewright.core.dice import derived_uuid, random_uuid
 from fablewright.core.engine import CONTENDED, Engine, Scope
 from fablewright.core.messages import Command
 from fablewright.core.refusal import Refused
-from fablewright.core.timers import TRIES, FireTimersInAdvance, bury_due, fire, take_due
+from fablewright.core.timers import MAX_BATCH, TRIES, FireTimersInAdvance, bury_next, fire, take_due
 from fablewright.core.transaction import Request, Transaction
 from fablewright.systems.worlds import events, service
 
 LEASE_SECONDS: Final = 10.0
 LEASE_STEPS: Final = 200
+PASSING: Final = (OVERLOADED, DATABASE_UNAVAILABLE, CONTENDED)
 
 log = structlog.get_logger(__name__)
 
@@ -46,6 +47,8 @@ class AdvanceWorker:
         self._owner = random_uuid()
         self._kinds = sorted({k.kind for s in engine.systems for k in s.timers})
         self._wake = asyncio.Event()
+        self._jobs: dict[UUID, asyncio.Task[None]] = {}
+        self._place: dict[UUID, tuple[str, int] | None] = {}
         engine.after_commit.append(self._after_commit)
 
     def _after_commit(self, tx: Transaction) -> None:
@@ -54,22 +57,41 @@ class AdvanceWorker:
 
     async def run(self) -> None:
         """Until cancelled."""
-        while True:
-            self._wake.clear()
-            try:
-                async with self._engine.database.reading() as connection:
-                    rows = await connection.fetch(
-                        "SELECT id, advance_id FROM worlds WHERE advance_id IS NOT NULL"
-                    )
-                if rows:
-                    await asyncio.gather(*(self.advance(row["id"], row["advance_id"]) for row in rows))
-            except (Refused, asyncpg.PostgresError) as error:
-                log.warning("advance_waiting", error=str(error))
-            try:
-                async with asyncio.timeout(self._engine.settings.poll_seconds):
-                    await self._wake.wait()
-            except TimeoutError:
-                continue
+        try:
+            while True:
+                self._wake.clear()
+                try:
+                    await self._begin_jobs()
+                except (Refused, asyncpg.PostgresError) as error:
+                    log.warning("advance_waiting", error=str(error))
+                try:
+                    async with asyncio.timeout(self._engine.settings.poll_seconds):
+                        await self._wake.wait()
+                except TimeoutError:
+                    continue
+        finally:
+            for job in self._jobs.values():
+                job.cancel()
+            await asyncio.gather(*self._jobs.values(), return_exceptions=True)
+
+    async def _begin_jobs(self) -> None:
+        """A task for each advance that has none: a long one keeps no other waiting."""
+        async with self._engine.database.reading() as connection:
+            rows = await connection.fetch("SELECT id, advance_id FROM worlds WHERE advance_id IS NOT NULL")
+        for row in rows:
+            if row["advance_id"] not in self._jobs:
+                self._jobs[row["advance_id"]] = asyncio.create_task(self._job(row["id"], row["advance_id"]))
+
+    async def _job(self, world_id: UUID, advance_id: UUID) -> None:
+        try:
+            await self.advance(world_id, advance_id)
+        except (Refused, asyncpg.PostgresError) as error:
+            log.warning("advance_waiting", world=str(world_id), error=str(error))
+        except Exception as error:
+            log.error("advance_failed", world=str(world_id), exc_info=error)
+        finally:
+            self._jobs.pop(advance_id, None)
+            self._place.pop(world_id, None)
 
     async def advance(self, world_id: UUID, advance_id: UUID) -> None:
         """Take one world as far as it goes, unless another process does."""
@@ -83,26 +105,42 @@ class AdvanceWorker:
 
     async def _step_with_tries(self, world_id: UUID, advance_id: UUID) -> bool:
         """One batch; True while there is more to do. After some failures its timers become dead letters."""
-        failure: Exception | None = None
-        for _ in range(TRIES):
+        for tries in range(1, TRIES + 1):
             try:
-                return await self._step(world_id, advance_id, None)
+                return await self._step(world_id, advance_id)
             except Exception as error:
-                if isinstance(error, Refused) and error.refusal in (
-                    OVERLOADED,
-                    DATABASE_UNAVAILABLE,
-                    CONTENDED,
-                ):
+                place = self._place.get(world_id)
+                if place is None or (isinstance(error, Refused) and error.refusal in PASSING):
                     raise
-                failure = error
-                log.error("timer_failed", world=str(world_id), advance=str(advance_id), exc_info=error)
-        return await self._step(world_id, advance_id, failure)
+                log.error("timer_failed", world=str(world_id), kind=place[0], tries=tries, exc_info=error)
+        assert place is not None
+        return await self._singly(world_id, advance_id, place)
 
-    async def _step(self, world_id: UUID, advance_id: UUID, failure: Exception | None) -> bool:
+    async def _singly(self, world_id: UUID, advance_id: UUID, place: tuple[str, int]) -> bool:
+        """Fire those of a failing batch alone, so that only the bad ones become dead letters."""
+        more = True
+        while more:
+            try:
+                more = await self._step(world_id, advance_id, place)
+            except Exception as error:
+                if isinstance(error, Refused) and error.refusal in PASSING:
+                    raise
+                log.error("timer_given_up", world=str(world_id), kind=place[0], exc_info=error)
+                more = await self._step(world_id, advance_id, place, error)
+        return True
+
+    async def _step(
+        self,
+        world_id: UUID,
+        advance_id: UUID,
+        alone: tuple[str, int] | None = None,
+        failure: Exception | None = None,
+    ) -> bool:
+        """One batch, or to the end; with `alone`, one timer of that kind and time (or, given up, none)."""
         request = Request(
             AdvanceStep(advance_id=advance_id),
             system_actor("advance"),
-            random_uuid(),
+            derived_uuid("advance", advance_id),
             advance_id,
             recorded=True,
         )
@@ -119,23 +157,28 @@ class AdvanceWorker:
                 "ORDER BY due_at, kind LIMIT 1",
                 world_id, to_ms, self._kinds,
             )  # fmt: skip
-            if due is None:
+            self._place[world_id] = place = (due["kind"], due["due_at"]) if due else None
+            if alone not in (None, place):
+                return False
+            if place is None:
                 await self._arrive(tx, advance_id, to_ms)
                 return False
-            await self._fire(tx, advance_id, due["kind"], due["due_at"], failure)
+            await self._fire(tx, advance_id, place, MAX_BATCH if alone is None else 1, failure)
             return True
 
         more, _ = await self._engine.transact(Scope(world_id), request, work)
         return more
 
     async def _fire(
-        self, tx: Transaction, advance_id: UUID, kind: str, due_at: int, failure: Exception | None
+        self, tx: Transaction, advance_id: UUID, place: tuple[str, int], most: int, failure: Exception | None
     ) -> None:
+        kind, due_at = place
         tx.now = max(tx.now, due_at)
+        fired = 0
         if failure is not None:
-            fired = await bury_due(tx, kind, due_at, failure)
+            await bury_next(tx, kind, due_at, failure)
         else:
-            timers = await take_due(tx, kind, due_at)
+            timers = await take_due(tx, kind, due_at, most)
             fired = len(timers)
             if timers:
                 await fire(tx, FireTimersInAdvance(kind=kind, due_at=due_at), timers)

@@ -7,7 +7,7 @@ from fastapi import APIRouter, Query
 from pydantic import BaseModel
 
 from fablewright.core.actors import Role
-from fablewright.core.engine import WORLD_NOT_FOUND
+from fablewright.core.permissions import WORLD_NOT_FOUND
 from fablewright.gateway.api import Caller, Committed, Page, Paging, page_of, refusals
 from fablewright.systems.worlds import commands, rules, views
 from fablewright.systems.worlds.commands import RoleLabel
