@@ -14,6 +14,7 @@ import structlog
 
 from fablewright.core import leases
 from fablewright.core.actors import Allowed, system_actor
+from fablewright.core.clock import monotonic
 from fablewright.core.database import DATABASE_UNAVAILABLE, OVERLOADED
 from fablewright.core.dice import derived_uuid, random_uuid
 from fablewright.core.engine import CONTENDED, Engine, Scope
@@ -23,8 +24,11 @@ from fablewright.core.timers import MAX_BATCH, TRIES, FireTimersInAdvance, bury_
 from fablewright.core.transaction import Request, Transaction
 from fablewright.systems.worlds import events, service
 
-LEASE_SECONDS: Final = 10.0
-LEASE_STEPS: Final = 200
+LEASE_SECONDS: Final = 3.0
+"""After a process has died, another one goes on with its advances after this long at most.
+
+One that holds a lease for longer than it lasts does no harm: the world's row lets one batch happen at a time.
+"""
 PASSING: Final = (OVERLOADED, DATABASE_UNAVAILABLE, CONTENDED)
 
 log = structlog.get_logger(__name__)
@@ -97,11 +101,11 @@ class AdvanceWorker:
         """Take one world as far as it goes, unless another process does."""
         name = f"advance:{advance_id}"
         async with leases.holding(self._engine.database, name, self._owner, LEASE_SECONDS) as mine:
-            steps, held = 0, mine
+            held, taken_at = mine, monotonic()
             while held and await self._step_with_tries(world_id, advance_id):
-                steps += 1
-                if steps % LEASE_STEPS == 0:
+                if monotonic() - taken_at > LEASE_SECONDS / 3:
                     held = await leases.take(self._engine.database, name, self._owner, LEASE_SECONDS)
+                    taken_at = monotonic()
 
     async def _step_with_tries(self, world_id: UUID, advance_id: UUID) -> bool:
         """One batch; True while there is more to do. After some failures its timers become dead letters."""
