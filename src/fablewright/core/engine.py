@@ -24,7 +24,8 @@ from fablewright.core.database import (
     OVERLOADED,
     TEXT_NOT_STORABLE,
     Database,
-    is_connection_loss, is_id_taken,
+    is_connection_loss,
+    is_id_taken,
     sqlstate_of,
 )  # fmt: skip
 from fablewright.core.dice import derived_uuid, jitter, random_uuid
@@ -53,6 +54,7 @@ from fablewright.core.refusal import (
 from fablewright.core.system import Handler, System
 from fablewright.core.transaction import (
     EVENT_TOO_LARGE,
+    LOCK_WORLD,
     OPEN_WORLD,
     REAL_TIME,
     TOO_MANY_EVENTS,
@@ -453,6 +455,11 @@ class Engine:
             world, now = None, row["real_ms"]
         else:
             found = (await connection.exec_driver_sql(OPEN_WORLD, (scope.world_id,))).mappings().first()
+            if found is not None and found["advance_id"] and request.command.allowed.while_advancing:
+                # The advance moves the clock with each of its steps, which lock the world, too: without this
+                # lock, the clock would have moved again and again before this command could commit.
+                await connection.exec_driver_sql(LOCK_WORLD, (scope.world_id,))
+                found = (await connection.exec_driver_sql(OPEN_WORLD, (scope.world_id,))).mappings().first()
             if found is None:
                 raise WORLD_NOT_FOUND(world_id=str(scope.world_id))
             row, world = found, world_state(found)

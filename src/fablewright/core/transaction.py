@@ -53,6 +53,7 @@ SELECT w.id, w.name, w.seed, w.settings::text AS settings, w.calendar::text AS c
        (extract(epoch FROM clock_timestamp()) * 1000)::bigint AS real_ms
 FROM worlds w JOIN world_heads h ON h.world_id = w.id WHERE w.id = $1
 """
+LOCK_WORLD: Final = "SELECT 1 FROM worlds WHERE id = $1 FOR NO KEY UPDATE"
 REAL_TIME: Final = "SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint AS real_ms"
 
 
