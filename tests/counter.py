@@ -361,7 +361,7 @@ async def follow(tx: Transaction, records: list[EventRecord]) -> None:
         CALLS["follow"] += 1
         await mark(tx, "follow", record.id)
         tx.emit(Echoed(of=record.id, tell=tell, roll=tx.dice.whole(1, 1_000_000)), cause=record)
-        if tell == "follow_raises" or tell in BROKEN:
+        if tell == "follow_raises" or f"follow:{tell}" in BROKEN:
             raise RuntimeError("a bug in a \x00 bonus")
         if tell == "follow_breaks_unique":
             await tx.execute("INSERT INTO counters VALUES ($1, 'main', 1)", tx.world_id)

@@ -1,6 +1,6 @@
 """The counter system over databases of its own, and ways to look into them."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +9,7 @@ from uuid import UUID, uuid4
 
 import asyncpg
 import pytest
+import structlog
 from sqlalchemy import make_url
 
 from fablewright.app import BUILT_IN, open_runtime
@@ -126,6 +127,14 @@ class Bench:
             for table in ("counter_marks", "receipts", "dead_letters", "timers")
         ]
         return head, events[0]["n"], [tuple(c) for c in counters], rest
+
+
+@pytest.fixture(autouse=True, scope="session")
+def plain_logs() -> Iterator[None]:
+    """Logs without decorated tracebacks, which take seconds each."""
+    structlog.configure(processors=[structlog.processors.KeyValueRenderer()])
+    yield
+    structlog.reset_defaults()
 
 
 @pytest.fixture(scope="session")
