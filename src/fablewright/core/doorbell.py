@@ -14,6 +14,7 @@ import asyncpg
 import orjson
 import structlog
 
+from fablewright.core.clock import monotonic
 from fablewright.core.database import Database
 from fablewright.core.dice import random_token
 from fablewright.core.refusal import Refused
@@ -98,25 +99,28 @@ class Doorbell:
             await connection.execute("SELECT pg_notify($1, $2)", CHANNEL, payload)
 
     async def _listen_forever(self) -> None:
+        """Listen, and begin anew when the connection is lost, but no more often than we look at the heads."""
         while True:
+            began = monotonic()
             try:
-                connection = await self._database.dedicated("fablewright listener")
+                await self._listen()
             except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
                 log.warning("doorbell_deaf", error=str(error))
-                await asyncio.sleep(self._poll)
-                continue
-            closed = asyncio.Event()
-            try:
-                connection.add_termination_listener(lambda _c, closed=closed: closed.set())
-                await connection.add_listener(CHANNEL, self._heard)
-                self.listening = True
-                await closed.wait()
-            except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
-                log.warning("doorbell_deaf", error=str(error))
-            finally:
-                self.listening = False
-                with suppress(asyncpg.InterfaceError, OSError):
-                    await connection.close()
+            await asyncio.sleep(max(0.0, began + self._poll - monotonic()))
+
+    async def _listen(self) -> None:
+        """Until the connection is lost."""
+        connection = await self._database.dedicated("fablewright listener")
+        closed = asyncio.Event()
+        try:
+            connection.add_termination_listener(lambda _connection: closed.set())
+            await connection.add_listener(CHANNEL, self._heard)
+            self.listening = True
+            await closed.wait()
+        finally:
+            self.listening = False
+            with suppress(asyncpg.InterfaceError, OSError):
+                await connection.close()
 
     def _heard(self, _connection: Any, _pid: int, _channel: str, payload: str) -> None:
         sender, *rings = orjson.loads(payload)
