@@ -70,12 +70,19 @@ def migrate(
 
 
 @app.command()
-def settings() -> None:
+def settings(
+    example: Annotated[
+        bool, typer.Option("--example", help="Print a file of all settings to begin from.")
+    ] = False,
+) -> None:
     """Show every setting, its value, and where that comes from. Secrets stay hidden."""
-    from fablewright.cli.configuration import load_settings
+    from fablewright.cli import configuration
     from fablewright.cli.operations import show_settings
 
-    show_settings(load_settings())
+    if example:
+        print(configuration.example(), end="")
+    else:
+        show_settings(configuration.load_settings())
 
 
 @app.command()
@@ -87,6 +94,7 @@ def watch(
     ] = None,
     login: Annotated[str | None, typer.Option(help="Whom to log in as, if there is no token.")] = None,
     after: Annotated[int | None, typer.Option(min=0, help="Begin after this event; 0 tells it all.")] = None,
+    follow: Annotated[bool, typer.Option(help="Go on when all that has happened is told.")] = True,
 ) -> None:
     """Tell what happens in a world of a running server, as it happens."""
     from fablewright.cli.configuration import load_settings
@@ -94,7 +102,7 @@ def watch(
 
     settings = load_settings()
     here = f"http://{settings.host}:{settings.port}"
-    watch_world(url or here, world, token=token, login=login, after=after)
+    watch_world(url or here, world, token=token, login=login, after=after, follow=follow)
 
 
 @app.command()

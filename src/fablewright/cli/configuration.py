@@ -1,6 +1,8 @@
 """Reads the settings for a command, and tells where each value comes from."""
 
+import json
 import os
+import textwrap
 from pathlib import Path
 from typing import Any
 
@@ -56,3 +58,26 @@ def shown(value: Any) -> str:
     if isinstance(value, list):
         return ", ".join(map(str, value)) or "(none)"
     return str(value)
+
+
+EXAMPLE_HEAD = """\
+# Every setting of Fablewright, with its default. Copy this file to `.env` in the folder where you start the server,
+# and take the # away from what you change; or set environment variables of these names, which go first.
+# `fablewright settings` shows what is in force and where it comes from; with --example it writes this file.
+"""
+
+
+def example() -> str:
+    """A file of settings to begin from: every one with its description and default."""
+    paragraphs = [EXAMPLE_HEAD]
+    for name, field in Settings.model_fields.items():
+        described = textwrap.wrap(field.description or "", 108, initial_indent="# ", subsequent_indent="# ")
+        default = _written(field.get_default(call_default_factory=True))
+        paragraphs.append("\n".join([*described, f"#{PREFIX}{name.upper()}={default}"]) + "\n")
+    return "\n".join(paragraphs)
+
+
+def _written(default: Any) -> str:
+    if default is None:
+        return ""
+    return json.dumps(default) if isinstance(default, list | bool) else str(default)

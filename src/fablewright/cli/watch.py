@@ -22,15 +22,20 @@ MOST_WAIT_SECONDS = 10.0
 MOST_FRAME_BYTES = 64 * 2**20
 
 
-def watch_world(url: str, world: str, *, token: str | None, login: str | None, after: int | None) -> None:
-    """Tell what happens in a world, named by id or name, until a signal asks us to end."""
+def watch_world(
+    url: str, world: str, *, token: str | None, login: str | None, after: int | None, follow: bool = True
+) -> None:
+    """Tell what happens in a world, named by id or name, until a signal asks us to end.
+
+    Without `follow` it ends when all that has happened is told.
+    """
     end_in_order()
     try:
         client = Client(url, token)
         if token is None:
             login = login or typer.prompt("Login")
             client.log_in(login, typer.prompt("Password", hide_input=True))
-        asyncio.run(_Watcher(client, _find(client, world), after).run())
+        asyncio.run(_Watcher(client, _find(client, world), after, follow).run())
     except KeyboardInterrupt:
         return
 
@@ -44,13 +49,18 @@ def _find(client: Client, world: str) -> dict[str, Any]:
     return found[0]
 
 
+class _AllTold(Exception):
+    """Nothing more is asked for."""
+
+
 class _Watcher:
     """Follows one world over as many connections as it takes; each goes on where the last one ended."""
 
-    def __init__(self, client: Client, world: dict[str, Any], after: int | None):
+    def __init__(self, client: Client, world: dict[str, Any], after: int | None, follow: bool):
         self._client = client
         self._world = world["id"]
-        self._after = after
+        self._after = after if follow or after is not None else 0
+        self._goes_on = follow
         characters = client.everything(f"/worlds/{self._world}/characters")
         names = {c["id"]: c["name"] for c in characters}
         calendar = world.get("calendar")
@@ -58,13 +68,15 @@ class _Watcher:
         self._renew_at = float("inf")
 
     async def run(self) -> None:
-        """Until cancelled. Raises `Failure` if the server refuses us."""
+        """Until cancelled, or all is told. Raises `Failure` if the server refuses us."""
         wait = FIRST_WAIT_SECONDS
         while True:
             began = wall_seconds()
             try:
                 async with self._connect() as connection:
                     await self._follow(connection)
+            except _AllTold:
+                return
             except (ConnectionClosed, InvalidHandshake, InvalidMessage, OSError) as error:
                 say(f"The connection is gone ({type(error).__name__}); trying again in {wait:g} s.")
             wait = FIRST_WAIT_SECONDS if wall_seconds() - began > MOST_WAIT_SECONDS else wait
@@ -106,6 +118,8 @@ class _Watcher:
             self._after = message["after"]
         elif message["type"] == "live":
             self._after = message["up_to"]
+            if not self._goes_on:
+                raise _AllTold
             say(f"Live from event {self._after} on. Ctrl-C ends it.")
         elif message["type"] == "events":
             for event in message["events"]:
