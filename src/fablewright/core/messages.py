@@ -4,6 +4,8 @@ A command asks for one thing, in the imperative (`characters.create_character`).
 in the past tense (`characters.character_created`), and who may know of it.
 """
 
+import json
+import math
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -14,6 +16,9 @@ from pydantic import BaseModel, ConfigDict
 
 from fablewright.core.actors import Allowed
 from fablewright.core.refusal import Refusal
+
+MOST_DEPTH: Final = 64
+"""How deep free JSON values may nest; encoders give up some way beyond."""
 
 _NAME = re.compile(r"^[a-z][a-z0-9_]*\.[a-z][a-z0-9_]*$")
 
@@ -140,3 +145,38 @@ def matches(pattern: str, name: str) -> bool:
 
 PATTERN: Final = re.compile(r"^(\*|[a-z][a-z0-9_]*\.(\*|[a-z][a-z0-9_]*))$")
 """What a subscription to event types may look like."""
+
+
+def check_free_json(value: Any, most_bytes: int) -> None:
+    """Whether a free value can be kept as JSON and read again as it is. Raises `ValueError`, without the value.
+
+    It may nest to `MOST_DEPTH`, hold whole numbers of 64 bits, finite fractions and text that is Unicode, and
+    have `most_bytes` bytes of JSON.
+    """
+    waiting = [(value, 1)]
+    while waiting:
+        item, depth = waiting.pop()
+        if depth > MOST_DEPTH:
+            raise ValueError(f"it may nest {MOST_DEPTH} levels deep at most")
+        if isinstance(item, dict):
+            waiting += [(key, depth) for key in item]
+            waiting += [(child, depth + 1) for child in item.values()]
+        elif isinstance(item, list | tuple):
+            waiting += [(child, depth + 1) for child in item]
+        else:
+            _check_scalar(item)
+    if len(json.dumps(value, ensure_ascii=False).encode()) > most_bytes:
+        raise ValueError(f"it may have {most_bytes} bytes of JSON at most")
+
+
+def _check_scalar(item: Any) -> None:
+    if isinstance(item, str):
+        try:
+            item.encode()
+        except UnicodeEncodeError:
+            raise ValueError("its text must be Unicode, without halves of surrogate pairs") from None
+    elif isinstance(item, float):
+        if not math.isfinite(item):
+            raise ValueError("its numbers must be finite")
+    elif isinstance(item, int) and not -(2**63) <= item < 2**63:
+        raise ValueError("its whole numbers must fit into 64 bits")

@@ -44,8 +44,8 @@ class SigningKeyError(Exception):
 
 
 def fingerprint(secret: str) -> bytes:
-    """What the database keeps of a random token or key."""
-    return hashlib.sha256(secret.encode()).digest()
+    """What the database keeps of a random token or key; anything else that is sent as one fits none."""
+    return hashlib.sha256(secret.encode("utf-8", "surrogatepass")).digest()
 
 
 def signing_key(settings: Settings) -> bytes:

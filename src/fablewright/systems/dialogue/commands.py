@@ -1,13 +1,12 @@
 """What may be asked about dialogue, and by whom."""
 
-import json
 from typing import Annotated, Any, Final
 from uuid import UUID
 
 from pydantic import AfterValidator, ConfigDict, Field, JsonValue, StringConstraints
 
 from fablewright.core.actors import Role, at_least
-from fablewright.core.messages import Command
+from fablewright.core.messages import Command, check_free_json
 from fablewright.systems.dialogue.rules import (
     CHARACTER_NOT_FOUND,
     NOT_PRESENT,
@@ -23,8 +22,7 @@ def _small(context: dict[str, Any]) -> dict[str, Any]:
     """The context, if its JSON is small and PostgreSQL can hold it."""
     if not context:
         return context
-    if len(json.dumps(context, allow_nan=False, ensure_ascii=False).encode()) > MOST_CONTEXT_BYTES:
-        raise ValueError(f"the context may have {MOST_CONTEXT_BYTES} bytes of JSON")
+    check_free_json(context, MOST_CONTEXT_BYTES)
     if _has_nul(context):
         raise ValueError("the context may not contain the character U+0000")
     return context

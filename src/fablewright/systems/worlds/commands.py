@@ -1,13 +1,12 @@
 """What may be asked about worlds, and by whom."""
 
-import json
 from typing import Annotated, Any, ClassVar, Literal, Self
 from uuid import UUID
 
 from pydantic import AfterValidator, Field, model_validator
 
 from fablewright.core.actors import SIGNED_IN, Allowed, Role, at_least
-from fablewright.core.messages import Command, Message
+from fablewright.core.messages import Command, Message, check_free_json
 from fablewright.core.refusal import (
     DEAD_LETTER_NOT_FOUND,
     DELIVERY_CANNOT_BE_REPLAYED,
@@ -31,8 +30,7 @@ class CalendarSettings(Message):
 
 
 def _small(settings: dict[str, Any]) -> dict[str, Any]:
-    if len(json.dumps(settings)) > 16_384:
-        raise ValueError("the settings of a world may have 16 KiB of JSON at most")
+    check_free_json(settings, 16_384)
     return settings
 
 
