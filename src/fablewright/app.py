@@ -1,8 +1,9 @@
 """The composition root: collects the systems and wires everything together."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 from importlib.metadata import entry_points
 from typing import Any
 
@@ -90,9 +91,8 @@ async def open_runtime(
 
     runtime = Runtime(settings, database, engine, systems, authenticator, ready, {"accounts": authenticator})
     await doorbell.start()
-    workers = [asyncio.create_task(run, name=name) for name, run in _workers(engine)] if work else []
-    for worker in workers:
-        worker.add_done_callback(_report_death)
+    begun = _workers(engine) if work else []
+    workers = [asyncio.create_task(_keep_running(settings, name, run), name=name) for name, run in begun]
     try:
         yield runtime
     finally:
@@ -104,19 +104,27 @@ async def open_runtime(
         await database.close()
 
 
-def _workers(engine: Engine) -> list[tuple[str, Any]]:
-    own = [
-        ("timers", TimerWorker(engine).run()),
-        ("consumers", ConsumerWorker(engine).run()),
-        ("housekeeping", keep_house(engine)),
+def _workers(engine: Engine) -> list[tuple[str, Callable[[], Awaitable[None]]]]:
+    own: list[tuple[str, Callable[[], Awaitable[None]]]] = [
+        ("timers", TimerWorker(engine).run),
+        ("consumers", ConsumerWorker(engine).run),
+        ("housekeeping", partial(keep_house, engine)),
     ]
-    return own + [(f"{s.name} worker", worker(engine)) for s in engine.systems for worker in s.workers]
+    return own + [
+        (f"{s.name} worker", partial(worker, engine)) for s in engine.systems for worker in s.workers
+    ]
 
 
-def _report_death(task: asyncio.Task[Any]) -> None:
-    """A worker that ends by itself is a bug: say so loudly; readiness then fails too."""
-    if not task.cancelled() and task.exception() is not None:
-        log.critical("worker_died", worker=task.get_name(), exc_info=task.exception())
+async def _keep_running(settings: Settings, name: str, run: Callable[[], Awaitable[None]]) -> None:
+    """Run a worker. One that dies has a bug: say so loudly, and begin anew rather than let the worlds stand."""
+    while True:
+        try:
+            await run()
+        except Exception:
+            log.critical("worker_died", worker=name, exc_info=True)
+            await asyncio.sleep(settings.poll_seconds)
+        else:
+            return
 
 
 class Application(FastAPI):

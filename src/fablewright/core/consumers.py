@@ -89,10 +89,10 @@ class ConsumerWorker:
         self._slots = asyncio.Semaphore(WORKERS)
         self._singly_until: dict[tuple[UUID, str], int] = {}
         """Up to where a batch failed: until there, events go one at a time, so that one bad one shows."""
-        self._stop_listening = engine.doorbell.add(lambda _world, _seq: self._wake.set())
 
     async def run(self) -> None:
         """Until cancelled."""
+        stop_listening = self._engine.doorbell.add(lambda _world, _seq: self._wake.set())
         try:
             while self._consumers:
                 self._wake.clear()
@@ -104,7 +104,7 @@ class ConsumerWorker:
                 if not busy:
                     await self._sleep()
         finally:
-            self._stop_listening()
+            stop_listening()
 
     async def _sleep(self) -> None:
         try:

@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import Any
 
 import asyncpg
+import structlog
 from sqlalchemy import URL, event, make_url
-from sqlalchemy.exc import DBAPIError, DisconnectionError
+from sqlalchemy.exc import DBAPIError, DisconnectionError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession, create_async_engine
 
@@ -33,9 +34,16 @@ TEXT_NOT_STORABLE = Refusal(
 NOT_STORABLE = ("22021", "22P05")
 """SQLSTATEs of text that PostgreSQL cannot hold."""
 
+UNABLE_NOW = ("25006", "25P03", "57P01", "57P02", "57P03", "57P05", "58030")
+"""SQLSTATEs, besides the classes 08 (connection) and 53 (disk, memory, connections used up), of a server that is
+ending, starting, recovering, a standby, has ended an idle session, or cannot use its disk."""
+CONNECTION_TROUBLE = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError)
+"""What connecting, and working on a connection outside the pools, may raise."""
+
 MIGRATION_LOCK = 0x7AB1E
 """Key of the advisory lock under which one process migrates while the others wait."""
 
+log = structlog.get_logger(__name__)
 _ROLE_NAME = re.compile(r"^[a-z_][a-z0-9_]{0,62}$")
 
 
@@ -101,9 +109,7 @@ class Database:
                         yield driver
                 else:
                     yield driver
-            except (asyncpg.InterfaceError, OSError) as error:
-                raise DATABASE_UNAVAILABLE(retry_after_seconds=1) from error
-            except asyncpg.PostgresError as error:
+            except Exception as error:
                 if is_connection_loss(error):
                     raise DATABASE_UNAVAILABLE(retry_after_seconds=1) from error
                 if sqlstate_of(error) in NOT_STORABLE:
@@ -129,12 +135,20 @@ async def _connection(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
         connection = await engine.connect()
     except PoolTimeout as error:
         raise OVERLOADED(retry_after_seconds=1) from error
-    except (OSError, asyncpg.PostgresConnectionError, asyncpg.CannotConnectNowError, DBAPIError) as error:
+    except (*CONNECTION_TROUBLE, SQLAlchemyError) as error:
+        log.warning("database_unreachable", error=_in_a_line(error))
         raise DATABASE_UNAVAILABLE(retry_after_seconds=1) from error
     try:
         yield connection
+    except asyncpg.InternalClientError:
+        await connection.invalidate()  # it would stay in the pool, in a state that nothing gets it out of
+        raise
     finally:
         await connection.close()
+
+
+def _in_a_line(error: BaseException) -> str:
+    return " ".join(str(error).split())[:300] or type(error).__name__
 
 
 def _refuse_closed(dbapi_connection: Any, _record: Any, _proxy: Any) -> None:
@@ -166,15 +180,17 @@ def is_id_taken(error: BaseException) -> bool:
 
 
 def is_connection_loss(error: BaseException) -> bool:
-    """Whether the connection broke, rather than the statement."""
+    """Whether the connection broke or the server cannot work now, rather than the statement being wrong."""
     if isinstance(error, asyncpg.InterfaceError):
-        return "another operation" not in str(error)  # that one is a bug: two tasks on one connection
-    if isinstance(error, ConnectionError | TimeoutError):
+        # These two are bugs: two tasks on one connection, and a value that does not fit its parameter.
+        return "another operation" not in str(error) and not isinstance(error, asyncpg.DataError)
+    if isinstance(error, ConnectionError | TimeoutError | asyncpg.InternalClientError):
+        # The last is what asyncpg raises between PostgreSQL's parting words and the end of the connection.
         return True
     if isinstance(error, DBAPIError) and (error.connection_invalidated or isinstance(error.orig, OSError)):
         return True
     state = sqlstate_of(error) or ""
-    return state.startswith("08") or state in ("57P01", "57P02", "57P03")
+    return state.startswith(("08", "53")) or state in UNABLE_NOW
 
 
 async def migrate(url: str, role: str, *, extra: Sequence[str] = (), revision: str = "heads") -> None:

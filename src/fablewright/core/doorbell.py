@@ -15,7 +15,7 @@ import orjson
 import structlog
 
 from fablewright.core.clock import monotonic
-from fablewright.core.database import Database
+from fablewright.core.database import CONNECTION_TROUBLE, Database
 from fablewright.core.dice import random_token
 from fablewright.core.refusal import Refused
 
@@ -84,7 +84,7 @@ class Doorbell:
                     if connection is None or connection.is_closed():
                         connection = await self._database.dedicated("fablewright doorbell")
                     await self._notify(connection, rings)
-                except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
+                except CONNECTION_TROUBLE as error:
                     # Law 3: a lost ring makes others late, not wrong; they look at the heads themselves.
                     log.warning("doorbell_lost", error=str(error), rings=len(rings))
                     await asyncio.sleep(self._poll)
@@ -104,7 +104,7 @@ class Doorbell:
             began = monotonic()
             try:
                 await self._listen()
-            except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
+            except CONNECTION_TROUBLE as error:
                 log.warning("doorbell_deaf", error=str(error))
             await asyncio.sleep(max(0.0, began + self._poll - monotonic()))
 
@@ -119,7 +119,7 @@ class Doorbell:
             await closed.wait()
         finally:
             self.listening = False
-            with suppress(asyncpg.InterfaceError, OSError):
+            with suppress(*CONNECTION_TROUBLE):
                 await connection.close()
 
     def _heard(self, _connection: Any, _pid: int, _channel: str, payload: str) -> None:

@@ -13,7 +13,6 @@ from contextlib import asynccontextmanager
 from typing import Any, Final, Protocol
 from uuid import UUID
 
-import asyncpg
 import structlog
 
 from fablewright.core import log
@@ -127,8 +126,11 @@ class Feed:
             self._wake.clear()
             try:
                 await self._pass_on()
-            except (Refused, asyncpg.PostgresError) as error:
-                logger.warning("feed_waiting", world=str(self.world_id), error=str(error))
+            except Exception as error:
+                if isinstance(error, Refused):
+                    logger.warning("feed_waiting", world=str(self.world_id), error=str(error))
+                else:  # a bug; but a feed that ended would leave its listeners waiting for ever
+                    logger.error("feed_failed", world=str(self.world_id), exc_info=error)
                 await asyncio.sleep(self._runtime.settings.poll_seconds)
                 self._wake.set()
 
