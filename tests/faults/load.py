@@ -185,8 +185,8 @@ class Reader:
     owner: Owner
     storm: int | None = None
     """If given, it drops the connection after so many frames, and goes to the next server."""
-    pause: float = 0.0
-    """Seconds before each frame is taken: a slow reader."""
+    gate: asyncio.Event | None = None
+    """If given, nothing is read before it is set: a reader that is far too slow."""
     position: int = 0
     events: list[dict[str, Any]] = field(default_factory=list)
     connections: int = 0
@@ -228,8 +228,8 @@ class Reader:
         frames = 0
         await socket.send(orjson.dumps({"type": "subscribe", "after": self.position}).decode())
         while self.storm is None or frames < self.storm:
-            if self.pause:
-                await asyncio.sleep(self.pause)
+            if self.gate is not None:
+                await self.gate.wait()
             message = orjson.loads(await socket.recv())
             if message["type"] == "refused":
                 assert message["problem"]["code"] in NOT_NOW, message

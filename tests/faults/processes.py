@@ -24,6 +24,7 @@ from tests.support import until
 
 READY = re.compile(r"is ready at (http://\S+) ")
 START_SECONDS = 60.0
+CHECKOUT = Path(__file__).parents[2]
 ENVIRONMENT = {
     "FABLEWRIGHT_RATE_LIMIT_PER_MINUTE": "0",
     "FABLEWRIGHT_ADDRESS_LIMIT_PER_MINUTE": "0",
@@ -31,6 +32,7 @@ ENVIRONMENT = {
     "FABLEWRIGHT_LOG_LEVEL": "warning",
     "FABLEWRIGHT_SIGNING_KEY": "a signing key that is only for tests",
     "PYTHONUNBUFFERED": "1",
+    "PYTHONPATH": str(CHECKOUT),
 }
 
 
