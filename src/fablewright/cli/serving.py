@@ -38,22 +38,31 @@ def listen(host: str, port: int, many: int = 1) -> list[socket.socket]:
 
 def _bound(host: str, port: int, *, shared: bool) -> socket.socket:
     try:
-        family, kind, protocol, _, address = socket.getaddrinfo(
-            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-        )[0]
-        bound = socket.socket(family, kind, protocol)
-        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        if shared:
-            bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-        bound.bind(address)
-        bound.listen(BACKLOG)
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+        family, kind, protocol, _, address = found[0]
+        with closing_on_error(socket.socket(family, kind, protocol)) as bound:
+            bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            if shared:
+                bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+            bound.bind(address)
+            bound.listen(BACKLOG)
+            bound.setblocking(False)
+            return bound
     except OSError as error:
         raise Failure(
             f"Cannot listen on {host} port {port}: {error.strerror or error}."
             " Choose another one with --port or FABLEWRIGHT_PORT; 0 takes a free one."
         ) from error
-    bound.setblocking(False)
-    return bound
+
+
+@contextmanager
+def closing_on_error(opened: socket.socket) -> Iterator[socket.socket]:
+    """Hand over a socket, and close it if that fails."""
+    try:
+        yield opened
+    except BaseException:
+        opened.close()
+        raise
 
 
 def address_of(bound: socket.socket) -> str:
