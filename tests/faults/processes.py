@@ -15,7 +15,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-import psutil  # type: ignore[import-untyped]
+import psutil
 
 from fablewright.core._postgres_host import is_postmaster, pid_in
 from fablewright.core.embedded import EmbeddedPostgres
