@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
+from copy import deepcopy
 from functools import partial
 from importlib.metadata import entry_points
 from typing import Any
@@ -30,11 +31,11 @@ from fablewright.core.system import System
 from fablewright.core.timers import TimerWorker
 from fablewright.gateway import commands as generic_door
 from fablewright.gateway import events as log_routes
-from fablewright.gateway import live
+from fablewright.gateway import live, metrics, openapi
 from fablewright.gateway.front import Front
-from fablewright.gateway.problems import Problem, problem_response
+from fablewright.gateway.problems import problem_response
 from fablewright.gateway.runtime import Runtime
-from fablewright.integration import dashboard, health
+from fablewright.integration import dashboard, documents, health
 from fablewright.settings import Settings
 from fablewright.systems import accounts, characters, dialogue, director, relationships, worlds
 from fablewright.systems.accounts import tokens
@@ -48,6 +49,12 @@ BUILT_IN: tuple[System, ...] = (
 ROUTE_NOT_FOUND = Refusal("route_not_found", NOT_FOUND, "There is nothing at this address. See /docs.")
 METHOD_NOT_ALLOWED = Refusal(
     "method_not_allowed", INVALID, "This address does not take that method. See /docs."
+)
+
+DESCRIPTION = (
+    "A server for living role-playing worlds. Refusals are RFC 9457 problems with a stable `code`. "
+    "`/ws/worlds/{world_id}` is the WebSocket: send `auth`, `subscribe`, `command` and `ping`; receive events "
+    "as they happen."
 )
 
 log = structlog.get_logger(__name__)
@@ -84,6 +91,7 @@ async def open_runtime(
     database = Database(database_url, settings)
     doorbell = Doorbell(database, gather_ms=settings.doorbell_ms, poll_seconds=settings.poll_seconds)
     engine = Engine(database, systems, doorbell, settings)
+    engine.after_commit.append(metrics.count_commit)
     authenticator = tokens.build(settings, database)
 
     async def ready() -> list[str]:
@@ -154,8 +162,8 @@ def create_app(settings: Settings, database_url: str, systems: Sequence[System] 
 
     app = Application(
         title="Fablewright", version=__version__, lifespan=lifespan, docs_url=None, redoc_url=None,
-        openapi_url=None,
-        description="A server for living role-playing worlds. Refusals are RFC 9457 problems with a stable `code`.",
+        openapi_url=None, redirect_slashes=False, generate_unique_id_function=lambda route: route.name,
+        description=DESCRIPTION,
     )  # fmt: skip
     hot = add_routes(app, systems)
     app.front = Front(app.inner, settings, lambda: app.state.runtime, hot)
@@ -178,19 +186,16 @@ def add_routes(app: FastAPI, systems: Sequence[System]) -> list[Route]:
     for router in (*(r for r in found if not isinstance(r, Route)), log_routes.router, dashboard.router):
         app.include_router(router, prefix=API)
     app.include_router(health.router)
-    app.router.routes.append(Route("/openapi.json", _documented(app, systems)))
+    app.state.document = lambda: document_of(app, systems)
+    app.include_router(documents.router)
     return [Route(API + route.path, route.endpoint, methods=sorted(route.methods or ())) for route in hot]
 
 
-def _documented(app: FastAPI, systems: Sequence[System]) -> Any:
-    async def openapi_json(request: Request) -> Response:
-        import orjson
-
-        if app.openapi_schema is None:
-            app.openapi_schema = build_openapi(app, request.app.state.runtime.engine, systems)
-        return Response(orjson.dumps(app.openapi_schema), media_type="application/json")
-
-    return openapi_json
+def document_of(app: FastAPI, systems: Sequence[System]) -> dict[str, Any]:
+    """The OpenAPI document of a running application, made when it is first asked for."""
+    if app.openapi_schema is None:
+        app.openapi_schema = build_openapi(app, app.state.runtime.engine, systems)
+    return app.openapi_schema
 
 
 def build_openapi(app: FastAPI, engine: Engine, systems: Sequence[System]) -> dict[str, Any]:
@@ -198,34 +203,18 @@ def build_openapi(app: FastAPI, engine: Engine, systems: Sequence[System]) -> di
     document = get_openapi(
         title=app.title, version=app.version, description=app.description, routes=app.routes
     )
-    extra = [generic_door.openapi(engine)]
-    extra += [
+    schemas = document.setdefault("components", {}).setdefault("schemas", {})
+    parts = [generic_door.openapi(engine)]
+    parts += [
         {"paths": {API + path: item for path, item in system.extra.get("openapi", {}).items()}}
         for system in systems
     ]
-    for part in extra:
-        for path, item in part["paths"].items():
+    for part in parts:
+        for path, item in deepcopy(part["paths"]).items():
             document["paths"].setdefault(path, {}).update(item)
-        document.setdefault("components", {}).setdefault("schemas", {}).update(
-            part.get("components", {}).get("schemas", {})
-        )
-    document["components"]["schemas"]["Problem"] = Problem.model_json_schema()
-    document["components"]["securitySchemes"] = {"bearer": {"type": "http", "scheme": "bearer"}}
-    document["security"] = [{"bearer": []}]
-    _describe_validation(document)
+        schemas.update(part.get("components", {}).get("schemas", {}))
+    openapi.complete(document, (accounts.rules.TOKEN_INVALID, accounts.rules.TOKEN_EXPIRED))
     return document
-
-
-def _describe_validation(document: dict[str, Any]) -> None:
-    """Our validation answer instead of FastAPI's default one."""
-    for item in document["paths"].values():
-        for operation in item.values():
-            answer = operation.get("responses", {}).get("422")
-            if answer and "application/json" in answer.get("content", {}):
-                del answer["content"]["application/json"]
-                answer["content"].setdefault("application/problem+json", {})
-            for content in (answer or {}).get("content", {}).values():
-                content["schema"] = {"$ref": "#/components/schemas/Problem"}
 
 
 async def _refused(_request: Request, error: Exception) -> Response:
@@ -240,16 +229,21 @@ async def _bug(_request: Request, error: Exception) -> Response:
 
 async def _invalid(_request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
-    return problem_response(generic_door.validation_refused(error.errors()))
+    errors = error.errors()
+    if any(e["type"] == "json_invalid" for e in errors):
+        return problem_response(generic_door.MALFORMED("The body is not JSON."))
+    return problem_response(generic_door.validation_refused(errors))
 
 
 async def _http_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
-    if error.status_code == 405:
-        response = problem_response(METHOD_NOT_ALLOWED())
-        response.status_code = 405
-        response.headers.update(error.headers or {})
-        return response
-    if error.status_code == 404:
-        return problem_response(ROUTE_NOT_FOUND(f"There is nothing at {request.url.path[:200]}."))
-    return problem_response(generic_door.MALFORMED(str(error.detail)))
+    if isinstance(error.__cause__, Refused):  # refused while the body was read
+        return problem_response(error.__cause__)
+    if error.status_code in (404, 405):
+        path = request.url.path
+        methods = openapi.methods_at(request.app.state.document(), path)
+        if methods:
+            refused = METHOD_NOT_ALLOWED(f"This address takes {', '.join(methods)}.")
+            return problem_response(refused, status=405, headers={"Allow": ", ".join(methods)})
+        return problem_response(ROUTE_NOT_FOUND(f"There is nothing at {path[:200]}."))
+    return problem_response(generic_door.MALFORMED("The body cannot be read."))

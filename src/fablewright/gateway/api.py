@@ -12,6 +12,7 @@ import binascii
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Annotated, Any, Generic, TypeVar
 from uuid import UUID
 
@@ -24,8 +25,9 @@ from fablewright.core.actors import ANONYMOUS, Actor, Role
 from fablewright.core.engine import COMMON_REFUSALS, WORLD_REFUSALS
 from fablewright.core.messages import Command
 from fablewright.core.permissions import WORLD_NOT_FOUND
+from fablewright.core.receipts import KEY_INVALID, KEY_REUSED
 from fablewright.core.refusal import FORBIDDEN, INVALID, UNAUTHENTICATED, Refusal
-from fablewright.gateway.problems import Problem, status_of
+from fablewright.gateway.problems import PROBLEM, Problem, status_of
 from fablewright.gateway.runtime import Runtime
 
 T = TypeVar("T")
@@ -171,6 +173,24 @@ def decode_cursor(cursor: str) -> list[Any]:
     return value
 
 
+def position_of(paging: PageRequest, *read: Callable[[Any], Any]) -> list[Any] | None:
+    """The position after which a page begins, each of its values read by a function; None at the start.
+
+    Refuses `cursor_invalid`.
+    """
+    if paging.after is None:
+        return None
+    try:
+        return [reading(value) for reading, value in zip(read, paging.after, strict=True)]
+    except (ValueError, TypeError, AttributeError, OverflowError) as error:
+        raise CURSOR_INVALID() from error
+
+
+def moment(value: Any) -> datetime:
+    """A point in real time from a cursor. Raises `ValueError`, `TypeError`."""
+    return datetime.fromisoformat(value).astimezone(UTC)
+
+
 def page_of(rows: Sequence[T], paging: PageRequest, position: Callable[[T], Sequence[Any]]) -> Page[T]:
     """A page from up to `limit + 1` rows; `position(item)` gives an item's sort values."""
     items = list(rows[: paging.limit])
@@ -179,10 +199,14 @@ def page_of(rows: Sequence[T], paging: PageRequest, position: Callable[[T], Sequ
 
 
 def refusals(
-    *sources: type[Command] | Refusal | Iterable[Refusal], world: bool = True
+    *sources: type[Command] | Refusal | Iterable[Refusal], world: bool = True, keyed: bool = True
 ) -> dict[int | str, dict[str, Any]]:
-    """OpenAPI responses for every refusal of these commands and those of every door."""
-    found: dict[str, Refusal] = {r.code: r for r in COMMON_REFUSALS + (WORLD_REFUSALS if world else ())}
+    """OpenAPI responses for every refusal of these commands and those of every door.
+
+    With `keyed=False` the route takes no Idempotency-Key, since it takes or gives a secret.
+    """
+    common = COMMON_REFUSALS + (WORLD_REFUSALS if world else ())
+    found: dict[str, Refusal] = {r.code: r for r in common if keyed or r not in (KEY_INVALID, KEY_REUSED)}
     for source in sources:
         declared = [source] if isinstance(source, Refusal) else getattr(source, "refusals", source)
         found.update({r.code: r for r in declared})  # type: ignore[union-attr]
@@ -193,9 +217,7 @@ def refusals(
         status: {
             "model": Problem,
             "description": "; ".join(f"`{r.code}`: {r.title}" for r in listed),
-            "content": {
-                "application/problem+json": {"examples": {r.code: {"value": example(r)} for r in listed}}
-            },
+            "content": {PROBLEM: {"examples": {r.code: {"value": example(r)} for r in listed}}},
         }
         for status, listed in sorted(by_status.items())
     }

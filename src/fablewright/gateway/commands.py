@@ -12,9 +12,7 @@ from starlette.routing import Route
 
 from fablewright.core.engine import (
     COMMAND_UNKNOWN,
-    COMMON_REFUSALS,
     TOO_MANY_COMMANDS,
-    WORLD_REFUSALS,
     Engine,
 )
 from fablewright.core.messages import Command
@@ -93,13 +91,16 @@ async def run_commands(request: Request) -> Response:
     runtime = runtime_of(request)
     caller = CallerInfo(request, runtime, request.scope["state"]["actor"])
     world_id = path_uuid(request.path_params["world_id"], WORLD_NOT_FOUND)
+    caller.signed_in()
     try:
         value = orjson.loads(await request.body())
     except orjson.JSONDecodeError as error:
-        raise MALFORMED(f"The body is not JSON: {error}") from error
-    response: Response = await caller.execute(
-        parse_commands(runtime.engine, value, runtime.settings.max_commands), world_id
-    )
+        raise MALFORMED("The body is not JSON.") from error
+    commands = parse_commands(runtime.engine, value, runtime.settings.max_commands)
+    if not commands:
+        async with caller.reading(world_id):
+            pass  # nothing is done in a world that one is no member of, either
+    response: Response = await caller.execute(commands, world_id)
     return response
 
 
@@ -119,11 +120,8 @@ def openapi(engine: Engine) -> dict[str, Any]:
     }
     every = {r.code: r for c in listed for r in c.refusals}
     responses: dict[str, Any] = {str(k): v for k, v in refusals(
-        MALFORMED, VALIDATION_FAILED, COMMAND_UNKNOWN, TOO_MANY_COMMANDS, every.values(), COMMON_REFUSALS, WORLD_REFUSALS
+        COMMAND_UNKNOWN, TOO_MANY_COMMANDS, every.values()
     ).items()}  # fmt: skip
-    for response in responses.values():
-        response.pop("model")
-        response["content"]["application/problem+json"]["schema"] = {"$ref": "#/components/schemas/Problem"}
     result = {"type": "object", "properties": {"result": {}, "results": {"type": "array", "items": {}},
               "seq": {"type": ["integer", "null"]}}, "required": ["seq"]}  # fmt: skip
     responses["200"] = {

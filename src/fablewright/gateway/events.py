@@ -20,6 +20,9 @@ WINDOWS = 10
 PATTERN_INVALID = Refusal(
     "pattern_invalid", INVALID, "A pattern of event types is `*`, `system.*` or `system.event_type`."
 )
+AFTER_IN_THE_FUTURE = Refusal(
+    "after_in_the_future", INVALID, "The world's log is not that far yet. Go on from a `seq` you have seen."
+)
 
 
 class EventView(BaseModel):
@@ -71,12 +74,12 @@ async def reader_filter(
 @router.get(
     "/worlds/{world_id}/events",
     response_model=EventsView,
-    responses=refusals(PATTERN_INVALID, PAGE_TOO_LARGE),
+    responses=refusals(PATTERN_INVALID, PAGE_TOO_LARGE, AFTER_IN_THE_FUTURE),
 )
 async def read_events(
     world_id: UUID, caller: Caller,
     after: Annotated[int, Query(ge=0, lt=2**62, description="Events with a larger `seq`.")] = 0,
-    limit: Annotated[int, Query(ge=1)] = 100,
+    limit: Annotated[int, Query(ge=1, description="Most events to return.")] = 100,
     types: Annotated[list[str] | None, Query(max_length=50, description="Patterns such as `dialogue.*`.")] = None,
     about: Annotated[list[UUID] | None, Query(max_length=50, description="Only events about one of these.")] = None,
 ) -> Response:  # fmt: skip
@@ -98,6 +101,8 @@ async def read_events(
             rows += part.rows
             if len(rows) >= limit or part.up_to >= part.head:
                 break
+    if after > part.head:
+        raise AFTER_IN_THE_FUTURE(f"The log is at {part.head}.", head=part.head)
     events = b",".join(log.encode(row, with_command=wanted.principals is None) for row in rows)
     return Response(
         b'{"events":[%s],"up_to":%d,"head":%d}' % (events, part.up_to, part.head),

@@ -15,7 +15,7 @@ from uuid import UUID
 import orjson
 import structlog
 from starlette.datastructures import MutableHeaders
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -26,19 +26,46 @@ from fablewright.core.refusal import TOO_LARGE, Refusal, Refused
 from fablewright.gateway import metrics
 from fablewright.gateway.limits import RateLimiter
 from fablewright.gateway.logs import REQUEST
-from fablewright.gateway.problems import problem_response
+from fablewright.gateway.problems import PROBLEM, problem_response
 from fablewright.gateway.runtime import Runtime
 from fablewright.gateway.socket import Socket
 from fablewright.settings import Settings
 
 BODY_TOO_LARGE = Refusal("body_too_large", TOO_LARGE, "The request body is too large. Send less at once.")
 SOCKET_PATH: Final = re.compile(r"^/ws/worlds/[^/]+$")
-SIGN_IN_PATH: Final = re.compile(r"^/api/v1/auth/(login|register|refresh)$")
+AUTH_PREFIX: Final = "/api/v1/auth/"
+"""What is asked for here counts against the address, whoever asks."""
+SIGN_IN_PATHS: Final = frozenset(AUTH_PREFIX + name for name in ("login", "register", "refresh"))
+"""Here one says who one is; an expired token that a client still sends along must not stop it."""
+MOST_ADDRESS: Final = 64
+CLIENT_GONE: Final = 499
+"""For metrics: the client went away before its request was whole."""
 GZIP_FROM: Final = 1_024
-WORLD_IN_PATH: Final = re.compile(r"/worlds/([0-9a-f-]{36})")
+NO_GZIP: Final = re.compile(rb"gzip\s*;\s*q=0(\.0*)?\s*(,|$)")
+WORLD_IN_PATH: Final = re.compile(r"/worlds/([0-9a-fA-F-]{36})")
+METHODS: Final = frozenset(("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"))
 CORRELATION_ID: Final = re.compile(r"^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$")
 
+SECURITY_HEADERS: Final = "security_headers"
+"""A route may put other headers than the usual ones here, in the request's state."""
+
 log = structlog.get_logger(__name__)
+
+
+def security_headers(
+    settings: Settings, policy: bytes = b"default-src 'none'; frame-ancestors 'none'"
+) -> list[tuple[bytes, bytes]]:
+    """The security headers of an answer, with a content security policy."""
+    headers = [
+        (b"x-content-type-options", b"nosniff"),
+        (b"referrer-policy", b"no-referrer"),
+        (b"x-frame-options", b"DENY"),
+        (b"cache-control", b"no-store, private"),
+        (b"content-security-policy", policy),
+    ]
+    if settings.environment == "production":
+        headers.append((b"strict-transport-security", b"max-age=63072000"))
+    return headers
 
 
 class Front:
@@ -53,15 +80,7 @@ class Front:
         self._settings = settings
         self._actors = RateLimiter(settings.rate_limit_per_minute)
         self._addresses = RateLimiter(settings.address_limit_per_minute)
-        self._security = [
-            (b"x-content-type-options", b"nosniff"),
-            (b"referrer-policy", b"no-referrer"),
-            (b"x-frame-options", b"DENY"),
-            (b"cache-control", b"no-store, private"),
-            (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
-        ]
-        if settings.environment == "production":
-            self._security.append((b"strict-transport-security", b"max-age=63072000"))
+        self._security = security_headers(settings)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] not in ("http", "websocket"):
@@ -96,11 +115,13 @@ class Front:
         self, scope: Scope, receive: Receive, answering: "Answering", headers: Mapping[bytes, bytes]
     ) -> None:
         started = monotonic()
+        method = scope["method"]
+        if method == "HEAD":  # as GET, without the body; the server's own scope stays as it is
+            scope = {**scope, "method": "GET"}
         try:
-            # Signing in says who one is; an expired token that a client still sends along must not stop it.
-            authorization = None if SIGN_IN_PATH.match(scope["path"]) else headers.get(b"authorization")
-            scope["state"]["actor"] = await self._admit(authorization, scope["state"]["address"])
-            receive = self._limited(receive, headers)
+            scope["state"]["actor"] = await self._admit(scope, headers)
+            if method != "GET":
+                receive = self._limited(receive, headers)
             hot = self._hot_route(scope)
             if hot is None:
                 await self._app(scope, receive, answering.send)
@@ -109,18 +130,20 @@ class Front:
                 await response(scope, receive, answering.send)
         except Refused as refused:
             await self._refuse(refused, scope, receive, answering)
+        except ClientDisconnect:
+            answering.status = CLIENT_GONE
         except Exception as error:
             error_id = str(scope["state"]["correlation_id"])
-            log.error("bug", path=scope["path"], method=scope["method"], error_id=error_id, exc_info=error)
+            log.error("bug", path=scope["path"], method=method, error_id=error_id, exc_info=error)
             if answering.started:
                 raise
             await _internal_error(error_id)(scope, receive, answering.send)
         finally:
             route = getattr(scope.get("route"), "path", "unmatched")
-            metrics.REQUESTS.labels(scope["method"], route, answering.status).inc()
+            metrics.REQUESTS.labels(method if method in METHODS else "OTHER", route, answering.status).inc()
             metrics.SECONDS.observe(monotonic() - started)
             if answering.status >= 500 or self._settings.log_level == "debug":
-                log.info("request", method=scope["method"], path=scope["path"], status=answering.status)
+                log.info("request", method=method, path=scope["path"], status=answering.status)
 
     def _hot_route(self, scope: Scope) -> Route | None:
         for route in self._hot:
@@ -136,11 +159,15 @@ class Front:
             raise refused
         await problem_response(refused)(scope, receive, answering.send)
 
-    async def _admit(self, authorization: bytes | None, address: str) -> Actor:
+    async def _admit(self, scope: Scope, headers: Mapping[bytes, bytes]) -> Actor:
         """The actor behind the request, within its rate. A bad token counts against the address."""
-        if authorization is None:
+        address, path = scope["state"]["address"], scope["path"]
+        authorization = headers.get(b"authorization")
+        if authorization is None or path in SIGN_IN_PATHS:
             self._addresses.take(address)
             return ANONYMOUS
+        if path.startswith(AUTH_PREFIX):
+            self._addresses.take(address)
         scheme, _, credentials = authorization.decode("latin-1").partition(" ")
         try:
             actor = await self._runtime().authenticate(
@@ -153,11 +180,15 @@ class Front:
         return actor
 
     def _address(self, scope: Scope, headers: Mapping[bytes, bytes]) -> str:
+        """Who is at the other end: the last address of X-Forwarded-For that is no trusted proxy itself."""
         client = scope.get("client")
         address = str(client[0]) if client else "local"
         forwarded = headers.get(b"x-forwarded-for")
         if forwarded and address in self._settings.trusted_proxies:
-            return forwarded.decode("latin-1").rsplit(",", 1)[-1].strip()
+            for part in reversed(forwarded.decode("latin-1").split(",")):
+                address = part.strip()[:MOST_ADDRESS] or address
+                if address not in self._settings.trusted_proxies:
+                    break
         return address
 
     def _limited(self, receive: Receive, headers: Mapping[bytes, bytes]) -> Receive:
@@ -165,10 +196,8 @@ class Front:
         most = self._settings.max_body_bytes
         length = headers.get(b"content-length")
         if length is not None:
-            if not length.isdigit() or int(length) > most:
+            if len(length) > 12 or not length.isdigit() or int(length) > most:
                 raise BODY_TOO_LARGE(f"A body may have {most} bytes at most.", max_bytes=most)
-            return receive
-        if b"transfer-encoding" not in headers:
             return receive
         seen = 0
 
@@ -192,24 +221,33 @@ class Answering:
     ):  # fmt: skip
         self._send = send
         self._get = scope["method"] in ("GET", "HEAD")
+        self._bodiless = scope["method"] == "HEAD"
+        self._state = scope["state"]
         self._headers = headers
-        self._extra = [*extra, (b"x-correlation-id", str(correlation).encode())]
+        self._extra = extra
+        self._correlation = (b"x-correlation-id", str(correlation).encode())
         self._held: Message | None = None
         self.started = False
+        """Whether something was sent already; until then, another answer can take its place."""
         self.status = 500
 
     async def send(self, message: Message) -> None:
+        """As ASGI has it. The start is held back until the body is there."""
         if message["type"] == "http.response.start":
-            self.started = True
             self.status = message["status"]
-            message["headers"] = [*message["headers"], *self._extra]
+            extra = self._state.get(SECURITY_HEADERS, self._extra)
+            message["headers"] = [*message["headers"], *extra, self._correlation]
             self._held = message
             return
-        if self._held is not None and message["type"] == "http.response.body":
-            start, self._held = self._held, None
-            if not message.get("more_body"):
-                message = self._whole(start, message)
-            await self._send(start)
+        if message["type"] == "http.response.body":
+            if self._held is not None:
+                start, self._held = self._held, None
+                if not message.get("more_body"):
+                    message = self._whole(start, message)
+                self.started = True
+                await self._send(start)
+            if self._bodiless:
+                message = {**message, "body": b""}
         await self._send(message)
 
     def _whole(self, start: Message, message: Message) -> Message:
@@ -221,19 +259,19 @@ class Answering:
             headers["etag"] = etag
             if etag.encode() in self._headers.get(b"if-none-match", b""):
                 self.status = start["status"] = 304
-                headers["content-length"] = "0"
+                del headers["content-length"]
                 return {**message, "body": b""}
-        if (
-            len(body) >= GZIP_FROM
-            and b"gzip" in self._headers.get(b"accept-encoding", b"")
-            and "content-encoding" not in headers
-        ):
+        if len(body) >= GZIP_FROM and self._may_gzip() and "content-encoding" not in headers:
             body = gzip.compress(body, compresslevel=3, mtime=0)
             headers["content-encoding"] = "gzip"
             headers["content-length"] = str(len(body))
             headers.append("vary", "Accept-Encoding")
             return {**message, "body": body}
         return message
+
+    def _may_gzip(self) -> bool:
+        accepted = self._headers.get(b"accept-encoding", b"")
+        return b"gzip" in accepted and not NO_GZIP.search(accepted)
 
 
 def _internal_error(error_id: str) -> Any:
@@ -244,4 +282,4 @@ def _internal_error(error_id: str) -> Any:
         "status": 500, "code": "internal_error", "error_id": error_id,
         "detail": f"This is a bug. The server's log has it under {error_id}.",
     }  # fmt: skip
-    return Response(orjson.dumps(problem), 500, media_type="application/problem+json")
+    return Response(orjson.dumps(problem), 500, media_type=PROBLEM)

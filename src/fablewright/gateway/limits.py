@@ -1,6 +1,7 @@
 """Rate limits: a token bucket per actor or address. Per process for now: N processes allow N times as much."""
 
 from collections import OrderedDict
+from math import ceil
 from typing import Final
 
 from fablewright.core.clock import monotonic
@@ -26,8 +27,13 @@ class RateLimiter:
         tokens, at = self._buckets.get(name, (self._burst, now))
         tokens = min(self._burst, tokens + (now - at) * self._rate)
         if tokens < 1:
-            self._buckets[name] = (tokens, now)
-            raise RATE_LIMITED(retry_after_seconds=max(1, round((1 - tokens) / self._rate)))
-        self._buckets[name] = (tokens - 1, now)
+            self._keep(name, tokens, now)
+            raise RATE_LIMITED(retry_after_seconds=max(1, ceil((1 - tokens) / self._rate)))
+        self._keep(name, tokens - 1, now)
+
+    def _keep(self, name: str, tokens: float, now: float) -> None:
+        """Keep a bucket. When there is no more room, the one that was used longest ago goes."""
+        self._buckets[name] = (tokens, now)
+        self._buckets.move_to_end(name)
         if len(self._buckets) > MOST_BUCKETS:
             self._buckets.popitem(last=False)

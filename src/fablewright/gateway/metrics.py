@@ -14,6 +14,8 @@ from prometheus_client import (
 )
 from prometheus_client.multiprocess import MultiProcessCollector
 
+from fablewright.core.transaction import Transaction
+
 REQUESTS: Final = Counter("fablewright_requests_total", "HTTP requests.", ["method", "route", "status"])
 SECONDS: Final = Histogram(
     "fablewright_request_seconds", "Time to answer an HTTP request.",
@@ -23,6 +25,13 @@ COMMITS: Final = Counter("fablewright_commits_total", "Transactions that added e
 EVENTS: Final = Counter("fablewright_events_total", "Events added to logs.")
 SOCKETS: Final = Gauge("fablewright_websockets", "Open WebSockets.", multiprocess_mode="livesum")
 FRAMES: Final = Counter("fablewright_frames_total", "Frames sent over WebSockets.")
+
+
+def count_commit(tx: Transaction) -> None:
+    """Count a commit that added events to a world's log; for `Engine.after_commit`."""
+    if tx.events and tx.in_world:
+        COMMITS.inc()
+        EVENTS.inc(len(tx.events))
 
 
 def render() -> tuple[bytes, str]:

@@ -28,11 +28,11 @@ from fablewright.core import log
 from fablewright.core.actors import ANONYMOUS, Actor, Role
 from fablewright.core.clock import wall_seconds
 from fablewright.core.permissions import SIGN_IN_FIRST, WORLD_NOT_FOUND
-from fablewright.core.refusal import INVALID, TOO_LARGE, TOO_MANY, UNAUTHENTICATED, Refusal, Refused
+from fablewright.core.refusal import TOO_LARGE, TOO_MANY, UNAUTHENTICATED, Refusal, Refused
 from fablewright.gateway import metrics
 from fablewright.gateway.api import MEMBER_ROLE
 from fablewright.gateway.commands import MALFORMED, parse_command, path_uuid, validation_refused
-from fablewright.gateway.events import check_patterns, reader_filter
+from fablewright.gateway.events import AFTER_IN_THE_FUTURE, check_patterns, reader_filter
 from fablewright.gateway.limits import RateLimiter
 from fablewright.gateway.live import PAGE, Feed, Frame, Hub, events_frame
 from fablewright.gateway.problems import problem_of
@@ -43,11 +43,6 @@ MAX_UNSENT_BYTES: Final = 262_144
 
 TOO_MANY_SOCKETS = Refusal(
     "too_many_sockets", TOO_MANY, "This account has too many open WebSockets. Close one first."
-)
-AFTER_IN_THE_FUTURE = Refusal(
-    "after_in_the_future",
-    INVALID,
-    "The world's log is not that far yet. Subscribe with a `seq` you have seen.",
 )
 SOCKET_IDLE = Refusal(
     "socket_idle", UNAUTHENTICATED, "Nothing was asked for in time. Send `auth` and `subscribe`."

@@ -1,10 +1,10 @@
-"""Health, metrics, and the documentation page."""
+"""Health and metrics."""
 
-from typing import Any
+from typing import Any, Final, Literal
 
 import asyncpg
 from fastapi import APIRouter, Response
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 from fablewright.core.database import Database
 from fablewright.core.doorbell import Doorbell
@@ -15,13 +15,20 @@ from fablewright.gateway.api import Caller
 router = APIRouter(tags=["health"])
 
 
+PUBLIC: Final[dict[str, Any]] = {"security": []}
+
+
 class Live(BaseModel):
-    status: str = "live"
+    """The process runs."""
+
+    status: Literal["live"] = "live"
 
 
 class Ready(BaseModel):
-    status: str
-    problems: list[str]
+    """Whether the process can serve."""
+
+    status: Literal["ready", "not ready"]
+    problems: list[str] = Field(description="What keeps it from serving; empty when it is ready.")
 
 
 async def problems(database: Database, doorbell: Doorbell) -> list[str]:
@@ -37,16 +44,17 @@ async def problems(database: Database, doorbell: Doorbell) -> list[str]:
     return found
 
 
-@router.get("/health/live")
-async def live() -> Live:
+@router.get("/health/live", openapi_extra=PUBLIC)
+async def health_live() -> Live:
     """The process runs."""
     return Live()
 
 
 @router.get(
-    "/health/ready", responses={503: {"model": Ready, "description": "Not ready; `problems` says why."}}
-)
-async def ready(caller: Caller, response: Response) -> Ready:
+    "/health/ready", openapi_extra=PUBLIC,
+    responses={503: {"model": Ready, "description": "Not ready; `problems` says why."}},
+)  # fmt: skip
+async def health_ready(caller: Caller, response: Response) -> Ready:
     """The process can serve."""
     found = await caller.runtime.ready()
     if found:
@@ -54,8 +62,11 @@ async def ready(caller: Caller, response: Response) -> Ready:
     return Ready(status="not ready" if found else "ready", problems=found)
 
 
-@router.get("/metrics", response_class=Response, responses={200: {"content": {"text/plain": {}}}})
-async def prometheus() -> Any:
+@router.get(
+    "/metrics", response_class=Response, openapi_extra=PUBLIC,
+    responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}}},
+)  # fmt: skip
+async def prometheus_metrics() -> Response:
     """Counters and gauges in the Prometheus text format."""
     body, content_type = metrics.render()
     return Response(body, media_type=content_type)

@@ -24,6 +24,7 @@ from fablewright.systems.accounts.sign_in import Door
 from fablewright.systems.accounts.tokens import Authenticator
 
 router = APIRouter(tags=["accounts"])
+PUBLIC: dict[str, Any] = {"security": []}
 
 Password = Annotated[
     SecretStr,
@@ -116,9 +117,11 @@ def _secret_door(caller: CallerInfo) -> Door:
     "/auth/register",
     status_code=201,
     responses=refusals(
-        Register, rules.REGISTRATION_CLOSED, rules.PASSWORD_UNSUITABLE, rules.PASSWORDS_BUSY, world=False
+        Register, rules.REGISTRATION_CLOSED, rules.PASSWORD_UNSUITABLE, rules.PASSWORDS_BUSY, world=False,
+        keyed=False,
     ),
-)
+    openapi_extra=PUBLIC,
+)  # fmt: skip
 async def register(body: Registration, caller: Caller) -> views.Profile:
     """Make an account. It can log in at once."""
     return await sign_in.register(
@@ -128,14 +131,21 @@ async def register(body: Registration, caller: Caller) -> views.Profile:
 
 @router.post(
     "/auth/login",
-    responses=refusals(rules.CREDENTIALS_WRONG, rules.ACCOUNT_LOCKED, rules.PASSWORDS_BUSY, world=False),
+    responses=refusals(
+        rules.CREDENTIALS_WRONG, rules.ACCOUNT_LOCKED, rules.PASSWORDS_BUSY, world=False, keyed=False
+    ),
+    openapi_extra=PUBLIC,
 )
 async def log_in(body: Credentials, caller: Caller) -> views.Tokens:
     """Open a session. After several wrong passwords in a row the account is locked for a while."""
     return await sign_in.log_in(_secret_door(caller), body.login, body.password.get_secret_value())
 
 
-@router.post("/auth/refresh", responses=refusals(RefreshTokens, rules.TOKEN_REUSED, world=False))
+@router.post(
+    "/auth/refresh",
+    responses=refusals(RefreshTokens, rules.TOKEN_REUSED, world=False, keyed=False),
+    openapi_extra=PUBLIC,
+)
 async def refresh(body: RefreshRequest, caller: Caller) -> views.Tokens:
     """Exchange a refresh token, which can be used once, for new tokens.
 
@@ -155,7 +165,7 @@ async def log_out(caller: Caller, body: Annotated[LogOut | None, Body()] = None)
 @router.post(
     "/account/password",
     status_code=204,
-    responses=refusals(_PASSWORD_REFUSALS, rules.PASSWORD_UNSUITABLE, world=False),
+    responses=refusals(_PASSWORD_REFUSALS, rules.PASSWORD_UNSUITABLE, world=False, keyed=False),
 )
 async def change_password(body: PasswordChange, caller: Caller) -> None:
     """Set a new password and end the account's other sessions. API keys stay valid."""
@@ -175,7 +185,11 @@ async def get_account(caller: Caller) -> views.Profile:
     return profile
 
 
-@router.delete("/account", status_code=204, responses=refusals(EraseAccount, _PASSWORD_REFUSALS, world=False))
+@router.delete(
+    "/account",
+    status_code=204,
+    responses=refusals(EraseAccount, _PASSWORD_REFUSALS, world=False, keyed=False),
+)
 async def erase_account(body: Erasure, caller: Caller) -> None:
     """Erase the account with its sessions, keys and memberships. This cannot be undone.
 
@@ -193,7 +207,7 @@ async def erase_account(body: Erasure, caller: Caller) -> None:
     )
 
 
-@router.post("/account/api-keys", status_code=201, responses=refusals(CreateApiKey, world=False))
+@router.post("/account/api-keys", status_code=201, responses=refusals(CreateApiKey, world=False, keyed=False))
 async def create_api_key(body: CreateApiKey, caller: Caller) -> views.NewKey:
     """Make an API key. The answer is the only one that holds the key."""
     caller.signed_in()

@@ -1,14 +1,25 @@
 """HTTP routes of worlds, their clocks, members and dead letters."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from fastapi import APIRouter, Query
-from pydantic import BaseModel
+from fastapi import APIRouter, Body, Query
+from pydantic import BaseModel, ConfigDict, Field
 
 from fablewright.core.actors import Role
 from fablewright.core.permissions import WORLD_NOT_FOUND
-from fablewright.gateway.api import Caller, Committed, Page, Paging, page_of, refusals
+from fablewright.gateway.api import (
+    CURSOR_INVALID,
+    PAGE_TOO_LARGE,
+    Caller,
+    Committed,
+    Page,
+    Paging,
+    moment,
+    page_of,
+    position_of,
+    refusals,
+)  # fmt: skip
 from fablewright.systems.worlds import commands, rules, views
 from fablewright.systems.worlds.commands import RoleLabel
 
@@ -16,23 +27,39 @@ router = APIRouter(tags=["worlds"])
 WORLD = "/worlds/{world_id}"
 
 
+PAGED = (CURSOR_INVALID, PAGE_TOO_LARGE)
+
+
+def _shown(*values: dict[str, Any]) -> Any:
+    """Examples of a body, for the documentation."""
+    return Body(openapi_examples={f"example {n}": {"value": value} for n, value in enumerate(values, 1)})
+
+
 class Created(BaseModel):
+    """A world that was just made."""
+
     id: UUID
     name: str
 
 
 class Changed(BaseModel):
+    """Which fields of a world were changed."""
+
     id: UUID
     changed: list[str]
 
 
 class ClockView(BaseModel):
-    now: int
-    rate: float
+    """A world's clock."""
+
+    now: int = Field(description="World time in ms from the world's epoch.")
+    rate: float = Field(description="World milliseconds per real millisecond.")
     paused: bool
 
 
 class Started(BaseModel):
+    """A fast-forward that has begun; times are world time in ms."""
+
     id: UUID
     from_ms: int
     to_ms: int
@@ -40,33 +67,53 @@ class Started(BaseModel):
 
 
 class Stopped(BaseModel):
+    """A fast-forward that was stopped; `at_ms` is world time."""
+
     id: UUID
     state: Literal["stopped"]
     at_ms: int
 
 
 class Membership(BaseModel):
+    """What an account is in a world."""
+
     user_id: UUID
     role: RoleLabel
 
 
 class RoleBody(BaseModel):
+    """The role to have."""
+
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"role": "player"}]})
+
     role: RoleLabel
 
 
+NewWorld = Annotated[
+    commands.CreateWorld,
+    _shown({"name": "The Vale of Ash"}, {"name": "The Vale of Ash", "seed": 7, "rate": 60.0, "paused": True}),
+]
+WorldPatch = Annotated[
+    commands.UpdateWorld, _shown({"name": "The Vale of Embers", "settings": {"snow": True}})
+]
+ClockPatch = Annotated[commands.SetClock, _shown({"paused": True}, {"rate": 60.0, "paused": False})]
+Advance = Annotated[commands.AdvanceWorld, _shown({"by_ms": 3_600_000})]
+
+
 @router.post("/worlds", status_code=201, responses=refusals(commands.CreateWorld, world=False))
-async def create_world(body: commands.CreateWorld, caller: Caller) -> Committed[Created]:
+async def create_world(body: NewWorld, caller: Caller) -> Committed[Created]:
     """Make a world. You become its owner."""
     return await caller.execute(body, status=201)  # type: ignore[no-any-return]
 
 
-@router.get("/worlds", responses=refusals(world=False))
+@router.get("/worlds", responses=refusals(PAGED, world=False))
 async def list_worlds(caller: Caller, paging: Paging) -> Page[views.WorldView]:
     """The worlds you are a member of."""
     user_id = caller.signed_in()
+    after = position_of(paging, UUID)
     async with caller.runtime.database.reading() as connection:
         found = await views.worlds_of(
-            connection, user_id, caller.actor.most, caller.actor.only_world, paging.after, paging.limit + 1
+            connection, user_id, caller.actor.most, caller.actor.only_world, after, paging.limit + 1
         )
     return page_of(found, paging, lambda w: [w.id])
 
@@ -82,7 +129,7 @@ async def get_world(world_id: UUID, caller: Caller) -> views.WorldView:
 
 
 @router.patch(WORLD, responses=refusals(commands.UpdateWorld))
-async def update_world(world_id: UUID, body: commands.UpdateWorld, caller: Caller) -> Committed[Changed]:
+async def update_world(world_id: UUID, body: WorldPatch, caller: Caller) -> Committed[Changed]:
     """Change name, description or settings."""
     return await caller.execute(body, world_id)  # type: ignore[no-any-return]
 
@@ -94,13 +141,13 @@ async def delete_world(world_id: UUID, caller: Caller) -> Committed[None]:
 
 
 @router.put(WORLD + "/clock", responses=refusals(commands.SetClock))
-async def set_clock(world_id: UUID, body: commands.SetClock, caller: Caller) -> Committed[ClockView]:
+async def set_clock(world_id: UUID, body: ClockPatch, caller: Caller) -> Committed[ClockView]:
     """Set the rate of time, pause it or let it run."""
     return await caller.execute(body, world_id)  # type: ignore[no-any-return]
 
 
 @router.post(WORLD + "/advance", status_code=202, responses=refusals(commands.AdvanceWorld))
-async def advance_world(world_id: UUID, body: commands.AdvanceWorld, caller: Caller) -> Committed[Started]:
+async def advance_world(world_id: UUID, body: Advance, caller: Caller) -> Committed[Started]:
     """Fast-forward the world. Watch the job under `/advances/{id}`."""
     return await caller.execute(body, world_id, status=202)  # type: ignore[no-any-return]
 
@@ -111,11 +158,12 @@ async def stop_advance(world_id: UUID, caller: Caller) -> Committed[Stopped]:
     return await caller.execute(commands.StopAdvance(), world_id)  # type: ignore[no-any-return]
 
 
-@router.get(WORLD + "/advances", responses=refusals())
+@router.get(WORLD + "/advances", responses=refusals(PAGED))
 async def list_advances(world_id: UUID, caller: Caller, paging: Paging) -> Page[views.AdvanceView]:
     """The advances of this world, newest first."""
+    after = position_of(paging, moment, UUID)
     async with caller.reading(world_id) as connection:
-        found = await views.advances(connection, world_id, None, paging.after, paging.limit + 1)
+        found = await views.advances(connection, world_id, None, after, paging.limit + 1)
     return page_of(found, paging, lambda a: [a.started_at, a.id])
 
 
@@ -129,11 +177,12 @@ async def get_advance(world_id: UUID, advance_id: UUID, caller: Caller) -> views
     return found[0]
 
 
-@router.get(WORLD + "/members", responses=refusals())
+@router.get(WORLD + "/members", responses=refusals(PAGED))
 async def list_members(world_id: UUID, caller: Caller, paging: Paging) -> Page[views.MemberView]:
     """Who belongs to the world."""
+    after = position_of(paging, UUID)
     async with caller.reading(world_id) as connection:
-        found = await views.members(connection, world_id, paging.after, paging.limit + 1)
+        found = await views.members(connection, world_id, after, paging.limit + 1)
     return page_of(found, paging, lambda m: [m.user_id])
 
 
@@ -156,14 +205,17 @@ async def leave_world(world_id: UUID, caller: Caller) -> Committed[None]:
     return await caller.execute(commands.LeaveWorld(), world_id)  # type: ignore[no-any-return]
 
 
-@router.get(WORLD + "/dead-letters", responses=refusals())
+@router.get(WORLD + "/dead-letters", responses=refusals(PAGED))
 async def list_dead_letters(
     world_id: UUID, caller: Caller, paging: Paging,
-    state: Annotated[Literal["open", "replayed", "dropped"], Query()] = "open",
+    state: Annotated[
+        Literal["open", "replayed", "dropped"], Query(description="Only those in this state.")
+    ] = "open",
 ) -> Page[views.DeadLetterView]:  # fmt: skip
     """What could not be done. For game masters."""
+    after = position_of(paging, UUID)
     async with caller.reading(world_id, Role.GAME_MASTER) as connection:
-        found = await views.dead_letters(connection, world_id, state, paging.after, paging.limit + 1)
+        found = await views.dead_letters(connection, world_id, state, after, paging.limit + 1)
     return page_of(found, paging, lambda d: [d.id])
 
 

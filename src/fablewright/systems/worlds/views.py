@@ -123,7 +123,7 @@ async def advances(
         "WHERE a.world_id = $1 AND ($2::uuid IS NULL OR a.id = $2) "
         "AND ($3::timestamptz IS NULL OR (a.started_at, a.id) < ($3, $4::uuid)) "
         "ORDER BY a.started_at DESC, a.id DESC LIMIT $5",
-        world_id, advance_id, datetime.fromisoformat(after[0]) if after else None, after[1] if after else None, limit,
+        world_id, advance_id, after[0] if after else None, after[1] if after else None, limit,
     )  # fmt: skip
     return [_advance_view(row) for row in rows]
 
