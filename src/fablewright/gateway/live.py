@@ -10,6 +10,7 @@ import asyncio
 import struct
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from typing import Any, Final, Protocol
 from uuid import UUID
 
@@ -22,8 +23,11 @@ from fablewright.core.refusal import Refused
 from fablewright.gateway import metrics
 from fablewright.gateway.runtime import Runtime
 
-PAGE: Final = 1_000
-"""Most events in one frame."""
+PAGE: Final = 500
+"""Most events read at once."""
+
+FRAME_BYTES: Final = 131_072
+"""Size at which a frame is full; a single larger event has one to itself."""
 
 BUSY_RINGS_PER_SECOND: Final = 40
 """A world whose log moves more often than this has its events gathered into frames."""
@@ -64,9 +68,22 @@ class Frame:
         self.wire = head + text
 
 
-def events_frame(encoded: Iterable[bytes], up_to: int) -> Frame:
-    """A frame of events, complete up to a position."""
-    return Frame(b'{"type":"events","events":[%s],"up_to":%d}' % (b",".join(encoded), up_to), up_to)
+def events_frames(encoded: Iterable[tuple[int, bytes]], up_to: int) -> list[Frame]:
+    """Frames of (seq, event), each complete up to its own `up_to` and the last up to the given one."""
+    parts: list[list[tuple[int, bytes]]] = [[]]
+    size = 0
+    for item in encoded:
+        if parts[-1] and size + len(item[1]) > FRAME_BYTES:
+            parts.append([])
+            size = 0
+        parts[-1].append(item)
+        size += len(item[1])
+    ends = [part[-1][0] for part in parts[:-1]] + [up_to]
+    return [
+        Frame(b'{"type":"events","events":[%s],"up_to":%d}' % (b",".join(e for _, e in part), end), end)
+        for part, end in zip(parts, ends, strict=True)
+        if part
+    ]
 
 
 def admits(wanted: log.Filter, row: Any) -> bool:
@@ -89,6 +106,9 @@ class Feed:
         self.world_id = world_id
         self.position = position
         self.moved = asyncio.Event()
+        """Set when the feed has handed out more; then replaced by a new one."""
+        self.rights_version = 0
+        """Changes whenever somebody's rights may have; who is not in the feed must then ask again."""
         self._runtime = runtime
         self._rights_change_on = rights_change_on
         self._groups: dict[log.Filter, dict[Listener, None]] = {}
@@ -173,23 +193,27 @@ class Feed:
                     seq = row["seq"]
                     if seq not in encoded:
                         encoded[seq] = log.encode(row, with_command=sees_all)
-                    chosen.append(encoded[seq])
-            if chosen:
-                frame = events_frame(chosen, up_to)
-                for listener in tuple(group):
-                    if not listener.offer(frame):
-                        self.leave(listener)
-                        listener.dropped("slow")
-                metrics.FRAMES.inc(len(group))
+                    chosen.append((seq, encoded[seq]))
+            for frame in events_frames(chosen, up_to):
+                self._offer(group, frame)
         self.position = up_to
         self.moved.set()
         self.moved = asyncio.Event()
         self._rights_may_change(rows[-1])
 
+    def _offer(self, group: Iterable[Listener], frame: Frame) -> None:
+        listeners = tuple(group)
+        for listener in listeners:
+            if not listener.offer(frame):
+                self.leave(listener)
+                listener.dropped("slow")
+        metrics.FRAMES.inc(len(listeners))
+
     def _rights_may_change(self, row: Any) -> None:
         """Send those whose rights this event may change back to asking what they may see."""
         if not any(matches(pattern, row["type"]) for pattern in self._rights_change_on):
             return
+        self.rights_version += 1
         if row["type"].startswith("worlds."):  # membership and roles: of those whom it is about
             self._drop(lambda listener: listener.user_id in row["about"], "rights")
         else:  # what someone stands for: of all who do not see everything anyway
@@ -207,50 +231,86 @@ async def _exists(connection: Any, world_id: UUID) -> bool:
     return bool(await connection.fetchval("SELECT true FROM worlds WHERE id = $1", world_id))
 
 
+class Client(Protocol):
+    """An open socket, as the hub sees it."""
+
+    async def still_welcome(self) -> None:
+        """Check the socket's credentials again; a socket whose credentials are refused ends itself."""
+        ...
+
+
+@dataclass(slots=True)
+class Opening:
+    """A feed that is open or being opened, and how many use it."""
+
+    feed: asyncio.Task[Feed]
+    users: int = 0
+
+
 class Hub:
-    """The feeds of one process. A feed lives as long as someone listens."""
+    """The feeds of one process, and its sockets. A feed lives as long as someone listens."""
 
     def __init__(self, runtime: Runtime):
         self._runtime = runtime
-        self._feeds: dict[UUID, tuple[Feed, list[int]]] = {}
-        self._opening: dict[UUID, asyncio.Lock] = {}
+        self._feeds: dict[UUID, Opening] = {}
         self._rights = tuple(p for s in runtime.systems for p in s.principals_change_on)
         self._stop = runtime.engine.doorbell.add(self._heard)
+        self.clients: set[Client] = set()
         self.sockets_of: dict[UUID, int] = {}
         """Open sockets per user."""
+        self._sweeper = asyncio.create_task(self._sweep(), name="socket sweeper")
 
     def _heard(self, world_id: UUID, _seq: int) -> None:
-        entry = self._feeds.get(world_id)
-        if entry is not None:
-            entry[0].ring()
+        opening = self._feeds.get(world_id)
+        if opening is not None and opening.feed.done() and opening.feed.exception() is None:
+            opening.feed.result().ring()
 
     @asynccontextmanager
     async def feed(self, world_id: UUID) -> AsyncIterator[Feed]:
         """The feed of a world, for as long as the block lasts."""
-        async with self._opening.setdefault(world_id, asyncio.Lock()):
-            entry = self._feeds.get(world_id)
-            if entry is None:
-                async with self._runtime.database.reading() as connection:
-                    position = await log.head_of(connection, world_id)
-                entry = self._feeds[world_id] = (Feed(self._runtime, world_id, position, self._rights), [0])
-                entry[0].ring()
-            feed, users = entry
-            users[0] += 1
+        opening = self._feeds.get(world_id)
+        if opening is None:
+            opening = self._feeds[world_id] = Opening(asyncio.create_task(self._open(world_id)))
+        opening.users += 1
         try:
-            yield feed
+            yield await asyncio.shield(opening.feed)
         finally:
-            users[0] -= 1
-            if users[0] == 0 and self._feeds.get(world_id, (None,))[0] is feed:
-                del self._feeds[world_id]
-                self._opening.pop(world_id, None)
-                feed.task.cancel()
+            opening.users -= 1
+            if opening.users == 0:
+                if self._feeds.get(world_id) is opening:
+                    del self._feeds[world_id]
+                _close(opening)
+
+    async def _open(self, world_id: UUID) -> Feed:
+        async with self._runtime.database.reading() as connection:
+            position = await log.head_of(connection, world_id)
+        feed = Feed(self._runtime, world_id, position, self._rights)
+        feed.ring()  # for what came while it opened
+        return feed
+
+    async def _sweep(self) -> None:
+        """Let every socket check its credentials now and then: those that were logged out or revoked end."""
+        while True:
+            await asyncio.sleep(max(0.5, self._runtime.settings.session_cache_seconds))
+            for client in tuple(self.clients):
+                try:
+                    await client.still_welcome()
+                except Exception as error:  # noqa: BLE001  the others must be checked all the same
+                    logger.error("sweep_failed", exc_info=error)
 
     async def close(self) -> None:
         self._stop()
-        tasks = [feed.task for feed, _ in self._feeds.values()]
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        self._sweeper.cancel()
+        for opening in self._feeds.values():
+            _close(opening)
+        await asyncio.gather(self._sweeper, return_exceptions=True)
+
+
+def _close(opening: Opening) -> None:
+    if not opening.feed.done():
+        opening.feed.cancel()
+    elif not opening.feed.cancelled() and opening.feed.exception() is None:
+        opening.feed.result().task.cancel()
 
 
 @asynccontextmanager

@@ -28,13 +28,21 @@ from fablewright.core import log
 from fablewright.core.actors import ANONYMOUS, Actor, Role
 from fablewright.core.clock import wall_seconds
 from fablewright.core.permissions import SIGN_IN_FIRST, WORLD_NOT_FOUND
-from fablewright.core.refusal import TOO_LARGE, TOO_MANY, UNAUTHENTICATED, Refusal, Refused
+from fablewright.core.refusal import (
+    CONFLICT,
+    TOO_LARGE,
+    TOO_MANY,
+    UNAUTHENTICATED,
+    Refusal,
+    RefusalKind,
+    Refused,
+)
 from fablewright.gateway import metrics
 from fablewright.gateway.api import MEMBER_ROLE
 from fablewright.gateway.commands import MALFORMED, parse_command, path_uuid, validation_refused
 from fablewright.gateway.events import AFTER_IN_THE_FUTURE, check_patterns, reader_filter
 from fablewright.gateway.limits import RateLimiter
-from fablewright.gateway.live import PAGE, Feed, Frame, Hub, events_frame
+from fablewright.gateway.live import PAGE, Feed, Frame, Hub, events_frames
 from fablewright.gateway.problems import problem_of
 from fablewright.gateway.runtime import Runtime
 
@@ -51,6 +59,12 @@ TOKEN_ENDED = Refusal(
     "token_expired", UNAUTHENTICATED, "The token has expired. Send `auth` with a new one in time."
 )
 MESSAGE_TOO_LARGE = Refusal("body_too_large", TOO_LARGE, "The message is too large. Send less at once.")
+
+SOCKET_BUG = Refusal(
+    "internal_error", CONFLICT, "Something went wrong on our side. Reconnect with the last `up_to`."
+)
+ENDING: Final = (WORLD_NOT_FOUND, TOO_MANY_SOCKETS)
+"""Refusals that end the conversation, besides those of credentials."""
 
 CLOSE_CODES: Final = {401: 4401, 403: 4403, 404: 4404, 413: 1009, 429: 4429, 503: 1013}
 logger = structlog.get_logger(__name__)
@@ -102,6 +116,8 @@ class Socket:
         self._scope, self._receive, self._send = scope, receive, send
         self._runtime, self._hub, self._limiter = runtime, hub, limiter
         self._actor: Actor = ANONYMOUS
+        self._credentials = ""
+        self._rights_version = -1
         self._asked = SubscribeMessage(type="subscribe")
         self._feed: Feed | None = None
         self._position = 0
@@ -120,6 +136,7 @@ class Socket:
             return
         await self._send({"type": "websocket.accept"})
         metrics.SOCKETS.inc()
+        self._hub.clients.add(self)
         try:
             await self._converse()
         except Closed:
@@ -127,8 +144,12 @@ class Socket:
         except Refused as refused:
             await self._unsubscribe()  # no frame may follow the close
             await self._close(refused)
+        except Exception as error:  # noqa: BLE001  the last resort, as for HTTP: said so, with an id to find it
+            await self._unsubscribe()
+            await self._close(self._bug(error))
         finally:
             metrics.SOCKETS.dec()
+            self._hub.clients.discard(self)
             await self._unsubscribe()
             if self._expiry is not None:
                 self._expiry.cancel()
@@ -141,23 +162,23 @@ class Socket:
             await self._authenticate(world_id, authorization.partition(" ")[2].strip())
         idle = self._runtime.settings.socket_idle_seconds
         while self._actor is ANONYMOUS:
-            message = await self._next(idle)
+            message = parse(await self._hear(idle))
             if not isinstance(message, AuthMessage):
                 raise SIGN_IN_FIRST("The first message must be `auth`.")
             await self._authenticate(world_id, message.token)
         async with self._hub.feed(world_id) as feed:
             while True:
                 # Whoever is subscribed may be silent: the server's pings tell whether it is still there.
-                message = await self._next(None if self._feed else idle)
+                text = await self._hear(None if self._feed else idle)
                 try:
-                    await self._handle(message, world_id, feed)
+                    await self._handle(parse(text), world_id, feed)
                 except Refused as refused:
-                    if refused.refusal in (WORLD_NOT_FOUND, TOO_MANY_SOCKETS):
+                    if refused.refusal in ENDING or refused.refusal.kind is RefusalKind.UNAUTHENTICATED:
                         raise
-                    await self._say({"type": "refused", "id": None, "problem": problem_of(refused)})
+                    await self._say({"type": "refused", "id": id_of(text), "problem": problem_of(refused)})
 
-    async def _next(self, patience: float | None) -> Any:
-        """The client's next message. Refuses `socket_idle`, `malformed_json`, `validation_failed`."""
+    async def _hear(self, patience: float | None) -> str | bytes:
+        """The client's next message. Refuses `socket_idle`, `body_too_large`."""
         receiving = asyncio.ensure_future(self._receive())
         try:
             done, _ = await asyncio.wait(
@@ -173,19 +194,13 @@ class Socket:
         message = receiving.result()
         if message["type"] == "websocket.disconnect":
             raise Closed
-        text = message.get("text") or message.get("bytes") or b""
+        text: str | bytes = message.get("text") or message.get("bytes") or b""
         if len(text) > self._runtime.settings.max_body_bytes:
             raise MESSAGE_TOO_LARGE()
-        try:
-            return INBOUND.validate_python(orjson.loads(text))
-        except orjson.JSONDecodeError as error:
-            raise MALFORMED("Every message is a JSON object with a `type`.") from error
-        except ValidationError as error:
-            raise validation_refused(
-                error.errors(include_url=False, include_context=False, include_input=False)
-            ) from error
+        return text
 
     async def _handle(self, message: Any, world_id: UUID, feed: Feed) -> None:
+        self._limiter.take(self._actor.name)
         if isinstance(message, PingMessage):
             await self._say({"type": "pong"})
             return
@@ -202,7 +217,8 @@ class Socket:
         if self._actor is not ANONYMOUS and actor.user_id != self._actor.user_id:
             raise SIGN_IN_FIRST("A socket belongs to one account. Open another socket for another account.")
         role = await self._role(world_id, actor)
-        first, self._actor = self._actor is ANONYMOUS, actor
+        first, self._actor, self._credentials = self._actor is ANONYMOUS, actor, token
+        self._rights_version = -1
         self._scope["state"]["actor"] = actor
         self.user_id = actor.user_id or self.user_id
         if first:
@@ -233,6 +249,22 @@ class Socket:
             left = max(0.0, self._actor.valid_until - wall_seconds())
             self._expiry = asyncio.get_running_loop().call_later(left, self._end, TOKEN_ENDED())
 
+    async def still_welcome(self) -> None:
+        """See `live.Client`."""
+        if self._actor is ANONYMOUS:
+            return
+        try:
+            await self._runtime.authenticate(self._credentials)
+        except Refused as refused:
+            if refused.refusal.kind is not RefusalKind.UNAVAILABLE:
+                self._end(refused)
+
+    def _bug(self, error: BaseException) -> Refused:
+        """Log a bug under an id; the refusal that tells it."""
+        error_id = str(self._scope["state"]["correlation_id"])
+        logger.error("bug", path=self._scope["path"], error_id=error_id, exc_info=error)
+        return SOCKET_BUG(f"This is a bug. The server's log has it under {error_id}.", error_id=error_id)
+
     def _end(self, refused: Refused) -> None:
         """Let the conversation end with a refusal."""
         if not self._ended.done():
@@ -252,10 +284,12 @@ class Socket:
     async def _command(self, message: CommandMessage, world_id: UUID) -> None:
         """Run a command once per id and say what came of it."""
         try:
-            self._limiter.take(self._actor.name)
+            self._actor = await self._runtime.authenticate(self._credentials)
             command = parse_command(self._runtime.engine, message.command)
             answer = await self._runtime.engine.execute(command, self._actor, world_id, key=message.id)
         except Refused as refused:
+            if refused.refusal.kind is RefusalKind.UNAUTHENTICATED:
+                raise
             await self._say({"type": "refused", "id": message.id, "problem": problem_of(refused)})
             return
         head = orjson.dumps({"type": "result", "id": message.id, "replayed": answer.replayed})
@@ -273,6 +307,7 @@ class Socket:
         self._asked = message
         self._position = head if message.after is None else message.after
         self._announced = False
+        self._rights_version = -1
         await self._say({"type": "subscribed", "after": self._position})
         self._feed = feed
         self._follow()
@@ -297,18 +332,22 @@ class Socket:
         error = task.exception()
         if isinstance(error, Refused):
             self._end(error)
-        else:
-            logger.error("socket_failed", exc_info=error)
-            self._end(MALFORMED("Something went wrong on our side; reconnect with the last `up_to`."))
+        elif error is not None and not isinstance(error, Closed):
+            self._end(self._bug(error))
 
     async def _follow_log(self) -> None:
         """Send what the log holds, at the socket's own pace, until it has caught up with the feed; then join."""
         feed = self._feed
         assert feed is not None
-        await self._resolve_rights(feed)
         while True:
+            if self._rights_version != feed.rights_version:
+                await self._resolve_rights(feed)
+                continue
             if self._position < feed.position:
                 await self._send_page(feed)
+                continue
+            if self._position > feed.position:  # the feed has not read yet what this reader has seen
+                await feed.moved.wait()
                 continue
             if not self._announced:
                 self._announced = True
@@ -321,6 +360,7 @@ class Socket:
 
     async def _resolve_rights(self, feed: Feed) -> None:
         """What this reader may see now. Refuses `world_not_found` if it is no member any more."""
+        self._rights_version = feed.rights_version  # as of before the look, so that no change is missed
         role = await self._role(feed.world_id, self._actor)
         async with self._runtime.database.reading() as connection:
             self.wanted = await reader_filter(
@@ -329,24 +369,22 @@ class Socket:
             )  # fmt: skip
 
     async def _send_page(self, feed: Feed) -> None:
+        until = feed.position  # the rights were asked for as of here
         async with self._runtime.database.reading() as connection:
-            part = await log.read(
-                connection, feed.world_id, self._position, PAGE, self.wanted, until=feed.position
-            )
+            part = await log.read(connection, feed.world_id, self._position, PAGE, self.wanted, until=until)
         self._position = part.up_to
         if part.rows:
             with_command = self.wanted.principals is None
-            frame = events_frame(
-                (log.encode(row, with_command=with_command) for row in part.rows), part.up_to
-            )
-            await self._text(frame.text)
+            encoded = ((row["seq"], log.encode(row, with_command=with_command)) for row in part.rows)
+            for frame in events_frames(encoded, part.up_to):
+                await self._text(frame.text)
 
     def offer(self, frame: Frame) -> bool:
         """See `live.Listener`. The frame's bytes go straight to the transport: the same bytes for all."""
         transport = self._transport
         if transport is None or transport.is_closing():
             return False
-        if transport.get_write_buffer_size() > MAX_UNSENT_BYTES:
+        if transport.get_write_buffer_size() + len(frame.wire) > MAX_UNSENT_BYTES:
             return False
         transport.write(frame.wire)
         self._position = frame.up_to
@@ -378,8 +416,30 @@ class Socket:
         problem = problem_of(refused)
         with suppress(Closed, RuntimeError):
             await self._say({"type": "refused", "id": None, "problem": problem})
-            code = CLOSE_CODES.get(problem["status"], 4400)
+            code = 1011 if refused.refusal is SOCKET_BUG else CLOSE_CODES.get(problem["status"], 4400)
             await self._send({"type": "websocket.close", "code": code, "reason": refused.code})
+
+
+def parse(text: str | bytes) -> Any:
+    """A client's message. Refuses `malformed_json`, `validation_failed`."""
+    try:
+        return INBOUND.validate_python(orjson.loads(text))
+    except orjson.JSONDecodeError as error:
+        raise MALFORMED("Every message is a JSON object with a `type`.") from error
+    except ValidationError as error:
+        raise validation_refused(
+            error.errors(include_url=False, include_context=False, include_input=False)
+        ) from error
+
+
+def id_of(text: str | bytes) -> str | None:
+    """The id that a refused message carried, if it did, so that its sender recognises the refusal."""
+    try:
+        value = orjson.loads(text)
+    except orjson.JSONDecodeError:
+        return None
+    found = value.get("id") if isinstance(value, dict) else None
+    return found if isinstance(found, str) else None
 
 
 def direct_transport(send: Callable[..., Awaitable[None]]) -> Any:
