@@ -98,7 +98,7 @@ def _password_in(path: Path) -> str:
 def _greet(address: str, world_id: UUID, password_file: Path, token: str | None) -> None:
     lines = [
         ("address", address),
-        ("API", f"{address}/openapi.json"),
+        ("API", f"{address}/docs"),
         ("login", LOGIN),
         ("password", f"in {password_file}"),
         ("world", str(world_id)),

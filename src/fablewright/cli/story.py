@@ -28,7 +28,7 @@ class Story:
         data = event["data"]
         if "character_id" in data and "name" in data:
             self._names[str(data["character_id"])] = data["name"]
-        when = Text(self._calendar.read(event["at"]) + "  ", style="dim")
+        when = Text.assemble((self._calendar.read(event["at"]) + "  ", "dim"))
         if event["type"] == "dialogue.interacted":
             return self._interaction(when, data)
         return [when + (self._sentence(event["type"], data) or self._plain(event))]
