@@ -377,6 +377,8 @@ async def tally(tx: Transaction, records: list[EventRecord]) -> None:
         await mark(tx, "tally", record.id)
         if isinstance(record.event, Added) and record.event.tell in BROKEN:
             raise RuntimeError("the tally is broken")
+    if pause := PAUSES.get("tally"):
+        await pause.here()
 
 
 def count(tx: Transaction, records: list[EventRecord]) -> None:

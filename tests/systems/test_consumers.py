@@ -108,18 +108,20 @@ async def test_two_workers_on_one_log_work_one_at_a_time(bench: Bench, open_benc
     assert [r.id for r in DELIVERED["counter.post"]] == added
 
 
-async def test_a_delivery_holds_off_other_workers_until_it_is_done(
-    bench: Bench, open_bench: OpenBench
+@pytest.mark.parametrize("name", ["post", "tally"])
+async def test_a_worker_holds_off_others_until_it_is_done(
+    bench: Bench, open_bench: OpenBench, name: str
 ) -> None:
     _, world = await scene(bench, ["", ""])
     async with open_bench(bench.url) as other:
-        with pausing("post") as pause:
-            first = asyncio.create_task(ConsumerWorker(bench.engine).feed(world, "counter.post"))
+        with pausing(name) as pause:
+            first = asyncio.create_task(ConsumerWorker(bench.engine).feed(world, f"counter.{name}"))
             await pause.entered.wait()
-            assert not await ConsumerWorker(other.engine).feed(world, "counter.post")
+            assert not await ConsumerWorker(other.engine).feed(world, f"counter.{name}")
+            assert pause.arrived == 1
             pause.go.set()
             assert await first
-    assert len(DELIVERED["counter.post"]) == 2
+    assert len(DELIVERED["counter.post"] if name == "post" else await bench.marks(world, "tally")) == 2
 
 
 async def test_a_delivery_is_repeated_until_its_cursor_moves(bench: Bench) -> None:

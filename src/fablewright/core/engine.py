@@ -417,9 +417,8 @@ class Engine:
                     logger.warning("contended", error="".join(traceback.format_exception_only(error)).strip())
                     raise CONTENDED(retry_after_seconds=1) from error
                 attempt += 1
-                if is_id_taken(
-                    error
-                ):  # a key from before its receipt was purged: it names another command now
+                # A key from before its receipt was purged names another command now.
+                if is_id_taken(error):
                     for request in requests:
                         request.id = random_uuid()
             await asyncio.sleep(0.002 * 2 ** min(attempt, 6) * jitter())
