@@ -159,7 +159,7 @@ Paging = Annotated[PageRequest, Depends(_page)]
 
 def encode_cursor(position: Sequence[Any]) -> str:
     """An opaque cursor for a position: the sort values of a page's last item."""
-    return base64.urlsafe_b64encode(orjson.dumps(list(position))).decode().rstrip("=")
+    return base64.urlsafe_b64encode(orjson.dumps(list(position), default=str)).decode().rstrip("=")
 
 
 def decode_cursor(cursor: str) -> list[Any]:
