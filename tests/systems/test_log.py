@@ -43,7 +43,8 @@ async def test_many_writers_in_two_processes_leave_no_gap(bench: Bench, folder: 
     readers = [asyncio.create_task(tail(bench, world, total)) for _ in range(2)]
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "tests.counter_process", bench.url, str(folder / "data"), str(world),
-        str(owner.user_id), str(MANY), stdout=asyncio.subprocess.PIPE, env={**os.environ, "PYTHONPATH": "."},
+        str(owner.user_id), str(MANY), stdout=asyncio.subprocess.PIPE,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
     )  # fmt: skip
     assert process.stdout is not None
     ours: list[int] = []
