@@ -45,7 +45,7 @@ async def raw(
 async def append(connection: Any, world_id: UUID, event_type: str, data: str, about: str) -> None:
     """The server's last statement, for one event."""
     event_id, command_id = uuid4(), uuid4()
-    version = await connection.fetchval("SELECT clock_version FROM world_heads WHERE world_id = $1", world_id)
+    version = await connection.fetchval("SELECT base_version FROM world_heads WHERE world_id = $1", world_id)
     await connection.fetchval(
         log.APPEND, world_id, 1, 0, version, [event_id], [event_type], [0], ["raw"], [command_id], [command_id],
         [about], [None], [data], ["{}"], [], [], [], [], world_id,

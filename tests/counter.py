@@ -16,7 +16,7 @@ from sqlalchemy import BigInteger, Text
 from sqlalchemy.dialects.postgresql import UUID as PG_UUID
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
-from fablewright.core.actors import ADMINISTRATORS, Allowed, Role, at_least
+from fablewright.core.actors import ADMINISTRATORS, Allowed, Role, at_least, system_actor
 from fablewright.core.consumers import DeliveryContext
 from fablewright.core.messages import GAME_MASTERS, MEMBERS, Audience, Command, Event
 from fablewright.core.refusal import CONFLICT, Refusal, Refused
@@ -177,6 +177,7 @@ class Batch(Command):
 
     adds: tuple[int, ...] = ()
     touches: tuple[str, ...] = ()
+    says: tuple[UUID, ...] = ()
 
 
 class MemberEvent(Event):
@@ -325,7 +326,10 @@ async def sweep(tx: Transaction, command: Sweep) -> None:
 async def batch(tx: Transaction, command: Batch) -> list[str]:
     given: list[Command] = [Add(n=n) for n in command.adds]
     given += [Touch(names=(name,), fail="refuse" if name == "no" else "") for name in command.touches]
+    given += [Say(to=to) for to in command.says]
     results = await tx.perform(given)
+    if command.says:  # the same as the server itself, which may
+        results += await tx.perform([Say(to=to) for to in command.says], actor=system_actor("counter"))
     return [r.code if isinstance(r, Refused) else "done" for r in results]
 
 
@@ -343,7 +347,12 @@ async def mark(tx: Transaction, kind: str, of: UUID) -> None:
 async def guard(tx: Transaction, records: list[EventRecord]) -> None:
     """Guarding: refuse or raise if told to."""
     for record in records:
-        assert isinstance(record.event, Added | Touched)
+        assert isinstance(record.event, Added | Touched | Echoed)
+        if record.event.tell == "cascade":
+            CALLS["cascade"] += 1
+            tx.emit(Echoed(of=record.id, tell="cascade", roll=0), cause=record)
+        if isinstance(record.event, Echoed):
+            continue
         await mark(tx, "guard", record.id)
         if record.event.tell == "guard_refuses":
             raise GUARDED()
@@ -356,7 +365,7 @@ async def follow(tx: Transaction, records: list[EventRecord]) -> None:
     for record in records:
         assert isinstance(record.event, Added | Touched | Echoed)
         tell = record.event.tell
-        if isinstance(record.event, Echoed) and tell != "cascade":
+        if tell == "cascade" or (isinstance(record.event, Echoed) and tell != "bonus_cascade"):
             continue
         CALLS["follow"] += 1
         await mark(tx, "follow", record.id)
@@ -435,7 +444,7 @@ system = System(
         Handler(Reveal, reveal), Handler(Audit, audit), Handler(Sweep, sweep), Handler(Batch, batch),
     ),
     events=(Added, Touched, Echoed, Ticked, Noted, Whispered),
-    guarding=(Reaction("counter.guard", (Added, Touched), guard),),
+    guarding=(Reaction("counter.guard", (Added, Touched, Echoed), guard),),
     following=(
         Reaction("counter.follow", (Added, Touched, Echoed), follow),
         Reaction("counter.after_tick", (Ticked,), after_tick),

@@ -1,5 +1,6 @@
 """Who may give which command, and lists of commands."""
 
+import asyncio
 from uuid import uuid4
 
 import orjson
@@ -8,8 +9,8 @@ import pytest
 from fablewright.core.actors import ANONYMOUS, Actor, Role, system_actor
 from fablewright.core.messages import Command
 from fablewright.core.refusal import Refused
-from fablewright.systems.worlds.commands import CreateWorld, DeleteWorld, UpdateWorld
-from tests.counter import Add, Audit, Say, Sweep, Touch
+from fablewright.systems.worlds.commands import CreateWorld, DeleteWorld, RemoveMember, UpdateWorld
+from tests.counter import Add, Audit, Batch, Say, Sweep, Touch, pausing
 from tests.systems.conftest import Bench
 
 
@@ -130,4 +131,49 @@ async def test_only_the_first_of_a_list_may_found_a_world(bench: Bench) -> None:
     capped = Actor("key:1", owner.user_id, most=Role.PLAYER)
     with pytest.raises(Refused) as refused:
         await bench.do([CreateWorld(name="A"), Touch(), UpdateWorld(name="B")], capped)
-    assert (code_of(refused), refused.value.facts["index"]) == ("role_too_low", 2)
+    assert (code_of(refused), refused.value.facts["index"]) == ("role_too_low", 0)
+
+
+async def test_a_command_gives_others_only_as_far_as_its_actor_may(bench: Bench) -> None:
+    """`tx.perform` is a door like any other; a system that may more says so by its own name."""
+    owner = await bench.person()
+    world = await bench.world(owner)
+    player = await bench.member(world, owner, "player")
+    assert await bench.do(Batch(says=(uuid4(),)), player, world) == ["role_too_low", "done"]
+    assert await bench.do(Batch(says=(uuid4(),)), owner, world) == ["done", "done"]
+
+
+async def test_a_key_makes_worlds_only_if_it_may_manage(bench: Bench) -> None:
+    owner = await bench.person()
+    with pytest.raises(Refused) as refused:
+        await bench.do(CreateWorld(name="A"), Actor("key:1", owner.user_id, most=Role.OBSERVER))
+    assert code_of(refused) == "role_too_low"
+
+
+async def test_who_loses_a_role_meanwhile_does_not_act_with_it(bench: Bench) -> None:
+    """A command under way when its actor's membership ends is run again, and then refused."""
+    owner = await bench.person()
+    world = await bench.world(owner)
+    player = await bench.member(world, owner, "player")
+    with pausing("here", needed=1) as pause:
+        touching = asyncio.create_task(bench.do(Touch(pause="here"), player, world))
+        await pause.entered.wait()
+        await bench.do(RemoveMember(user_id=player.user_id), owner, world)
+        pause.go.set()
+        with pytest.raises(Refused) as refused:
+            await touching
+    assert code_of(refused) == "world_not_found"
+
+
+async def test_a_world_deleted_under_load_leaves_no_event_behind(bench: Bench) -> None:
+    owner = await bench.person()
+    world = await bench.world(owner)
+    with pausing("here", needed=1) as pause:
+        touching = asyncio.create_task(bench.do(Touch(pause="here"), owner, world))
+        await pause.entered.wait()
+        deleting = asyncio.create_task(bench.do(DeleteWorld(), owner, world))
+        more = [asyncio.create_task(bench.do(Touch(), owner, world)) for _ in range(8)]
+        pause.go.set()
+        await asyncio.gather(touching, deleting, *more, return_exceptions=True)
+    assert await deleting is None
+    assert not await bench.fetch("SELECT 1 FROM events WHERE world_id = $1", world)

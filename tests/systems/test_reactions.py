@@ -68,8 +68,19 @@ async def test_a_cascade_is_bounded(bench: Bench) -> None:
     with pytest.raises(Refused) as refused:
         await bench.do(Touch(tell="cascade"), owner, world)
     assert refused.value.code == "cascade_too_deep"
-    assert CALLS["follow"] == bench.runtime.settings.max_cascade
+    assert CALLS["cascade"] == bench.runtime.settings.max_cascade
     assert await bench.state(world) == before
+
+
+async def test_what_a_bonus_sets_off_is_part_of_the_bonus(bench: Bench) -> None:
+    """A cascade that goes too deep behind a following reaction costs its last bonus, not the command."""
+    owner = await bench.person()
+    world = await bench.world(owner)
+    await bench.do(Touch(tell="bonus_cascade"), owner, world)
+    [letter] = await bench.letters(world)
+    assert "cascade_too_deep" in letter["error"]
+    types = [record["type"] for record in await bench.log(world)]
+    assert types[1:] == ["counter.touched"] + ["counter.echoed"] * (bench.runtime.settings.max_cascade - 1)
 
 
 async def letter_for(bench: Bench, world: UUID, owner: Actor, tell: str) -> UUID:

@@ -213,7 +213,7 @@ class Engine:
                 check_place(command, world_id, founding=founding, first=index == 0)
             except Refused as refused:
                 raise _in_list(refused, index) if is_list else refused from None
-        claim = receipts.claim_for(commands, actor.name, key) if key is not None else None
+        claim = receipts.claim_for(commands, actor.name, key, is_list=is_list) if key is not None else None
         base = derived_uuid(actor.name, key) if key is not None else random_uuid()
         requests = [
             Request(c, actor, derived_uuid(base, n) if is_list else base, correlation_id or base)
@@ -360,23 +360,42 @@ class Engine:
             )
         return results
 
-    async def _perform(self, tx: Transaction, commands: Sequence[Command]) -> list[Any]:
+    async def _perform(self, tx: Transaction, commands: Sequence[Command], actor: Actor) -> list[Any]:
         """`Transaction.perform`: commands that a handler, timer or reaction gives."""
         results: list[Any] = []
         for _, group in groupby(commands, key=lambda c: c.message_type):
-            requests = [tx.sub_request(command) for command in group]
-            handler = self._handler(requests[0].command)
-            if handler.many:
-                results.extend(await self._many(tx, requests))
-                continue
-            assert handler.one is not None
-            for request in requests:
-                try:
-                    async with tx.savepoint():
-                        with tx.acting(request):
-                            results.append(await handler.one(tx, request.command))
-                except Refused as refused:
-                    results.append(refused)
+            requests = [tx.sub_request(command, actor) for command in group]
+            refused = await self._refused_inside(tx, requests)
+            allowed = [request for index, request in enumerate(requests) if index not in refused]
+            done = iter(await self._perform_alike(tx, allowed) if allowed else ())
+            results.extend(refused[i] if i in refused else next(done) for i in range(len(requests)))
+        return results
+
+    async def _refused_inside(self, tx: Transaction, requests: list[Request]) -> dict[int, Refused]:
+        """Those of the commands given inside a transaction that their actor may not give."""
+        refused: dict[int, Refused] = {}
+        world_id = tx.world_id if tx.in_world else None
+        for index, request in enumerate(requests):
+            try:
+                check_actor(request.command, request.actor, world_id)
+            except Refused as problem:
+                refused[index] = problem
+        return refused or await refused_each(tx, requests, self._controls)
+
+    async def _perform_alike(self, tx: Transaction, requests: list[Request]) -> Sequence[Any]:
+        """Commands of one type, each with its result or its refusal."""
+        handler = self._handler(requests[0].command)
+        if handler.many:
+            return await self._many(tx, requests)
+        assert handler.one is not None
+        results: list[Any] = []
+        for request in requests:
+            try:
+                async with tx.savepoint():
+                    with tx.acting(request):
+                        results.append(await handler.one(tx, request.command))
+            except Refused as refused:
+                results.append(refused)
         return results
 
     # -- the transaction -------------------------------------------------------------------------------------

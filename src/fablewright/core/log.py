@@ -21,8 +21,8 @@ class ClockMoved(Exception):
 # nothing else of this transaction is left to do but COMMIT, so the hot row is held as briefly as can be.
 APPEND: Final = """
 WITH head AS (
-    UPDATE world_heads SET seq = seq + $2, clock_version = clock_version + $3
-    WHERE world_id = $1 AND clock_version = $4
+    UPDATE world_heads SET seq = seq + $2, base_version = base_version + $3
+    WHERE world_id = $1 AND base_version = $4
     RETURNING seq - $2 AS base
 ), added AS (
     INSERT INTO events (world_id, seq, id, type, at, actor, causation_id, correlation_id,
@@ -47,10 +47,10 @@ async def append(tx: Transaction, kept: Sequence[Kept], receipt_world: UUID) -> 
     Returns None if there is nothing to write. Raises `ClockMoved`.
     """
     events = tx.events
-    if not events and not kept and not tx.clock_changed:
+    if not events and not kept and not tx.base_changed:
         return None
     base = await tx.fetchval(
-        APPEND, tx.world_id, len(events), int(tx.clock_changed), tx.world.clock_version,
+        APPEND, tx.world_id, len(events), int(tx.base_changed), tx.world.base_version,
         [e.id for e in events], [e.type for e in events], [e.at for e in events], [e.actor for e in events],
         [e.causation_id for e in events], [e.correlation_id for e in events],
         [_uuid_array(e.about) for e in events],

@@ -61,6 +61,10 @@ def check_actor(command: Command, actor: Actor, world_id: UUID | None) -> None:
         raise COMMAND_NOT_FOR_WORLDS(f"{command.message_type} does not act on a world.")
     if actor.only_world not in (None, world_id):
         raise WORLD_NOT_FOUND(world_id=str(world_id))
+    if command.founds_world and actor.most < Role.OWNER:
+        raise ROLE_TOO_LOW(
+            "Making a world needs an API key with the scope `manage`.", needed=Role.OWNER.label
+        )
 
 
 def check_place(command: Command, world_id: UUID | None, *, founding: bool, first: bool) -> None:
@@ -123,6 +127,8 @@ async def refused_each(
         problem = check_role(request, roles, tx.world_id)
         if problem is not None:
             refused[index] = problem
+        elif request.actor.is_system:
+            continue
         elif tx.world.clock.advancing and not request.command.allowed.while_advancing:
             refused[index] = WORLD_IS_ADVANCING(advance_id=str(tx.world.advance_id))
     await _check_control(tx, requests, refused, controls)

@@ -66,15 +66,16 @@ def listens(on: Iterable[Any], event_type: str) -> bool:
     return any(matches(o if isinstance(o, str) else o.message_type, event_type) for o in on)
 
 
-async def settle(tx: Transaction, book: ReactionBook, done: int = 0) -> None:
+async def settle(tx: Transaction, book: ReactionBook, done: int = 0, depth: int = 0) -> None:
     """Let the systems react to the events from number `done` on, and to what their reactions emit.
 
     Refuses `cascade_too_deep` and whatever a guarding reaction refuses.
     """
-    depth = 0
     while done < len(tx.events):
-        fresh = tx.events[done:]
+        fresh = [record for record in tx.events[done:] if not record.settled]
         done = len(tx.events)
+        for record in fresh:
+            record.settled = True
         guarding, following = book.matching(fresh)
         if not guarding and not following:
             continue
@@ -84,7 +85,7 @@ async def settle(tx: Transaction, book: ReactionBook, done: int = 0) -> None:
         for reaction in guarding:
             await _react(tx, reaction, fresh)
         for reaction in following:
-            await _follow(tx, reaction, fresh)
+            await _follow(tx, book, reaction, fresh, depth)
 
 
 async def _react(tx: Transaction, reaction: Reaction, fresh: Sequence[EventRecord]) -> None:
@@ -94,19 +95,25 @@ async def _react(tx: Transaction, reaction: Reaction, fresh: Sequence[EventRecor
         await tx.flush()
 
 
-async def _follow(tx: Transaction, reaction: Reaction, fresh: Sequence[EventRecord]) -> None:
-    """Whatever a bonus raises must not become the player's error."""
+async def _follow(
+    tx: Transaction, book: ReactionBook, reaction: Reaction, fresh: Sequence[EventRecord], depth: int
+) -> None:
+    """A bonus, with all that it sets off: whatever it raises must not become the player's error."""
     concerned = [record for record in fresh if listens(reaction.on, record.type)]
     with tx.reacting(reaction.name, concerned):
         try:
             async with tx.savepoint():
+                start = len(tx.events)
                 await reaction.react(tx, concerned)
+                await settle(tx, book, start, depth)
         except Exception as error:
             if is_connection_loss(error) or (sqlstate_of(error) in RETRYABLE and not tx.last_try):
                 raise
-            log.error("reaction_failed", reaction=reaction.name, world=str(tx.world_id), exc_info=error)
-            payload = {"events": [str(record.id) for record in concerned]}
-            await bury(tx, "reaction", reaction.name, payload, error)
+            ids = [str(record.id) for record in concerned]
+            world = str(tx.world_id) if tx.in_world else None
+            log.error("reaction_failed", reaction=reaction.name, world=world, events=ids, exc_info=error)
+            if tx.in_world:
+                await bury(tx, "reaction", reaction.name, {"events": ids}, error)
 
 
 def error_text(error: BaseException) -> str:

@@ -53,13 +53,13 @@ class Replay:
     seq: int | None
 
 
-def claim_for(commands: Sequence[Command], actor: str, key: str) -> Claim:
+def claim_for(commands: Sequence[Command], actor: str, key: str, *, is_list: bool = False) -> Claim:
     """The claim for these commands. Refuses `idempotency_key_invalid`, `idempotency_not_supported`."""
     if not 1 <= len(key) <= 200 or not key.isascii() or not key.isprintable():
         raise KEY_INVALID()
     if any(command.secret for command in commands):
         raise KEY_NOT_SUPPORTED()
-    digest = hashlib.blake2b(digest_size=16)
+    digest = hashlib.blake2b(b"list" if is_list else b"one", digest_size=16)
     for command in commands:
         digest.update(command.message_type.encode() + b"\0" + command.model_dump_json().encode() + b"\0")
     return Claim(actor, key, digest.digest())

@@ -40,7 +40,8 @@ React = Callable[[Transaction, list[EventRecord]], Awaitable[None]]
 class Reaction:
     """What a system does, in the same transaction, when events of these types happen.
 
-    `on` holds event classes or patterns such as `diplomacy.*`.
+    `on` holds event classes or patterns such as `diplomacy.*`. A following reaction that fails leaves a dead
+    letter in its world; for events of accounts, which have no world, it leaves an error in the server's log.
     """
 
     name: str

@@ -85,9 +85,9 @@ class World(Base):
 
 
 class WorldHead(Base):
-    """The newest `seq` of a world, and a version that changes whenever its clock is set by hand.
+    """The newest `seq` of a world, and a version of what commands read unlocked: its clock and who may do what.
 
-    A command that read an older clock than the head's cannot commit; the engine runs it again.
+    A command that began under an older version cannot commit; the engine runs it again.
     """
 
     __tablename__ = "world_heads"
@@ -95,7 +95,7 @@ class WorldHead(Base):
 
     world_id: Mapped[UUID] = mapped_column(ForeignKey(WORLD, ondelete="CASCADE"), primary_key=True)
     seq: Mapped[int] = mapped_column(server_default=text("0"))
-    clock_version: Mapped[int] = mapped_column(server_default=text("0"))
+    base_version: Mapped[int] = mapped_column(server_default=text("0"))
 
 
 class WorldMember(Base):

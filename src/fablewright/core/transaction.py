@@ -42,14 +42,14 @@ class WorldState:
     owner_id: UUID | None
     clock: WorldClock
     calendar: Calendar
-    clock_version: int
+    base_version: int
     advance_id: UUID | None = None
     advance_to: int | None = None
 
 
 OPEN_WORLD: Final = """
 SELECT w.id, w.name, w.seed, w.settings::text AS settings, w.calendar::text AS calendar, w.owner_id,
-       w.anchor_world_ms, w.anchor_real_ms, w.rate, w.paused, w.advance_id, w.advance_to, h.clock_version,
+       w.anchor_world_ms, w.anchor_real_ms, w.rate, w.paused, w.advance_id, w.advance_to, h.base_version,
        (extract(epoch FROM clock_timestamp()) * 1000)::bigint AS real_ms
 FROM worlds w JOIN world_heads h ON h.world_id = w.id WHERE w.id = $1
 """
@@ -68,7 +68,7 @@ def world_state(row: Any) -> WorldState:
     )
     return WorldState(
         row["id"], row["name"], row["seed"], orjson.loads(row["settings"]), row["owner_id"], clock,
-        Calendar(**orjson.loads(row["calendar"])), row["clock_version"], row["advance_id"], row["advance_to"],
+        Calendar(**orjson.loads(row["calendar"])), row["base_version"], row["advance_id"], row["advance_to"],
     )  # fmt: skip
 
 
@@ -103,6 +103,8 @@ class EventRecord:
     data: bytes
     command: bytes | None = None
     seq: int | None = None
+    settled: bool = False
+    """Whether the reactions to it have been called."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,11 +148,14 @@ class Transaction:
         self.bounds = bounds
         self.events: list[EventRecord] = []
         self.clock_changed = False
+        """Set it when the world's clock was set: workers wake, and `base_changed` follows."""
+        self.rights_changed = False
+        """Set it when somebody's role or control of a character changed: `base_changed` follows."""
         self.dice = Dice(world.seed if world else "", request.id)
         self.receipt_world = world.id if world else UUID(int=0)
         self.systems: Sequence[Any] = ()
         self.timers_changed = False
-        self.performer: Callable[[Transaction, Sequence[Command]], Awaitable[list[Any]]] | None = None
+        self.performer: Callable[[Transaction, Sequence[Command], Actor], Awaitable[list[Any]]] | None = None
         self._world = world
         self._driver = driver
         self._session: AsyncSession | None = None
@@ -184,6 +189,11 @@ class Transaction:
     def role(self) -> Role | None:
         """The actor's role in this world; None for strangers and for the server itself."""
         return self.request.role
+
+    @property
+    def base_changed(self) -> bool:
+        """Whether this commit changes what other commands have read unlocked, so that they must run again."""
+        return self.clock_changed or self.rights_changed
 
     @property
     def session(self) -> AsyncSession:
@@ -304,22 +314,22 @@ class Transaction:
             self.world_id, kind, orjson.dumps(data).decode(),
         )  # fmt: skip
 
-    async def perform(self, commands: Sequence[Command]) -> list[Any]:
-        """Run commands inside this transaction, as its actor, through the engine's door.
+    async def perform(self, commands: Sequence[Command], *, actor: Actor | None = None) -> list[Any]:
+        """Run commands inside this transaction, through the engine's door: they are allowed or refused as ever.
 
-        Each has an id derived from what caused it. Returns, in order, each one's result, or the `Refused` with
-        which it was refused; a refused one changed nothing.
+        They run as this transaction's actor, or as `actor`: a system that may do what the player may not says
+        so with `system_actor("its name")`. Each has an id derived from what caused it. Returns, in order, each
+        one's result, or the `Refused` with which it was refused; a refused one changed nothing.
         """
         assert self.performer is not None
-        return await self.performer(self, commands)
+        return await self.performer(self, commands, actor or self.actor)
 
-    def sub_request(self, command: Command) -> Request:
+    def sub_request(self, command: Command, actor: Actor) -> Request:
         """The request for a command that this transaction gives itself."""
         self._performed += 1
         return Request(
-            command, self.actor, derived_uuid(self.request.id, self._performed),
-            self.request.correlation_id, self.request.role,
-        )  # fmt: skip
+            command, actor, derived_uuid(self.request.id, self._performed), self.request.correlation_id
+        )
 
     @contextmanager
     def acting(self, request: Request) -> Iterator[None]:
@@ -341,7 +351,8 @@ class Transaction:
         """
         await self.flush()
         await self.execute("SAVEPOINT inner_work")
-        events, recorded, clock_changed = len(self.events), self.request.recorded, self.clock_changed
+        events, recorded = len(self.events), self.request.recorded
+        clock_changed, rights_changed = self.clock_changed, self.rights_changed
         outer, self._session = self._session, None
         self._savepoints += 1
         try:
@@ -350,7 +361,8 @@ class Transaction:
                 await self._session.commit()  # flushes, and releases its own savepoint
         except BaseException:
             del self.events[events:]
-            self.request.recorded, self.clock_changed = recorded, clock_changed
+            self.request.recorded = recorded
+            self.clock_changed, self.rights_changed = clock_changed, rights_changed
             if self._session is not None:
                 await self._session.close()
             await self.execute("ROLLBACK TO SAVEPOINT inner_work")

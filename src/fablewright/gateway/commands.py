@@ -61,7 +61,7 @@ def parse_command(engine: Engine, value: Any, index: int | None = None) -> Comma
     if (
         not isinstance(value, dict)
         or not isinstance(value.get("type"), str)
-        or value.keys() - {"type", "payload", "id"}
+        or value.keys() - {"type", "payload"}
     ):
         raise MALFORMED('A command looks like {"type": "system.do_something", "payload": {…}}.', **facts)
     kind = engine.commands.get(value["type"])
@@ -81,6 +81,8 @@ def parse_commands(engine: Engine, value: Any, most: int) -> Command | list[Comm
     """One command or a list. Refuses `too_many_commands` besides."""
     if not isinstance(value, list):
         return parse_command(engine, value)
+    if not value:
+        raise MALFORMED("A list holds at least one command.")
     if len(value) > most:
         raise TOO_MANY_COMMANDS(f"A list holds at most {most} commands.", max_commands=most)
     return [parse_command(engine, item, index) for index, item in enumerate(value)]

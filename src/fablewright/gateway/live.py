@@ -295,7 +295,7 @@ class Hub:
             for client in tuple(self.clients):
                 try:
                     await client.still_welcome()
-                except Exception as error:  # noqa: BLE001  the others must be checked all the same
+                except Exception as error:
                     logger.error("sweep_failed", exc_info=error)
 
     async def close(self) -> None:

@@ -235,7 +235,7 @@ def upgrade() -> None:
     op.create_table('world_heads',
     sa.Column('world_id', sa.UUID(), nullable=False),
     sa.Column('seq', sa.BigInteger(), server_default=sa.text('0'), nullable=False),
-    sa.Column('clock_version', sa.BigInteger(), server_default=sa.text('0'), nullable=False),
+    sa.Column('base_version', sa.BigInteger(), server_default=sa.text('0'), nullable=False),
     sa.ForeignKeyConstraint(['world_id'], ['worlds.id'], name=op.f('fk_world_heads_world_id'), ondelete='CASCADE'),
     sa.PrimaryKeyConstraint('world_id', name=op.f('pk_world_heads')),
     postgresql_with={'fillfactor': '40'}

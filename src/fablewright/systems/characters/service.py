@@ -154,6 +154,7 @@ async def update(tx: Transaction, command: UpdateCharacter) -> CharacterView:
             )
         )  # fmt: skip
     if after.user_id != before.user_id:
+        tx.rights_changed = True
         tx.emit(ControlChanged(character_id=after.id, user_id=after.user_id, previous_user_id=before.user_id))
     return view_of(after, tx.now)
 

@@ -54,10 +54,10 @@ async def update_world(tx: Transaction, command: commands.UpdateWorld) -> dict[s
 async def delete_world(tx: Transaction, command: commands.DeleteWorld) -> None:
     """Delete the world; what has no foreign key to it by hand."""
     world_id = tx.world_id
-    await tx.fetchval("SELECT 1 FROM worlds WHERE id = $1 FOR UPDATE", world_id)
+    # The world and its head first: that waits for commands under way, and no later one can append any more.
+    await tx.execute("DELETE FROM worlds WHERE id = $1", world_id)
     for table in ("events", "receipts"):
         await tx.execute(f"DELETE FROM {table} WHERE world_id = $1", world_id)  # noqa: S608
-    await tx.execute("DELETE FROM worlds WHERE id = $1", world_id)
     tx.leave_world()
     tx.emit(events.WorldDeleted(world_id=world_id))
 
@@ -175,6 +175,7 @@ async def _lock_members(tx: Transaction, user_id: UUID) -> tuple[Role | None, in
 
 
 async def _write_member(tx: Transaction, world_id: UUID, user_id: UUID, role: Role) -> None:
+    tx.rights_changed = True
     await tx.execute(
         "INSERT INTO world_members (world_id, user_id, role) VALUES ($1, $2, $3) "
         "ON CONFLICT (world_id, user_id) DO UPDATE SET role = $3",
@@ -183,6 +184,7 @@ async def _write_member(tx: Transaction, world_id: UUID, user_id: UUID, role: Ro
 
 
 async def _delete_member(tx: Transaction, user_id: UUID) -> None:
+    tx.rights_changed = True
     await tx.execute("DELETE FROM world_members WHERE world_id = $1 AND user_id = $2", tx.world_id, user_id)
     await _fix_owner(tx)
 
