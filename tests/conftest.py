@@ -17,6 +17,7 @@ from fastapi import FastAPI
 from fablewright.app import create_app, installed_systems, migration_folders
 from fablewright.core.database import migrate
 from fablewright.core.embedded import EmbeddedPostgres
+from fablewright.gateway import logs
 from fablewright.settings import Settings
 from fablewright.systems.accounts.passwords import PasswordHasher
 from tests.support import Server
@@ -56,7 +57,9 @@ async def database_url(cluster: str, settings: Settings) -> str:
 
 @pytest.fixture(scope="session")
 def settings(folder: Path) -> Settings:
-    return make_settings(folder / "data")
+    made = make_settings(folder / "data")
+    logs.configure(made)
+    return made
 
 
 @pytest.fixture(scope="session")
