@@ -182,6 +182,8 @@ class TimerWorker:
 
     async def _fire(self, world_id: UUID, command: FireTimers, most: int) -> int:
         async def work(tx: Transaction) -> int:
+            if not tx.world.clock.running:  # stopped since we looked: nothing happens while time stands still
+                return 0
             timers = await take_due(tx, command.kind, command.due_at, most)
             if timers:
                 await fire(tx, command, timers)

@@ -9,6 +9,7 @@ from fablewright.core import deadletters
 from fablewright.core.actors import Role
 from fablewright.core.clock import Calendar, WorldClock
 from fablewright.core.dice import random_seed
+from fablewright.core.permissions import WORLD_IS_ADVANCING
 from fablewright.core.transaction import Transaction, WorldState
 from fablewright.systems.worlds import commands, events, rules
 
@@ -62,9 +63,33 @@ async def delete_world(tx: Transaction, command: commands.DeleteWorld) -> None:
     tx.emit(events.WorldDeleted(world_id=world_id))
 
 
+async def _lock_clock(tx: Transaction, *, may_advance: bool) -> tuple[WorldClock, UUID | None]:
+    """The clock and the advance under way as they are now, locked.
+
+    An earlier command of the same list may have changed them since the transaction began. Refuses
+    `world_is_advancing`, unless `may_advance`.
+    """
+    row = await tx.fetchrow(
+        "SELECT anchor_world_ms, anchor_real_ms, rate, paused, advance_id FROM worlds WHERE id = $1 "
+        "FOR NO KEY UPDATE",
+        tx.world_id,
+    )
+    if row["advance_id"] is not None and not may_advance:
+        raise WORLD_IS_ADVANCING(advance_id=str(row["advance_id"]))
+    clock = WorldClock(
+        row["anchor_world_ms"],
+        row["anchor_real_ms"],
+        row["rate"],
+        row["paused"],
+        row["advance_id"] is not None,
+    )
+    return clock, row["advance_id"]
+
+
 async def set_clock(tx: Transaction, command: commands.SetClock) -> dict[str, Any]:
     """Let time go on from now with another rate or pause."""
-    clock = rules.new_clock(tx.world.clock, tx.now, tx.real_ms, rate=command.rate, paused=command.paused)
+    before, _ = await _lock_clock(tx, may_advance=False)
+    clock = rules.new_clock(before, tx.now, tx.real_ms, rate=command.rate, paused=command.paused)
     await tx.execute(
         "UPDATE worlds SET anchor_world_ms = $2, anchor_real_ms = $3, rate = $4, paused = $5 WHERE id = $1",
         tx.world_id, clock.anchor_world_ms, clock.anchor_real_ms, clock.rate, clock.paused,
@@ -76,10 +101,11 @@ async def set_clock(tx: Transaction, command: commands.SetClock) -> dict[str, An
 
 async def advance_world(tx: Transaction, command: commands.AdvanceWorld) -> dict[str, Any]:
     """Begin the job; `advance.AdvanceWorker` does it."""
+    await _lock_clock(tx, may_advance=False)
     target = rules.advance_target(tx.now, by_ms=command.by_ms, to_ms=command.to_ms)
     advance_id = tx.new_id()
     await tx.execute(
-        "INSERT INTO advances (world_id, id, from_ms, to_ms) VALUES ($1, $2, $3, $4)",
+        "INSERT INTO advances (world_id, id, from_ms, to_ms, reached_ms) VALUES ($1, $2, $3, $4, $3)",
         tx.world_id, advance_id, tx.now, target,
     )  # fmt: skip
     await tx.execute(
@@ -93,7 +119,7 @@ async def advance_world(tx: Transaction, command: commands.AdvanceWorld) -> dict
 
 async def stop_advance(tx: Transaction, command: commands.StopAdvance) -> dict[str, Any]:
     """End the job where it is."""
-    advance_id = tx.world.advance_id
+    _, advance_id = await _lock_clock(tx, may_advance=True)
     if advance_id is None:
         raise rules.NOT_ADVANCING()
     await end_advance(tx, advance_id, tx.now, "stopped")
@@ -109,8 +135,9 @@ async def end_advance(tx: Transaction, advance_id: UUID, at: int, state: str) ->
         tx.world_id, at, tx.real_ms,
     )  # fmt: skip
     await tx.execute(
-        "UPDATE advances SET state = $3, finished_at = clock_timestamp() WHERE world_id = $1 AND id = $2",
-        tx.world_id, advance_id, state,
+        "UPDATE advances SET state = $3, reached_ms = $4, finished_at = clock_timestamp() "
+        "WHERE world_id = $1 AND id = $2",
+        tx.world_id, advance_id, state, at,
     )  # fmt: skip
     tx.clock_changed = True
 
