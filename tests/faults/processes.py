@@ -32,7 +32,7 @@ ENVIRONMENT = {
     "FABLEWRIGHT_LOG_LEVEL": "warning",
     "FABLEWRIGHT_SIGNING_KEY": "a signing key that is only for tests",
     "PYTHONUNBUFFERED": "1",
-    "PYTHONPATH": str(CHECKOUT),
+    "PYTHONPATH": os.pathsep.join((str(CHECKOUT / "src"), str(CHECKOUT))),
 }
 
 
