@@ -83,6 +83,7 @@ class Settings(BaseSettings):
         1.0, gt=0, le=60, description="How often a process looks for what rings it missed."
     )
     retries: int = Field(8, ge=0, le=50, description="Retries of a transaction after a deadlock.")
+    delivery_seconds: float = Field(60.0, gt=0, description="How long one delivery to the outside may take.")
     consumer_attempts: int = Field(
         5, ge=1, description="Tries before a consumer's event becomes a dead letter."
     )

@@ -33,6 +33,8 @@ LEASE_SECONDS: Final = 30.0
 BACKOFF_SECONDS: Final = 0.5
 MAX_BACKOFF_SECONDS: Final = 300.0
 WORKERS: Final = 4
+DELIVERIES: Final = 32
+"""How many consumers work at a time: in transactions, and on deliveries, which may hang for long."""
 PASSING: Final = (OVERLOADED, DATABASE_UNAVAILABLE, CONTENDED)
 
 logger = structlog.get_logger(__name__)
@@ -87,6 +89,8 @@ class ConsumerWorker:
         self._owner = random_uuid()
         self._wake = asyncio.Event()
         self._slots = asyncio.Semaphore(WORKERS)
+        self._deliveries = asyncio.Semaphore(DELIVERIES)
+        self._under_way: dict[tuple[UUID, str], asyncio.Task[None]] = {}
         self._singly_until: dict[tuple[UUID, str], int] = {}
         """Up to where a batch failed: until there, events go one at a time, so that one bad one shows."""
 
@@ -97,14 +101,15 @@ class ConsumerWorker:
             while self._consumers:
                 self._wake.clear()
                 try:
-                    busy = await self._turn()
+                    await self._look()
                 except (Refused, asyncpg.PostgresError) as error:
                     logger.warning("consumers_waiting", error=str(error))
-                    busy = False
-                if not busy:
-                    await self._sleep()
+                await self._sleep()
         finally:
             stop_listening()
+            for task in self._under_way.values():
+                task.cancel()
+            await asyncio.gather(*self._under_way.values(), return_exceptions=True)
 
     async def _sleep(self) -> None:
         try:
@@ -113,22 +118,27 @@ class ConsumerWorker:
         except TimeoutError:
             return
 
-    async def _turn(self) -> bool:
-        """Give every lagging consumer a batch; True if any of them did something."""
+    async def _look(self) -> None:
+        """Begin to feed every lagging consumer that is not being fed yet; none waits for another."""
         async with self._engine.database.reading() as connection:
             rows = await connection.fetch(LAGGING, sorted(self._consumers))
-        feeds = (self._guarded(row["world_id"], row["consumer"]) for row in rows)
-        done = await asyncio.gather(
-            *feeds, return_exceptions=True
-        )  # the next turn must not begin before all end
-        for outcome in done:
-            if isinstance(outcome, BaseException):
-                raise outcome
-        return any(done)
+        for row in rows:
+            place = (row["world_id"], row["consumer"])
+            if place not in self._under_way:
+                self._under_way[place] = asyncio.create_task(self._guarded(*place))
 
-    async def _guarded(self, world_id: UUID, name: str) -> bool:
-        async with self._slots:
-            return await self.feed(world_id, name)
+    async def _guarded(self, world_id: UUID, name: str) -> None:
+        """Feed one consumer until it has caught up or must wait."""
+        try:
+            delivering = self._consumers[name].delivery is Delivery.DELIVERING
+            async with self._deliveries if delivering else self._slots:
+                moved = await self.feed(world_id, name)
+            if moved:
+                self._wake.set()
+        except Exception as error:
+            logger.error("consumer_not_fed", consumer=name, world=str(world_id), exc_info=error)
+        finally:
+            del self._under_way[world_id, name]
 
     async def feed(self, world_id: UUID, name: str) -> bool:
         """Give one consumer the next events of one world; True if its cursor moved."""
@@ -173,24 +183,27 @@ class ConsumerWorker:
 
     async def _next(
         self, connection: Any, world_id: UUID, consumer: Consumer, cursor: Any
-    ) -> tuple[list[EventRecord], int]:
-        """The events that follow, and up to where the log is then read. After a failure, one at a time."""
+    ) -> tuple[list[Any], int]:
+        """The rows that follow, and up to where the log is then read. After a failure, one at a time."""
         singly = cursor["attempts"] or cursor["position"] < self._singly_until.get(
             (world_id, consumer.name), 0
         )
         limit = 1 if singly else consumer.batch
         types = tuple(o if isinstance(o, str) else o.message_type for o in consumer.on)
         part = await log.read(connection, world_id, cursor["position"], limit, log.Filter(types=types))
-        records = [log.decode(row, self._engine.events) for row in part.rows]
-        return [record for record in records if record is not None], part.up_to
+        return [row for row in part.rows if self._engine.events.get(row["type"])], part.up_to
+
+    def _decoded(self, rows: list[Any]) -> list[EventRecord]:
+        records = (log.decode(row, self._engine.events) for row in rows)
+        return [record for record in records if record is not None]
 
     async def _feed_transactional(self, world_id: UUID, consumer: Consumer) -> bool:
         async def work(tx: Transaction) -> bool:
             cursor = await tx.fetchrow(CURSOR + " FOR UPDATE SKIP LOCKED", world_id, consumer.name)
             if cursor is None or cursor["waiting"]:
                 return False
-            records, up_to = await self._next(tx.driver, world_id, consumer, cursor)
-            if records:
+            rows, up_to = await self._next(tx.driver, world_id, consumer, cursor)
+            if records := self._decoded(rows):
                 with tx.acting(self._request_for(consumer, records)):
                     result = consumer.consume(tx, records)
                     if inspect.isawaitable(result):
@@ -210,8 +223,8 @@ class ConsumerWorker:
                 cursor = await connection.fetchrow(CURSOR, world_id, consumer.name)
                 if cursor is None or cursor["waiting"]:
                     return False
-                records, up_to = await self._next(connection, world_id, consumer, cursor)
-            if records:
+                rows, up_to = await self._next(connection, world_id, consumer, cursor)
+            if records := self._decoded(rows):
                 await self._deliver(world_id, consumer, records)
             async with self._engine.database.reading() as connection:
                 await connection.execute(MOVE, world_id, consumer.name, up_to)
@@ -222,13 +235,8 @@ class ConsumerWorker:
         context = DeliveryContext(world_id, consumer.name, self._engine.execute)
         keeper = asyncio.create_task(self._keep_lease(f"consumer:{consumer.name}:{world_id}"))
         try:
-            call = getattr(consumer.consume, "__call__", None)  # noqa: B004  an object may be called, too
-            if inspect.iscoroutinefunction(consumer.consume) or inspect.iscoroutinefunction(call):
-                await consumer.consume(context, records)
-            else:
-                result = await asyncio.to_thread(consumer.consume, context, records)
-                if inspect.isawaitable(result):
-                    await result
+            async with asyncio.timeout(self._engine.settings.delivery_seconds):
+                await _call(consumer, context, records)
         finally:
             keeper.cancel()
 
@@ -249,12 +257,12 @@ class ConsumerWorker:
             if not cursor["attempts"]:
                 _, failed_up_to = await self._next(connection, world_id, consumer, cursor)
                 self._singly_until[world_id, consumer.name] = failed_up_to
-            records, up_to = await self._next(connection, world_id, consumer, {**cursor, "attempts": 1})
+            rows, up_to = await self._next(connection, world_id, consumer, {**cursor, "attempts": 1})
             tries = cursor["attempts"] + 1
             logger.error(
                 "consumer_failed", consumer=consumer.name, world=str(world_id), tries=tries, exc_info=error
             )
-            if tries < self._engine.settings.consumer_attempts or not records:
+            if tries < self._engine.settings.consumer_attempts or not rows:
                 wait = min(MAX_BACKOFF_SECONDS, BACKOFF_SECONDS * 2 ** (tries - 1)) * (0.5 + jitter())
                 await connection.execute(FAILED, world_id, consumer.name, error_text(error), wait)
                 return False
@@ -267,9 +275,20 @@ class ConsumerWorker:
             )
             if position != cursor["position"]:  # another node could do it meanwhile
                 return
-            payload = {"events": [str(records[0].id)]}
+            payload = {"events": [str(rows[0]["id"])]}
             await bury(tx, "consumer", consumer.name, payload, error, attempts=tries)
             await tx.execute(MOVE, world_id, consumer.name, up_to)
 
         await self._engine.transact(Scope(world_id), self._request(consumer), work)
         return True
+
+
+async def _call(consumer: Consumer, context: DeliveryContext, records: list[EventRecord]) -> None:
+    """Call a delivering consumer, whether it is async or plain."""
+    call = getattr(consumer.consume, "__call__", None)  # noqa: B004  an object may be called, too
+    if inspect.iscoroutinefunction(consumer.consume) or inspect.iscoroutinefunction(call):
+        await consumer.consume(context, records)
+        return
+    result = await asyncio.to_thread(consumer.consume, context, records)
+    if inspect.isawaitable(result):
+        await result

@@ -50,6 +50,7 @@ class Doorbell:
         ]
 
     async def stop(self) -> None:
+        """Ring and listen no more."""
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)

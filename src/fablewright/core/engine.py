@@ -17,6 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from fablewright.core import log, receipts
 from fablewright.core.actors import Actor
+from fablewright.core.answers import Answer, Ask, Done, answer_of, body_json, in_list, replayed
 from fablewright.core.batching import Batcher
 from fablewright.core.database import (
     DATABASE_UNAVAILABLE,
@@ -44,7 +45,7 @@ from fablewright.core.permissions import (
     refused_each,
 )  # fmt: skip
 from fablewright.core.reactions import CASCADE_TOO_DEEP, RETRYABLE, ReactionBook, settle
-from fablewright.core.receipts import KEY_INVALID, KEY_NOT_SUPPORTED, KEY_REUSED, NO_WORLD, Claim, Kept
+from fablewright.core.receipts import KEY_INVALID, KEY_NOT_SUPPORTED, KEY_REUSED, NO_WORLD, Kept
 from fablewright.core.refusal import (
     CONFLICT,
     INVALID,
@@ -86,40 +87,6 @@ WORLD_REFUSALS: Final = (
 
 logger = structlog.get_logger(__name__)
 T = TypeVar("T")
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """What a command did.
-
-    `body` is its JSON (`{"result": …, "seq": …}`, for a list `{"results": […], "seq": …}`); `result` the
-    handler's value (a list for a list), None for a replay.
-    """
-
-    body: bytes
-    seq: int | None
-    result: Any = None
-    replayed: bool = False
-
-
-@dataclass(slots=True)
-class Ask:
-    """What came through a door: one command or a list, by one actor, perhaps under a key."""
-
-    requests: list[Request]
-    actor: Actor
-    is_list: bool
-    claim: Claim | None
-    result: Any = None
-
-
-@dataclass(frozen=True, slots=True)
-class Done:
-    """What one of a batch did: its result, that as JSON, and how many events of the commit there were by its last."""
-
-    result: Any
-    answer: bytes
-    last: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,7 +179,7 @@ class Engine:
                 self._handler(command)
                 check_place(command, world_id, founding=founding, first=index == 0)
             except Refused as refused:
-                raise _in_list(refused, index) if is_list else refused from None
+                raise in_list(refused, index) if is_list else refused from None
         claim = receipts.claim_for(commands, actor.name, key, is_list=is_list) if key is not None else None
         base = derived_uuid(actor.name, key) if key is not None else random_uuid()
         requests = [
@@ -241,7 +208,7 @@ class Engine:
                     replay.extend(found.values())
                     return None
             for index, refused in (await refused_each(tx, ask.requests, self._controls)).items():
-                raise _in_list(refused, index) if ask.is_list else refused
+                raise in_list(refused, index) if ask.is_list else refused
             results = await self._dispatch(tx, ask.requests, is_list=ask.is_list)
             await settle(tx, self.reactions)
             return results if ask.is_list else results[0]
@@ -257,7 +224,7 @@ class Engine:
 
         result, tx = await self._with_retries(scope, ask.requests, whole, kept)
         if replay:
-            return _replayed(replay[0], ask.is_list)
+            return replayed(replay[0], ask.is_list)
         seq = tx.events[-1].seq if tx.events and tx.in_world else None
         return Answer(body_json(answer, seq, ask.is_list), seq, result)
 
@@ -286,7 +253,7 @@ class Engine:
             # One member made the whole fail (a bug, or a reaction that refuses it): find it by running alone.
             return [(await self._run_batch(place, [ask]))[0] for ask in asks]
         base = tx.events[0].seq - 1 if tx.events and tx.events[0].seq else None
-        return [_answer(o, base) for o in outcome]
+        return [answer_of(o, base) for o in outcome]
 
     async def _answer_each(self, tx: Transaction, asks: list[Ask]) -> list[Answer | Refused | Done]:
         """For each ask its replay, its refusal, or what it did."""
@@ -297,7 +264,7 @@ class Engine:
         for index, ask in enumerate(asks):
             replay = replays.get((ask.claim.actor, ask.claim.key)) if ask.claim else None
             if replay is not None:
-                outcome[index] = KEY_REUSED() if receipts.reused(replay) else _replayed(replay, False)
+                outcome[index] = KEY_REUSED() if receipts.reused(replay) else replayed(replay, False)
             else:
                 todo.append(index)
         for index, refused in (
@@ -346,7 +313,7 @@ class Engine:
                     with tx.acting(request):
                         results.append(await handler.one(tx, request.command))
         except Refused as refused:
-            raise _in_list(refused, len(results)) if is_list else refused from refused.__cause__
+            raise in_list(refused, len(results)) if is_list else refused from refused.__cause__
         await tx.flush()
         return results
 
@@ -491,29 +458,6 @@ class Engine:
         tx.performer = self._perform
         tx.systems = self.systems
         return tx
-
-
-def body_json(result: bytes, seq: int | None, is_list: bool) -> bytes:
-    """An answer as JSON."""
-    name = b"results" if is_list else b"result"
-    return b'{"%s":%s,"seq":%s}' % (name, result, b"null" if seq is None else str(seq).encode())
-
-
-def _replayed(replay: receipts.Replay, is_list: bool) -> Answer:
-    if receipts.reused(replay):
-        raise KEY_REUSED()
-    return Answer(body_json(replay.answer, replay.seq, is_list), replay.seq, None, replayed=True)
-
-
-def _answer(outcome: Answer | Refused | Done, base: int | None) -> Answer | BaseException:
-    if not isinstance(outcome, Done):
-        return outcome
-    seq = base + outcome.last if base is not None and outcome.last else None
-    return Answer(body_json(outcome.answer, seq, False), seq, outcome.result)
-
-
-def _in_list(refused: Refused, index: int) -> Refused:
-    return Refused(refused.refusal, refused.detail, refused.facts | {"index": index})
 
 
 def _may_be_one_ask(error: Exception) -> bool:

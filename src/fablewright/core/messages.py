@@ -111,6 +111,7 @@ class Catalogue(Generic[M]):
             self.add(message)
 
     def add(self, message: type[M]) -> None:
+        """Take a message class in. Raises `CatalogueError` for one that is not declared as it must be."""
         name = getattr(message, "message_type", None)
         if name is None or not _NAME.match(name):
             raise CatalogueError(

@@ -228,6 +228,7 @@ class Advance(Base):
     id: Mapped[UUID] = mapped_column(primary_key=True)
     from_ms: Mapped[int]
     to_ms: Mapped[int]
+    reached_ms: Mapped[int]
     batches: Mapped[int] = mapped_column(server_default=text("0"))
     timers_fired: Mapped[int] = mapped_column(server_default=text("0"))
     state: Mapped[str] = mapped_column(server_default="running")

@@ -299,6 +299,7 @@ class Hub:
                     logger.error("sweep_failed", exc_info=error)
 
     async def close(self) -> None:
+        """Close every feed."""
         self._stop()
         self._sweeper.cancel()
         for opening in self._feeds.values():

@@ -71,15 +71,21 @@ logger = structlog.get_logger(__name__)
 
 
 class ClientMessage(BaseModel):
+    """What a client may say; unknown fields are refused."""
+
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class AuthMessage(ClientMessage):
+    """Who the client is; again before its token ends, to go on."""
+
     type: Literal["auth"]
     token: str = Field(max_length=4_000, repr=False)
 
 
 class SubscribeMessage(ClientMessage):
+    """Which events the client wants, and from where on."""
+
     type: Literal["subscribe"]
     after: int | None = Field(None, ge=0, lt=2**62)
     types: list[str] = Field([], max_length=50)
@@ -87,12 +93,16 @@ class SubscribeMessage(ClientMessage):
 
 
 class CommandMessage(ClientMessage):
+    """A command, to run once per `id`."""
+
     type: Literal["command"]
     id: str = Field(min_length=1, max_length=200)
     command: dict[str, Any]
 
 
 class PingMessage(BaseModel):
+    """Answered with `pong`."""
+
     type: Literal["ping"]
 
 

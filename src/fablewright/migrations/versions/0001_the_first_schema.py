@@ -108,6 +108,7 @@ def upgrade() -> None:
     sa.Column('id', sa.UUID(), nullable=False),
     sa.Column('from_ms', sa.BigInteger(), nullable=False),
     sa.Column('to_ms', sa.BigInteger(), nullable=False),
+    sa.Column('reached_ms', sa.BigInteger(), nullable=False),
     sa.Column('batches', sa.BigInteger(), server_default=sa.text('0'), nullable=False),
     sa.Column('timers_fired', sa.BigInteger(), server_default=sa.text('0'), nullable=False),
     sa.Column('state', sa.Text(), server_default='running', nullable=False),

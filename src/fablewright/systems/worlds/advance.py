@@ -188,9 +188,9 @@ class AdvanceWorker:
                 await fire(tx, FireTimersInAdvance(kind=kind, due_at=due_at), timers)
         await tx.execute("UPDATE worlds SET anchor_world_ms = $2 WHERE id = $1", tx.world_id, tx.now)
         await tx.execute(
-            "UPDATE advances SET batches = batches + 1, timers_fired = timers_fired + $3 "
+            "UPDATE advances SET batches = batches + 1, timers_fired = timers_fired + $3, reached_ms = $4 "
             "WHERE world_id = $1 AND id = $2",
-            tx.world_id, advance_id, fired,
+            tx.world_id, advance_id, fired, tx.now,
         )  # fmt: skip
         tx.clock_changed = True
 

@@ -21,6 +21,8 @@ class GameMasterEvent(Event):
 
 
 class WorldCreated(WorldEvent):
+    """A world was made; always the first event of its log."""
+
     message_type = "worlds.world_created"
 
     name: str
@@ -29,6 +31,8 @@ class WorldCreated(WorldEvent):
 
 
 class WorldUpdated(WorldEvent):
+    """Name, description or settings are others now; `changed` names which."""
+
     message_type = "worlds.world_updated"
 
     changed: list[str]
@@ -44,6 +48,8 @@ class WorldDeleted(WorldEvent):
 
 
 class ClockSet(WorldEvent):
+    """Time goes on from here at another rate, or stands."""
+
     message_type = "worlds.clock_set"
 
     rate: float
@@ -51,6 +57,8 @@ class ClockSet(WorldEvent):
 
 
 class AdvanceStarted(WorldEvent):
+    """A fast-forward began."""
+
     message_type = "worlds.advance_started"
 
     advance_id: UUID
@@ -70,6 +78,8 @@ class Advanced(WorldEvent):
 
 
 class AdvanceStopped(WorldEvent):
+    """A fast-forward was stopped where it was."""
+
     message_type = "worlds.advance_stopped"
 
     advance_id: UUID
@@ -77,6 +87,8 @@ class AdvanceStopped(WorldEvent):
 
 
 class MemberEvent(WorldEvent):
+    """Something about one member."""
+
     subjects: ClassVar[tuple[str, ...]] = ("user_id",)
 
     user_id: UUID
@@ -91,20 +103,28 @@ class MemberSet(MemberEvent):
 
 
 class MemberRemoved(MemberEvent):
+    """Someone was taken out of the world."""
+
     message_type = "worlds.member_removed"
 
 
 class MemberLeft(MemberEvent):
+    """Someone left the world."""
+
     message_type = "worlds.member_left"
 
 
 class DeadLetterReplayed(GameMasterEvent):
+    """What had failed was done after all."""
+
     message_type = "worlds.dead_letter_replayed"
 
     dead_letter_id: UUID
 
 
 class DeadLetterDropped(GameMasterEvent):
+    """What had failed was given up."""
+
     message_type = "worlds.dead_letter_dropped"
 
     dead_letter_id: UUID

@@ -1,5 +1,6 @@
 """What is read of worlds: queries and response models."""
 
+from dataclasses import asdict
 from datetime import datetime
 from typing import Any, Literal
 from uuid import UUID
@@ -9,8 +10,7 @@ from pydantic import BaseModel, Field
 
 from fablewright.core.actors import Role
 from fablewright.core.clock import Calendar, WorldClock
-
-RoleLabel = Literal["observer", "player", "game_master", "owner"]
+from fablewright.systems.worlds.commands import CalendarSettings, RoleLabel
 
 
 class WorldView(BaseModel):
@@ -27,6 +27,7 @@ class WorldView(BaseModel):
     date: str = Field(
         description="World time by the world's calendar.", examples=["3 Harvest, year 2, 14:05"]
     )
+    calendar: CalendarSettings
     rate: float
     paused: bool
     advance_id: UUID | None = Field(description="The advance under way, if any.")
@@ -89,11 +90,13 @@ def world_view(row: Any, most: Role) -> WorldView:
         row["advance_id"] is not None,
     )
     now = clock.now(row["real_ms"])
+    calendar = Calendar(**orjson.loads(row["calendar"]))
     return WorldView.model_validate({
         **{k: row[k] for k in ("id", "name", "description", "owner_id", "seq", "rate", "paused", "advance_id")},
+        "calendar": asdict(calendar),
         "created_at": row["created_at"], "settings": orjson.loads(row["settings"]),
         "role": min(Role(row["role"]), most).label, "now": now,
-        "date": Calendar(**orjson.loads(row["calendar"])).read(now),
+        "date": calendar.read(now),
     })  # fmt: skip
 
 
@@ -119,7 +122,7 @@ async def advances(
 ) -> list[AdvanceView]:
     """The advances of a world, newest first, or the one with an id."""
     rows = await connection.fetch(
-        "SELECT a.*, w.anchor_world_ms, w.advance_id FROM advances a JOIN worlds w ON w.id = a.world_id "
+        "SELECT a.* FROM advances a "
         "WHERE a.world_id = $1 AND ($2::uuid IS NULL OR a.id = $2) "
         "AND ($3::timestamptz IS NULL OR (a.started_at, a.id) < ($3, $4::uuid)) "
         "ORDER BY a.started_at DESC, a.id DESC LIMIT $5",
@@ -129,11 +132,9 @@ async def advances(
 
 
 def _advance_view(row: Any) -> AdvanceView:
-    now = row["anchor_world_ms"] if row["state"] == "running" else row["to_ms"]
     span = row["to_ms"] - row["from_ms"]
-    done = row["state"] == "done"
-    progress = 1.0 if done or not span else max(0.0, min(1.0, (now - row["from_ms"]) / span))
-    return AdvanceView.model_validate({**row, "now_ms": now, "progress": progress})
+    progress = (row["reached_ms"] - row["from_ms"]) / span if span else 1.0
+    return AdvanceView.model_validate({**row, "now_ms": row["reached_ms"], "progress": progress})
 
 
 async def members(connection: Any, world_id: UUID, after: list[Any] | None, limit: int) -> list[MemberView]:
