@@ -143,7 +143,7 @@ async def test_thousands_of_ties_fit_one_commit(server: Server) -> None:
 async def test_a_real_network(server: Server) -> None:
     folder = os.environ.get("FABLEWRIGHT_TEST_DATA")
     if folder is None:
-        pytest.skip("FABLEWRIGHT_TEST_DATA does not name a folder with lesmis-edges.csv")
+        pytest.skip("intended: FABLEWRIGHT_TEST_DATA names no folder with lesmis-edges.csv")
     owner = await server.person()
     rows = read_network(Path(folder) / "lesmis-edges.csv")
     done = await import_network(server.runtime, owner.actor, "Paris", rows, seed=1)

@@ -92,7 +92,10 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """An invariant, for `doctor`: `sql` returns a row (world_id, text) for each place where it is broken."""
+    """An invariant, for `doctor`: `sql` returns a row (world_id, text) for each place where it is broken.
+
+    `$1` in it stands for the setting `receipt_days`.
+    """
 
     name: str
     sql: str

@@ -8,6 +8,7 @@ from fastapi import APIRouter, Response
 from pydantic import BaseModel, Field
 
 from fablewright.core import log
+from fablewright.core.actors import Role
 from fablewright.core.permissions import WORLD_NOT_FOUND
 from fablewright.gateway.api import MEMBER_ROLE, Caller, refusals
 from fablewright.gateway.events import reader_filter
@@ -25,8 +26,8 @@ class Dashboard(BaseModel):
     relationships: int
     interactions: int = Field(description="Interactions so far.")
     members: int
-    timers: int = Field(description="Timers waiting.")
-    open_dead_letters: int
+    timers: int | None = Field(description="Timers waiting; for game masters.")
+    open_dead_letters: int | None = Field(description="For game masters.")
     recent: list[dict[str, Any]] = Field(
         description="The newest events that the caller may see, newest last."
     )
@@ -55,5 +56,7 @@ async def dashboard(world_id: UUID, caller: Caller) -> Response:
         wanted = await reader_filter(connection, caller.runtime, world_id, user_id, role)
         recent = await log.newest(connection, world_id, RECENT, wanted)
     events = b",".join(log.encode(row, with_command=wanted.principals is None) for row in recent)
+    if role < Role.GAME_MASTER:
+        counts = {**counts, "timers": None, "open_dead_letters": None}
     head = orjson.dumps({"world": world.model_dump(mode="json"), **counts})
     return Response(head[:-1] + b',"recent":[' + events + b"]}", media_type="application/json")

@@ -12,17 +12,24 @@ from uuid import UUID
 
 from fablewright.core.actors import Actor, Role
 from fablewright.core.system import Handler, System
-from fablewright.systems.worlds import advance, checks, commands, events, rules, service
+from fablewright.systems.accounts.rules import OWNS_WORLDS
+from fablewright.systems.worlds import advance, checks, commands, events, service
 from fablewright.systems.worlds.router import router
+
+MEMBERSHIPS = """
+SELECT m.world_id, m.role = $2 AND NOT EXISTS (
+    SELECT 1 FROM world_members o WHERE o.world_id = m.world_id AND o.user_id <> $1 AND o.role = $2) AS only_owner
+FROM world_members m WHERE m.user_id = $1
+"""
 
 
 async def leave_all_worlds(runtime: Any, user_id: UUID) -> None:
     """Take an account out of every world, as commands, before it is erased. Refuses `owns_worlds`."""
     async with runtime.database.reading() as connection:
-        rows = await connection.fetch("SELECT world_id, role FROM world_members WHERE user_id = $1", user_id)
-    owned = [str(row["world_id"]) for row in rows if row["role"] == Role.OWNER]
+        rows = await connection.fetch(MEMBERSHIPS, user_id, int(Role.OWNER))
+    owned = [str(row["world_id"]) for row in rows if row["only_owner"]]
     if owned:
-        raise rules.OWNS_WORLDS(worlds=owned)
+        raise OWNS_WORLDS(worlds=owned)
     for row in rows:
         await runtime.engine.execute(
             commands.LeaveWorld(), Actor(f"user:{user_id}", user_id), row["world_id"]

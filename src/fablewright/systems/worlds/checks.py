@@ -43,8 +43,8 @@ CHECKS = (
     Check(
         "receipts are not kept past their time",
         """
-        SELECT NULL::uuid, count(*) || ' receipts are older than 30 days' FROM receipts
-        WHERE created_at < clock_timestamp() - interval '30 days' HAVING count(*) > 0
+        SELECT NULL::uuid, count(*) || ' receipts are older than ' || $1::int || ' days' FROM receipts
+        WHERE created_at < clock_timestamp() - make_interval(days => $1::int + 1) HAVING count(*) > 0
         """,
     ),
     Check(

@@ -26,9 +26,6 @@ LAST_OWNER = Refusal(
 ROLE_ABOVE_YOURS = Refusal(
     "role_above_yours", FORBIDDEN, "You can give and take only roles below your own; an owner can give any."
 )
-OWNS_WORLDS = Refusal(
-    "owns_worlds", CONFLICT, "This account owns worlds. Give them to someone else or delete them first."
-)
 WORLD_ID_TAKEN = Refusal(
     "world_id_taken", CONFLICT, "There is a world with this id already. Leave the id out."
 )
