@@ -16,7 +16,7 @@ async def director(stage: Stage) -> list[Row]:
     world_id = stage.world("director", paused=True)
     stage.characters(world_id, 1_000)
     base = f"/api/v1/worlds/{world_id}"
-    stage.call("PUT", base + "/director", {"on": True, "beats_per_minute": 1, "acts_per_beat": 60})
+    stage.call("PUT", base + "/director", {"enabled": True, "beats_per_minute": 1, "acts_per_beat": 60})
     start = time.perf_counter()
     job = stage.call("POST", base + "/advance", {"by_ms": 2 * HOUR}, 202)["result"]["id"]
     while stage.call("GET", f"{base}/advances/{job}")["state"] == "running":
