@@ -43,8 +43,11 @@ async def test_a_database_away_for_long_is_said_by_name_and_found_again(tmp_path
 
 
 async def test_a_full_disk_is_said_by_name_and_is_no_end(tmp_path: Path) -> None:
-    """The disk of the embedded PostgreSQL fills up, which ends it; when there is room again, all goes on."""
-    with mounted(tmp_path / "small", "size=250m") as folder, ServerProcess(folder) as server:
+    """The disk of the embedded PostgreSQL, and of the log, fills up; when there is room again, all goes on."""
+    with (
+        mounted(tmp_path / "small", "size=250m") as folder,
+        ServerProcess(folder, log_level="debug") as server,
+    ):
         await server.start()
         owner = await settle_in(server.address)
         load, reader = Load([server], owner), Reader([server], owner)

@@ -8,7 +8,7 @@ import logging
 import sys
 from collections.abc import MutableMapping
 from contextvars import ContextVar
-from typing import Any, Final
+from typing import Any, Final, TextIO
 
 import structlog
 from structlog.tracebacks import ExceptionDictTransformer
@@ -44,6 +44,32 @@ def processors(*, production: bool) -> list[Any]:
     return [*first, plain]
 
 
+class PatientFile:
+    """A file for log lines whose disk may be full, or whose reader may be gone: nothing fails because of that.
+
+    Lines that could not be written are counted, and the count is told when writing works again.
+    """
+
+    def __init__(self, file: TextIO):
+        self._file = file
+        self._lost = 0
+
+    def write(self, text: str) -> None:
+        """Write a line if it can be written."""
+        try:
+            if self._lost:
+                self._file.write(f"{self._lost} log lines could not be written.\n")
+                self._file.flush()
+                self._lost = 0
+            self._file.write(text)
+            self._file.flush()
+        except (OSError, ValueError):  # the latter if it is closed
+            self._lost += 1
+
+    def flush(self) -> None:
+        """Each line is flushed when it is written."""
+
+
 def configure(settings: Settings) -> None:
     """Set up logging for this process: JSON lines in production, readable ones otherwise, on standard error."""
     structlog.configure(
@@ -51,6 +77,6 @@ def configure(settings: Settings) -> None:
         wrapper_class=structlog.make_filtering_bound_logger(
             logging.getLevelNamesMapping()[settings.log_level.upper()]
         ),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        logger_factory=structlog.WriteLoggerFactory(PatientFile(sys.stderr)),  # type: ignore[arg-type]
         cache_logger_on_first_use=False,
     )
