@@ -98,11 +98,9 @@ async def run_commands(request: Request) -> Response:
         value = orjson.loads(await request.body())
     except orjson.JSONDecodeError as error:
         raise MALFORMED("The body is not JSON.") from error
-    commands = parse_commands(runtime.engine, value, runtime.settings.max_commands)
-    if not commands:
-        async with caller.reading(world_id):
-            pass  # nothing is done in a world that one is no member of, either
-    response: Response = await caller.execute(commands, world_id)
+    response: Response = await caller.execute(
+        parse_commands(runtime.engine, value, runtime.settings.max_commands), world_id
+    )
     return response
 
 
@@ -130,6 +128,7 @@ def openapi(engine: Engine) -> dict[str, Any]:
         "description": "Done and committed: `result` of the command, or `results` of the list.",
         "content": {"application/json": {"schema": result}},
     }
+    many = {"type": "array", "items": one, "minItems": 1, "maxItems": engine.settings.max_commands}
     example = {"type": "worlds.set_clock", "payload": {"paused": True}}
     return {
         "paths": {"/api/v1" + PATH: {"post": {
@@ -138,7 +137,7 @@ def openapi(engine: Engine) -> dict[str, Any]:
             "parameters": [{"name": "world_id", "in": "path", "required": True,
                             "schema": {"type": "string", "format": "uuid"}}],
             "requestBody": {"required": True, "content": {"application/json": {
-                "schema": {"anyOf": [one, {"type": "array", "items": one}]},
+                "schema": {"anyOf": [one, many]},
                 "examples": {"one": {"value": example}, "list": {"value": [example]}}}}},
             "responses": responses,
         }}},
