@@ -87,8 +87,8 @@ async def serving(app: FastAPI) -> AsyncIterator[str]:
     listener = socket.socket()
     listener.bind(("127.0.0.1", 0))
     config = uvicorn.Config(
-        app, ws="websockets-sansio", ws_per_message_deflate=False, proxy_headers=False, server_header=False, log_level="error", lifespan="on",
-        timeout_graceful_shutdown=2, ws_max_size=1_048_576,
+        app, ws="websockets-sansio", ws_per_message_deflate=False, proxy_headers=False, server_header=False,
+        log_level="error", lifespan="on", timeout_graceful_shutdown=2, ws_max_size=1_048_576,
     )  # fmt: skip
     node = uvicorn.Server(config)
     task = asyncio.create_task(node.serve(sockets=[listener]))
