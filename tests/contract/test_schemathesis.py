@@ -4,10 +4,7 @@ The seed is fixed, so that a failure comes again. Each operation gets a world of
 """
 
 import asyncio
-from contextlib import suppress
-from dataclasses import dataclass
 from typing import Any
-from uuid import uuid4
 
 import httpx
 import pytest
@@ -26,48 +23,15 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
-from fablewright.core.refusal import Refused
 from fablewright.gateway.openapi import operations
-from fablewright.systems.accounts.commands import CreateApiKey
-from fablewright.systems.characters.commands import CreateCharacter
-from fablewright.systems.relationships.commands import SetTie
-from fablewright.systems.worlds.commands import AdvanceWorld, StopAdvance
-from tests.support import PASSWORD, Person, Server
+from tests.api.prepared import prepare
+from tests.support import Server
 
 CHECKS = [
     not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance,
     response_headers_conformance,
 ]  # fmt: skip
 MODES = (GenerationMode.POSITIVE, GenerationMode.NEGATIVE)
-
-
-@dataclass
-class Prepared:
-    """A world with something of everything, and the ids to fill in for the parameters of paths."""
-
-    owner: Person
-    ids: dict[str, str]
-
-
-async def prepare(server: Server) -> Prepared:
-    """A world, its owner, another member, two characters with a tie, an advance and an API key."""
-    owner = await server.person()
-    world_id = await server.world(owner)
-    member = await server.member(world_id, owner, "player")
-    made = [
-        await server.do(CreateCharacter(name=name), owner.actor, world_id) for name in ("Ilse", "Bertram")
-    ]
-    one, two = (str(character.id) for character in made)
-    await server.do(SetTie(source_id=one, target_id=two, strength=0.5), owner.actor, world_id)
-    key = await server.do(CreateApiKey(name="bot", scopes=["read"]), owner.actor)
-    advance = await server.do(AdvanceWorld(by_ms=1), owner.actor, world_id)
-    with suppress(Refused):  # it may have arrived by itself
-        await server.do(StopAdvance(), owner.actor, world_id)
-    ids = {
-        "world_id": world_id, "user_id": member.id, "character_id": one, "source_id": one, "target_id": two,
-        "initiator_id": one, "advance_id": advance["id"], "key_id": key.id,
-    }  # fmt: skip
-    return Prepared(owner, {name: str(value) for name, value in ids.items()})
 
 
 def cases(operation: Any, mode: GenerationMode, ids: dict[str, str]) -> st.SearchStrategy[Any]:
@@ -172,13 +136,7 @@ async def test_every_example_works(server: Server) -> None:
     answered = {}
     for path, method, operation in operations(document):
         world = await prepare(server)
-        (content,) = (operation.get("requestBody") or {"content": {"": {}}})["content"].values()
-        body = next(iter(content.get("examples", {}).values()), {"value": None})["value"]
-        if isinstance(body, dict):
-            body |= {name: world.ids[name] for name in body.keys() & world.ids.keys()}
-            body |= {"login": world.owner.login, "password": PASSWORD} if path.endswith("/login") else {}
-            body |= {"login": f"u-{uuid4().hex}"} if path.endswith("/register") else {}
-        url = path.format_map({"dead_letter_id": str(uuid4()), **world.ids})
+        body, url = world.body(path, operation), world.url(path)
         answer = await server.client.request(method, url, json=body, headers=world.owner.headers)
         name = operation["operationId"]
         answered[name] = "" if answer.is_success else answer.json()["code"]

@@ -1,0 +1,60 @@
+"""A world with something of everything in it, and the documented example of each operation to send there."""
+
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID, uuid4
+
+from fablewright.core.refusal import Refused
+from fablewright.systems.accounts.commands import CreateApiKey
+from fablewright.systems.characters.commands import CreateCharacter
+from fablewright.systems.relationships.commands import SetTie
+from fablewright.systems.worlds.commands import AdvanceWorld, StopAdvance
+from tests.support import PASSWORD, Person, Server
+
+
+@dataclass
+class Prepared:
+    """A world, who owns it, and the ids to fill in for the parameters of paths."""
+
+    owner: Person
+    world_id: UUID
+    ids: dict[str, str]
+
+    def url(self, path: str) -> str:
+        """A path of the document with the ids of what there is."""
+        return path.format_map({"dead_letter_id": str(uuid4()), **self.ids})
+
+    def body(self, path: str, operation: dict[str, Any]) -> Any:
+        """The operation's first example, with the ids of what there is; None if it takes no body."""
+        contents = (operation.get("requestBody") or {"content": {"": {}}})["content"].values()
+        (content,) = contents
+        body = next(iter(content.get("examples", {}).values()), {"value": None})["value"]
+        if isinstance(body, dict):
+            body = body | {name: self.ids[name] for name in body.keys() & self.ids.keys()}
+            if path.endswith("/login"):
+                body |= {"login": self.owner.login, "password": PASSWORD}
+            if path.endswith("/register"):
+                body |= {"login": f"u-{uuid4().hex}"}
+        return body
+
+
+async def prepare(server: Server) -> Prepared:
+    """A world, its owner, another member, two characters with a tie, an advance and an API key."""
+    owner = await server.person()
+    world_id = await server.world(owner)
+    member = await server.member(world_id, owner, "player")
+    made = [
+        await server.do(CreateCharacter(name=name), owner.actor, world_id) for name in ("Ilse", "Bertram")
+    ]
+    one, two = (character.id for character in made)
+    await server.do(SetTie(source_id=one, target_id=two, strength=0.5), owner.actor, world_id)
+    key = await server.do(CreateApiKey(name="bot", scopes=["read"]), owner.actor)
+    advance = await server.do(AdvanceWorld(by_ms=1), owner.actor, world_id)
+    with suppress(Refused):  # it may have arrived by itself
+        await server.do(StopAdvance(), owner.actor, world_id)
+    ids = {
+        "world_id": world_id, "user_id": member.id, "character_id": one, "source_id": one, "target_id": two,
+        "initiator_id": one, "advance_id": advance["id"], "key_id": key.id,
+    }  # fmt: skip
+    return Prepared(owner, world_id, {name: str(value) for name, value in ids.items()})
