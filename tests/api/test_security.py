@@ -1,0 +1,365 @@
+"""Who may do what at every door. Routes and commands are listed by the code itself, so a new one is covered.
+
+A new command of worlds needs a line in `PAYLOADS`, a new public route one in `PUBLIC`; until then tests fail.
+"""
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID, uuid4
+
+import httpx
+import jwt
+import orjson
+import pytest
+from websockets.asyncio.client import connect
+from websockets.exceptions import ConnectionClosed
+
+from fablewright.core.actors import Role
+from fablewright.core.messages import Command
+from fablewright.gateway.openapi import operations
+from fablewright.systems.accounts.commands import CreateApiKey
+from tests.api.helpers import is_problem
+from tests.api.prepared import Prepared, prepare
+from tests.support import Person, Server
+
+PUBLIC = {
+    "register", "log_in", "refresh", "health_live", "health_ready", "prometheus_metrics", "openapi_json",
+    "docs_page",
+}  # fmt: skip
+"""What needs no signing in."""
+
+OBSERVERS_MAY_NOT_READ = {"list_dead_letters"}
+OBSERVERS_MAY_CHANGE = {"leave_world"}
+OBSERVERS_MAY_COMMAND = {"worlds.leave_world"}
+
+CHARACTER = {"character_id": "character_id"}
+PAYLOADS: dict[str, dict[str, Any]] = {
+    "worlds.update_world": {"name": "x"}, "worlds.delete_world": {}, "worlds.set_clock": {"paused": True},
+    "worlds.advance_world": {"by_ms": 1}, "worlds.stop_advance": {}, "worlds.leave_world": {},
+    "worlds.set_member": {"user_id": "user_id", "role": "observer"}, "worlds.remove_member": {"user_id": "user_id"},
+    "worlds.replay_dead_letter": {"dead_letter_id": str(UUID(int=1))},
+    "worlds.drop_dead_letter": {"dead_letter_id": str(UUID(int=1))},
+    "characters.create_character": {"name": "x", "kind": "player"},
+    "characters.update_character": {**CHARACTER, "status": "away"}, "characters.delete_character": CHARACTER,
+    "relationships.set_tie": {"source_id": "source_id", "target_id": "target_id", "strength": 0.1},
+    "relationships.set_ties": {"ties": [
+        {"source_id": str(UUID(int=1)), "target_id": str(UUID(int=2)), "strength": 0.1}]},
+    "dialogue.interact": {
+        "initiator_id": "initiator_id", "target_id": "target_id", "type": "chat", "content": "Hm"},
+    "director.configure_director": {"enabled": True}, "weather.set_sky": {"sky": "rain"},
+}  # fmt: skip
+"""A payload for each command of worlds; values that name an id of `Prepared` stand for that."""
+
+
+@dataclass
+class Cast:
+    """A prepared world and everyone who may come to its doors, each by the token they send."""
+
+    server: Server
+    world: Prepared
+    tokens: dict[str, str]
+    people: dict[str, Person]
+
+    async def ask(self, who: str, method: str, path: str, body: Any = None) -> httpx.Response:
+        headers = {"Authorization": f"Bearer {self.tokens[who]}"} if who in self.tokens else {}
+        return await self.server.client.request(method, path, json=body, headers=headers)
+
+    async def command(self, who: str, kind: str) -> httpx.Response:
+        path = f"/api/v1/worlds/{self.world.world_id}/commands"
+        return await self.ask(who, "POST", path, self.message(kind))
+
+    def message(self, kind: str) -> dict[str, Any]:
+        payload = {
+            name: self.world.ids.get(value, value) if isinstance(value, str) else value
+            for name, value in PAYLOADS[kind].items()
+        }
+        return {"type": kind, "payload": payload}
+
+    def listed(self) -> list[type[Command]]:
+        """The commands that the generic door takes."""
+        return [c for c in self.server.runtime.engine.commands if c.allowed.role is not None]
+
+
+@pytest.fixture
+async def cast(server: Server) -> Cast:
+    world = await prepare(server)
+    owner, world_id = world.owner, world.world_id
+    people = {
+        "owner": owner, "stranger": await server.person(),
+        "player": await server.member(world_id, owner, "player"),
+        "observer": await server.member(world_id, owner, "observer"),
+    }  # fmt: skip
+    elsewhere = await server.world(owner)
+    tokens = {name: person.token for name, person in people.items()}
+    tokens["reading key"] = await key(server, owner, scopes=["read"])
+    tokens["key of another world"] = await key(server, owner, scopes=["manage"], world_id=elsewhere)
+    return Cast(server, world, tokens, people)
+
+
+async def key(server: Server, owner: Person, **fields: Any) -> str:
+    made = await server.do(CreateApiKey(name="bot", **fields), owner.actor)
+    return str(made.key)
+
+
+@pytest.fixture
+async def document(server: Server) -> dict[str, Any]:
+    found: dict[str, Any] = (await server.client.get("/openapi.json")).json()
+    return found
+
+
+@dataclass
+class Asked:
+    """A route, and what it answered."""
+
+    name: str
+    method: str
+    path: str
+    answer: httpx.Response
+
+    @property
+    def outcome(self) -> tuple[int, str]:
+        code = self.answer.json().get("code", "") if self.answer.content[:1] == b"{" else ""
+        return self.answer.status_code, code
+
+
+async def every_route(
+    cast: Cast, document: dict[str, Any], who: str, within: str = ""
+) -> AsyncIterator[Asked]:
+    """Ask every route whose path holds `within` for what its example asks for, the same world throughout."""
+    for path, method, operation in operations(document):
+        if within not in path or (who == "observer" and operation["operationId"] in OBSERVERS_MAY_CHANGE):
+            continue
+        body = cast.world.body(path, operation)
+        answer = await cast.ask(who, method.upper(), cast.world.url(path), body)
+        yield Asked(operation["operationId"], method, path, answer)
+
+
+# -- routes --------------------------------------------------------------------------------------------------
+
+
+async def test_the_public_routes_are_these(document: dict[str, Any]) -> None:
+    assert {o["operationId"] for _, _, o in operations(document) if o.get("security") == []} == PUBLIC
+
+
+async def test_nobody_gets_past_a_route_without_a_token(cast: Cast, document: dict[str, Any]) -> None:
+    count = 0
+    async for asked in every_route(cast, document, "nobody"):
+        count += 1
+        if asked.name in PUBLIC:
+            assert asked.outcome[1] != "not_signed_in", asked.name
+        else:
+            assert asked.outcome == (401, "not_signed_in"), asked.name
+            assert asked.answer.headers["www-authenticate"] == "Bearer"
+    assert count > 40
+
+
+@pytest.mark.parametrize("who", ["stranger", "key of another world"])
+async def test_to_strangers_a_world_is_not_there(cast: Cast, document: dict[str, Any], who: str) -> None:
+    async for asked in every_route(cast, document, who, "{world_id}"):
+        assert asked.outcome == (404, "world_not_found"), asked.name
+
+
+@pytest.mark.parametrize("who", ["observer", "reading key"])
+async def test_observers_only_look(cast: Cast, document: dict[str, Any], who: str) -> None:
+    async for asked in every_route(cast, document, who, "{world_id}"):
+        if who == "reading key" and asked.name in OBSERVERS_MAY_CHANGE:
+            assert asked.outcome == (409, "last_owner")  # the key of an owner, who may not leave
+        elif asked.method == "get" and asked.name not in OBSERVERS_MAY_NOT_READ:
+            assert asked.outcome[0] == 200 or asked.outcome == (404, "no_weather"), asked
+        else:
+            assert asked.outcome == (403, "role_too_low"), asked
+
+
+async def test_a_world_of_others_is_not_told_from_one_that_is_not(cast: Cast) -> None:
+    there = await cast.ask("stranger", "GET", f"/api/v1/worlds/{cast.world.world_id}")
+    nowhere = await cast.ask("stranger", "GET", f"/api/v1/worlds/{uuid4()}")
+    assert {**there.json(), "world_id": ""} == {**nowhere.json(), "world_id": ""}
+    assert {k for k in there.headers if k != "x-correlation-id"} == {
+        k for k in nowhere.headers if k != "x-correlation-id"
+    }
+
+
+async def test_a_key_bound_to_a_world_knows_no_other(cast: Cast) -> None:
+    listed = (await cast.ask("key of another world", "GET", "/api/v1/worlds")).json()["items"]
+    assert len(listed) == 1 and listed[0]["id"] != str(cast.world.world_id)
+    made = await cast.ask("key of another world", "POST", "/api/v1/worlds", {"name": "x"})
+    is_problem(made, 404, "world_not_found")
+
+
+# -- commands ------------------------------------------------------------------------------------------------
+
+
+async def test_there_is_a_payload_for_each_command(cast: Cast) -> None:
+    assert {c.message_type for c in cast.listed()} == PAYLOADS.keys()
+    for kind in cast.listed():
+        kind.model_validate(cast.message(kind.message_type)["payload"])
+
+
+async def test_the_generic_door_checks_like_every_other(cast: Cast) -> None:
+    for command in cast.listed():
+        kind = command.message_type
+        needed = command.allowed.role
+        assert needed is not None
+        for who, status, code in (
+            ("nobody", 401, "not_signed_in"), ("stranger", 404, "world_not_found"),
+            ("key of another world", 404, "world_not_found"),
+        ):  # fmt: skip
+            is_problem(await cast.command(who, kind), status, code)
+        if kind not in OBSERVERS_MAY_COMMAND:
+            assert needed > Role.OBSERVER
+            for who in ("observer", "reading key"):
+                is_problem(await cast.command(who, kind), 403, "role_too_low")
+        if needed > Role.PLAYER:
+            is_problem(await cast.command("player", kind), 403, "role_too_low")
+
+
+async def test_players_act_only_as_their_own_characters(cast: Cast) -> None:
+    acting = [c for c in cast.listed() if c.allowed.acts_as]
+    assert {"dialogue.interact", "characters.update_character"} <= {c.message_type for c in acting}
+    for command in acting:
+        is_problem(await cast.command("player", command.message_type), 403, "not_your_character")
+        listed = [cast.message("characters.create_character"), cast.message(command.message_type)]
+        path = f"/api/v1/worlds/{cast.world.world_id}/commands"
+        problem = is_problem(await cast.ask("player", "POST", path, listed), 403, "not_your_character")
+        assert problem["index"] == 1
+    own = await cast.command("player", "characters.create_character")
+    assert own.json()["result"]["user_id"] == str(cast.people["player"].id)
+
+
+async def test_commands_of_accounts_have_no_other_door(cast: Cast) -> None:
+    outside = [c for c in cast.server.runtime.engine.commands if c.allowed.role is None]
+    assert len(outside) > 5
+    for command in outside:
+        path = f"/api/v1/worlds/{cast.world.world_id}/commands"
+        answer = await cast.ask("owner", "POST", path, {"type": command.message_type, "payload": {}})
+        is_problem(answer, 422, "command_unknown")
+
+
+# -- tokens --------------------------------------------------------------------------------------------------
+
+
+def forged(cast: Cast) -> dict[str, str]:
+    good = cast.tokens["owner"]
+    claims = jwt.decode(good, options={"verify_signature": False})
+    head, body, _ = good.split(".")
+    secret = cast.server.runtime.settings.signing_key
+    assert secret is not None
+    real = secret.get_secret_value()
+    return {
+        "nothing": "", "no token": "x", "no algorithm": jwt.encode(claims, None, "none"),
+        "another key": jwt.encode(claims, "another key that is long enough for it", "HS256"),
+        "another algorithm": jwt.encode(claims, real * 2, "HS512"),
+        "no signature": f"{head}.{body}.", "cut signature": good[:-5], "two parts": f"{head}.{body}",
+        "another user": jwt.encode({**claims, "sub": str(uuid4())}, real, "HS256"),
+        "another session": jwt.encode({**claims, "sid": str(uuid4())}, real, "HS256"),
+        "no session": jwt.encode({k: v for k, v in claims.items() if k != "sid"}, real, "HS256"),
+        "no end": jwt.encode({k: v for k, v in claims.items() if k != "exp"}, real, "HS256"),
+        "refresh token": cast.people["owner"].refresh_token, "cut key": cast.tokens["reading key"][:-1],
+        "nul": "fw_\x00", "not ascii": "fw_\xe9", "long": "x" * 20_000,
+        "system": jwt.encode({**claims, "sub": "system:timer"}, real, "HS256"),
+    }  # fmt: skip
+
+
+async def test_forged_tokens_are_refused(cast: Cast) -> None:
+    for name, token in forged(cast).items():
+        headers = [(b"authorization", b"Bearer " + token.encode("latin-1"))]
+        answer = await cast.server.client.get("/api/v1/account", headers=headers)
+        assert is_problem(answer, 401, "token_invalid"), name
+        assert not token or len(token) < 3 or token not in answer.text
+    for value in ("Basic b3duZXI6b3duZXI=", cast.tokens["owner"], "Bearer", "bearer:" + cast.tokens["owner"]):
+        answer = await cast.server.client.get("/api/v1/account", headers={"Authorization": value})
+        is_problem(answer, 401, "token_invalid")
+    again = {"Authorization": f"bearer  {cast.tokens['owner']}"}
+    assert (await cast.server.client.get("/api/v1/account", headers=again)).status_code == 200
+
+
+async def test_no_token_is_taken_from_a_query_or_cookie(cast: Cast) -> None:
+    token = cast.tokens["owner"]
+    for options in (
+        {"params": {"token": token, "access_token": token}},
+        {"headers": {"Cookie": f"token={token}"}},
+    ):
+        answer = await cast.server.client.get("/api/v1/account", **options)  # type: ignore[arg-type]
+        is_problem(answer, 401, "not_signed_in")
+
+
+# -- WebSocket -----------------------------------------------------------------------------------------------
+
+
+class Line:
+    """A socket, as a test speaks over it."""
+
+    def __init__(self, socket: Any):
+        self.socket = socket
+
+    async def say(self, **message: Any) -> None:
+        await self.socket.send(orjson.dumps(message).decode())
+
+    async def hear(self) -> Any:
+        return orjson.loads(await self.socket.recv())
+
+    async def ended(self) -> tuple[str | None, int]:
+        """The last refusal, and the code with which the socket was closed."""
+        code = None
+        with pytest.raises(ConnectionClosed) as closed:
+            while True:
+                code = (await self.hear()).get("problem", {}).get("code", code)
+        assert closed.value.rcvd is not None
+        return code, closed.value.rcvd.code
+
+
+@pytest.fixture
+def address(cast: Cast, live_url: str) -> str:
+    return f"{live_url.replace('http', 'ws')}/ws/worlds/{cast.world.world_id}"
+
+
+async def test_sockets_check_every_command_too(cast: Cast, address: str) -> None:
+    for who in ("observer", "reading key", "player"):
+        async with connect(address, compression=None) as socket:
+            line = Line(socket)
+            await line.say(type="auth", token=cast.tokens[who])
+            assert (await line.hear())["type"] == "authenticated"
+            for command in cast.listed():
+                kind = command.message_type
+                needed = command.allowed.role
+                assert needed is not None
+                if who == "player" and needed <= Role.PLAYER and not command.allowed.acts_as:
+                    continue
+                if kind in OBSERVERS_MAY_COMMAND:
+                    continue
+                await line.say(
+                    type="command", id=f"{who}-{kind}".replace(" ", "-"), command=cast.message(kind)
+                )
+                answer = await line.hear()
+                code = "role_too_low" if who != "player" or needed > Role.PLAYER else "not_your_character"
+                assert (answer["type"], answer["problem"]["code"]) == ("refused", code), (who, kind)
+
+
+@pytest.mark.parametrize("who", ["stranger", "key of another world"])
+async def test_sockets_show_strangers_nothing(cast: Cast, address: str, who: str) -> None:
+    async with connect(address, compression=None) as socket:
+        line = Line(socket)
+        await line.say(type="auth", token=cast.tokens[who])
+        assert await line.ended() == ("world_not_found", 4404)
+
+
+async def test_sockets_do_nothing_for_nobody(cast: Cast, address: str) -> None:
+    for message in (
+        {"type": "subscribe"}, {"type": "command", "id": "x", "command": cast.message("worlds.update_world")},
+    ):  # fmt: skip
+        async with connect(f"{address}?token={cast.tokens['owner']}", compression=None) as socket:
+            line = Line(socket)
+            await line.say(**message)
+            assert await line.ended() == ("not_signed_in", 4401)
+
+
+async def test_sockets_refuse_forged_tokens(cast: Cast, address: str) -> None:
+    for name, token in forged(cast).items():
+        async with connect(address, compression=None) as socket:
+            line = Line(socket)
+            await line.say(type="auth", token=token)
+            code, closed = await line.ended()
+            assert (code in ("token_invalid", "validation_failed"), closed in (4401, 4400)) == (True, True), (
+                name
+            )
