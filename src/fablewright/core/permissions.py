@@ -87,6 +87,8 @@ def check_role(request: Request, roles: dict[UUID, Role], world_id: UUID) -> Ref
         return WORLD_NOT_FOUND(world_id=str(world_id))
     request.role = min(role, request.actor.most)
     needed = request.command.allowed.role
+    if request.actor.most < Role.PLAYER:  # every command changes something, leaving a world too
+        return ROLE_TOO_LOW("This API key may only read.", needed=Role.PLAYER.label)
     if needed is not None and request.role < needed:
         return ROLE_TOO_LOW(
             f"This needs the role {needed.label}; yours is {request.role.label}.", needed=needed.label
