@@ -7,7 +7,7 @@ from fastapi import APIRouter, Body, Query
 from pydantic import BaseModel, ConfigDict, Field
 
 from fablewright.core.actors import Role
-from fablewright.core.permissions import WORLD_NOT_FOUND
+from fablewright.core.permissions import ROLE_TOO_LOW, WORLD_NOT_FOUND
 from fablewright.gateway.api import (
     CURSOR_INVALID,
     PAGE_TOO_LARGE,
@@ -100,7 +100,11 @@ ClockPatch = Annotated[commands.SetClock, _shown({"paused": True}, {"rate": 60.0
 Advance = Annotated[commands.AdvanceWorld, _shown({"by_ms": 3_600_000})]
 
 
-@router.post("/worlds", status_code=201, responses=refusals(commands.CreateWorld, world=False))
+@router.post(
+    "/worlds",
+    status_code=201,
+    responses=refusals(commands.CreateWorld, ROLE_TOO_LOW, WORLD_NOT_FOUND, world=False),
+)
 async def create_world(body: NewWorld, caller: Caller) -> Committed[Created]:
     """Make a world. You become its owner."""
     return await caller.execute(body, status=201)  # type: ignore[no-any-return]
