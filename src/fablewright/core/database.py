@@ -62,6 +62,7 @@ class Database:
                 f"FABLEWRIGHT_DATABASE_ROLE must be a plain lower-case name, not {self.role!r}."
             )
         common: dict[str, Any] = {
+            "hide_parameters": True,  # errors are logged, and parameters may be secrets
             "pool_timeout": settings.connection_wait_seconds,
             "connect_args": {"server_settings": self._server_settings("fablewright")},
         }
