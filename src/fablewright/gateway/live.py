@@ -297,6 +297,7 @@ class Hub:
                     await client.still_welcome()
                 except Exception as error:
                     logger.error("sweep_failed", exc_info=error)
+                await asyncio.sleep(0)  # those that are remembered take no time each, but many do
 
     async def close(self) -> None:
         """Close every feed."""

@@ -263,10 +263,12 @@ class Socket:
         """See `live.Client`."""
         if self._actor is ANONYMOUS:
             return
+        credentials = self._credentials
         try:
-            await self._runtime.authenticate(self._credentials)
+            await self._runtime.authenticate(credentials)
         except Refused as refused:
-            if refused.refusal.kind is not RefusalKind.UNAVAILABLE:
+            # Newer credentials may have been shown while the older ones were looked up.
+            if refused.refusal.kind is not RefusalKind.UNAVAILABLE and credentials == self._credentials:
                 self._end(refused)
 
     def _bug(self, error: BaseException) -> Refused:
