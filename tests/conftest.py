@@ -84,7 +84,8 @@ async def live_url(settings: Settings, database_url: str) -> AsyncIterator[str]:
 @asynccontextmanager
 async def serving(app: FastAPI) -> AsyncIterator[str]:
     """A real uvicorn on a free loopback port, for as long as the block lasts."""
-    listener = socket.socket()
+    # asyncio sends small packets at once only over sockets that say that they are TCP.
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.bind(("127.0.0.1", 0))
     config = uvicorn.Config(
         app, ws="websockets-sansio", ws_per_message_deflate=False, proxy_headers=False, server_header=False,
