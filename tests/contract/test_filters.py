@@ -63,6 +63,9 @@ def test_the_patterns_are_such() -> None:
 @example(log.Filter(), [("worlds.member", (), ())])
 @example(log.Filter((), (), frozenset()), [("worlds.member", (), ()), ("worlds.member", (), None)])
 @example(log.Filter(("d_alogue.*",)), [("dialogue.a", (), None), ("d_alogue.a", (), None)])
+@example(
+    log.Filter(("dialogue.*",)), [("dialogues.a", (), None), ("dialog.a", (), None), ("dialogue.a", (), None)]
+)
 @example(log.Filter(("*", "nothing.*")), [("dialogue.a", (), None)])
 async def test_memory_and_sql_decide_alike(
     place: Place, wanted: log.Filter, listed: list[tuple[str, tuple[UUID, ...], tuple[UUID, ...] | None]]
