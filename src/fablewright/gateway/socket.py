@@ -49,6 +49,11 @@ from fablewright.gateway.runtime import Runtime
 MAX_UNSENT_BYTES: Final = 262_144
 """A socket with more than this unsent is slow: it leaves the feed and follows the log at its own pace."""
 
+FIRST_PAGE: Final = 50
+"""How many events of the history are read first; what follows depends on their size."""
+
+PAGE_BYTES: Final = 262_144
+
 TOO_MANY_SOCKETS = Refusal(
     "too_many_sockets", TOO_MANY, "This account has too many open WebSockets. Close one first."
 )
@@ -131,6 +136,7 @@ class Socket:
         self._asked = SubscribeMessage(type="subscribe")
         self._feed: Feed | None = None
         self._position = 0
+        self._page = FIRST_PAGE
         self._announced = False
         self._follower: asyncio.Task[None] | None = None
         self._expiry: asyncio.TimerHandle | None = None
@@ -383,12 +389,16 @@ class Socket:
     async def _send_page(self, feed: Feed) -> None:
         until = feed.position  # the rights were asked for as of here
         async with self._runtime.database.reading() as connection:
-            part = await log.read(connection, feed.world_id, self._position, PAGE, self.wanted, until=until)
+            part = await log.read(
+                connection, feed.world_id, self._position, self._page, self.wanted, until=until
+            )
         self._position = part.up_to
         if part.rows:
             with_command = self.wanted.principals is None
             encoded = ((row["seq"], log.encode(row, with_command=with_command)) for row in part.rows)
-            for frame in events_frames(encoded, part.up_to):
+            frames = events_frames(encoded, part.up_to)
+            self._page = next_page(self._page, sum(len(frame.text) for frame in frames))
+            for frame in frames:
                 await self._text(frame.text)
 
     def offer(self, frame: Frame) -> bool:
@@ -430,6 +440,11 @@ class Socket:
             await self._say({"type": "refused", "id": None, "problem": problem})
             code = 1011 if refused.refusal is SOCKET_BUG else CLOSE_CODES.get(problem["status"], 4400)
             await self._send({"type": "websocket.close", "code": code, "reason": refused.code})
+
+
+def next_page(page: int, size: int) -> int:
+    """How many events to read next, so that large ones are read a few at a time: about `PAGE_BYTES` of them."""
+    return max(FIRST_PAGE // 5, min(PAGE, int(page * PAGE_BYTES / max(1, size))))
 
 
 def parse(text: str | bytes) -> Any:
