@@ -188,8 +188,10 @@ class Reader:
     gate: asyncio.Event | None = None
     """If given, nothing is read before it is set: a reader that is far too slow."""
     position: int = 0
-    events: list[dict[str, Any]] = field(default_factory=list)
+    events: list[dict[str, Any]] = field(default_factory=list, repr=False)
     connections: int = 0
+    trouble: str = ""
+    """How the last connection ended."""
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -208,7 +210,12 @@ class Reader:
         async def there() -> bool:
             return self.position >= seq
 
-        await until(there, seconds)
+        try:
+            await until(there, seconds)
+        except TimeoutError:
+            raise AssertionError(
+                f"a reader (storm {self.storm}) is at {self.position} of {seq} after {self.connections} connections"
+            ) from None
 
     async def _read(self) -> None:
         while True:
@@ -221,7 +228,8 @@ class Reader:
                     additional_headers=self.owner.headers,
                 ) as socket:  # fmt: skip
                     await self._converse(socket)
-            except (OSError, WebSocketException, InvalidHandshake, TimeoutError):
+            except (OSError, WebSocketException, InvalidHandshake, TimeoutError) as error:
+                self.trouble = repr(error)
                 await asyncio.sleep(RETRY_SECONDS)
 
     async def _converse(self, socket: ClientConnection) -> None:
@@ -233,6 +241,7 @@ class Reader:
             message = orjson.loads(await socket.recv())
             if message["type"] == "refused":
                 assert message["problem"]["code"] in NOT_NOW, message
+                self.trouble = message["problem"]["code"]
                 return
             if message["type"] != "events":
                 continue

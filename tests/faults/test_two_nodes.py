@@ -97,7 +97,7 @@ async def test_reconnect_storms_over_two_nodes_lose_and_double_nothing(tmp_path:
         load = Load([a], owner, clients=8)
         gate = asyncio.Event()
         steady, slow = Reader([b], owner), Reader([b], owner, gate=gate)
-        storms = [Reader([a, b] if n % 2 else [b, a], owner, storm=1 + n % 3) for n in range(8)]
+        storms = [Reader([a, b] if n % 2 else [b, a], owner, storm=4 + n % 3) for n in range(8)]
         async with AsyncExitStack() as readers:
             for reader in (steady, slow, *storms):
                 await readers.enter_async_context(reader.running())
