@@ -1,14 +1,17 @@
 """The WebSocket where rights change, credentials end, or the feed is behind its reader."""
 
 import asyncio
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from websockets.exceptions import ConnectionClosed
 
+from fablewright.app import create_app
 from fablewright.gateway import live, socket
 from fablewright.systems.worlds.commands import RemoveMember
+from tests.conftest import make_settings, serving
 from tests.support import Server
 from tests.systems.test_live import events_until, hear, opened, rename, say
 
@@ -115,3 +118,17 @@ async def heard_to_the_end(reader: Any) -> list[dict[str, Any]]:
         while True:
             seen += (await hear(reader)).get("events", [])
     return seen
+
+
+async def test_guessing_tokens_over_sockets_has_its_price(
+    server: Server, folder: Path, database_url: str
+) -> None:
+    world_id = await server.world(await server.person())
+    app = create_app(make_settings(folder / "data", address_limit_per_minute=12), database_url)
+    codes = []
+    async with serving(app) as url:
+        for _ in range(4):
+            async with opened(url, world_id, None) as guesser:
+                await say(guesser, type="auth", token="a guess")
+                codes.append((await hear(guesser))["problem"]["code"])
+    assert codes == ["token_invalid", "token_invalid", "rate_limited", "rate_limited"]

@@ -1,6 +1,6 @@
 """Who acts, and who is allowed to. Pure."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import IntEnum
 from typing import Final
 from uuid import UUID
@@ -49,9 +49,6 @@ class Actor:
     def is_system(self) -> bool:
         return self.name.startswith("system:")
 
-    def with_name(self, name: str) -> "Actor":
-        return replace(self, name=name)
-
 
 ANONYMOUS: Final = Actor("anonymous")
 
@@ -87,7 +84,6 @@ def at_least(role: Role, *, acts_as: tuple[str, ...] = (), while_advancing: bool
     return Allowed(role=role, acts_as=acts_as, while_advancing=while_advancing)
 
 
-ANYONE: Final = Allowed(anonymous=True)
 SIGNED_IN: Final = Allowed()
 ADMINISTRATORS: Final = Allowed(administrator=True)
 SYSTEM_ONLY: Final = Allowed(system_only=True)

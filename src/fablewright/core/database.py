@@ -17,7 +17,7 @@ import structlog
 from sqlalchemy import URL, event, make_url
 from sqlalchemy.exc import DBAPIError, DisconnectionError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession, create_async_engine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from fablewright.core.refusal import INVALID, UNAVAILABLE, Refusal
 from fablewright.settings import Settings
@@ -116,12 +116,6 @@ class Database:
                 if sqlstate_of(error) in NOT_STORABLE:
                     raise TEXT_NOT_STORABLE() from error
                 raise
-
-    @asynccontextmanager
-    async def read_session(self) -> AsyncIterator[AsyncSession]:
-        """An ORM session for reading."""
-        async with _connection(self.read_engine) as connection:
-            yield AsyncSession(connection)
 
     async def dedicated(self, name: str) -> Any:
         """A raw asyncpg connection of its own, outside the pools, for LISTEN and NOTIFY. The caller closes it."""

@@ -50,9 +50,6 @@ class ReactionBook:
             self._by_type[event_type] = found
         return found
 
-    def following_by_name(self, name: str) -> Reaction | None:
-        return next((r for r in self._following if r.name == name), None)
-
     def matching(self, fresh: Sequence[EventRecord]) -> tuple[list[Reaction], list[Reaction]]:
         """Those that some of these events concern, in the order in which the systems stand."""
         types = {record.type for record in fresh}

@@ -24,9 +24,9 @@ from starlette.requests import HTTPConnection
 from fablewright.core.actors import ANONYMOUS, Actor, Role
 from fablewright.core.engine import COMMON_REFUSALS, WORLD_REFUSALS
 from fablewright.core.messages import Command
-from fablewright.core.permissions import WORLD_NOT_FOUND
+from fablewright.core.permissions import ROLE_TOO_LOW, SIGN_IN_FIRST, WORLD_NOT_FOUND
 from fablewright.core.receipts import KEY_INVALID, KEY_REUSED
-from fablewright.core.refusal import FORBIDDEN, INVALID, UNAUTHENTICATED, Refusal
+from fablewright.core.refusal import INVALID, Refusal
 from fablewright.gateway.problems import PROBLEM, Problem, status_of
 from fablewright.gateway.runtime import Runtime
 
@@ -36,10 +36,6 @@ CURSOR_INVALID = Refusal(
     "cursor_invalid", INVALID, "This page cursor was not made by this server. Start without one."
 )
 PAGE_TOO_LARGE = Refusal("page_too_large", INVALID, "A page cannot hold so many items. Ask for fewer.")
-NOT_SIGNED_IN = Refusal(
-    "not_signed_in", UNAUTHENTICATED, "Sign in first: send `Authorization: Bearer <token>`."
-)
-ROLE_TOO_LOW = Refusal("role_too_low", FORBIDDEN, "Your role in this world does not allow this.")
 
 
 class Committed(BaseModel, Generic[T]):
@@ -72,7 +68,7 @@ class CallerInfo:
     def signed_in(self) -> UUID:
         """The caller's user id. Refuses `not_signed_in`."""
         if self.actor.user_id is None:
-            raise NOT_SIGNED_IN()
+            raise SIGN_IN_FIRST()
         return self.actor.user_id
 
     async def execute(
@@ -104,7 +100,7 @@ class CallerInfo:
     def require(self, role: int | None, world_id: UUID, least: Role = Role.OBSERVER) -> Role:
         """The caller's effective role, given that of the account. Refuses as `reading` does."""
         if self.actor is ANONYMOUS:
-            raise NOT_SIGNED_IN()
+            raise SIGN_IN_FIRST()
         if role is None or self.actor.only_world not in (None, world_id):
             raise WORLD_NOT_FOUND(world_id=str(world_id))
         effective = min(Role(role), self.actor.most)

@@ -109,7 +109,7 @@ class Front:
             await send({"type": "websocket.close", "code": 4404, "reason": "route_not_found"})
             return
         runtime, hub = self._runtime(), scope["app"].state.hub
-        await Socket(scope, receive, send, runtime, hub, self._actors).run()
+        await Socket(scope, receive, send, runtime, hub, self._actors, self._addresses).run()
 
     async def _serve(
         self, scope: Scope, receive: Receive, answering: "Answering", headers: Mapping[bytes, bytes]

@@ -124,12 +124,14 @@ class Socket:
     """One WebSocket: a conversation, and at most one subscription."""
 
     def __init__(
-        self, scope: Scope, receive: Receive, send: Send, runtime: Runtime, hub: Hub, limiter: RateLimiter
-    ):
+        self, scope: Scope, receive: Receive, send: Send, runtime: Runtime, hub: Hub,
+        actors: RateLimiter, addresses: RateLimiter,
+    ):  # fmt: skip
         self.wanted = log.Filter()
         self.user_id = UUID(int=0)
         self._scope, self._receive, self._send = scope, receive, send
-        self._runtime, self._hub, self._limiter = runtime, hub, limiter
+        self._runtime, self._hub = runtime, hub
+        self._actors, self._addresses = actors, addresses
         self._actor: Actor = ANONYMOUS
         self._credentials = ""
         self._rights_version = -1
@@ -216,7 +218,7 @@ class Socket:
         return text
 
     async def _handle(self, message: Any, world_id: UUID, feed: Feed) -> None:
-        self._limiter.take(self._actor.name)
+        self._actors.take(self._actor.name)
         if isinstance(message, PingMessage):
             await self._say({"type": "pong"})
             return
@@ -229,7 +231,11 @@ class Socket:
             await self._command(message, world_id)
 
     async def _authenticate(self, world_id: UUID, token: str) -> None:
-        actor = await self._runtime.authenticate(token)
+        try:
+            actor = await self._runtime.authenticate(token)
+        except Refused:
+            self._addresses.take(self._scope["state"]["address"])  # guessing has its price, as over HTTP
+            raise
         if self._actor is not ANONYMOUS and actor.user_id != self._actor.user_id:
             raise SIGN_IN_FIRST("A socket belongs to one account. Open another socket for another account.")
         role = await self._role(world_id, actor)
