@@ -251,6 +251,7 @@ class Reader:
                 self.events.append(event)
             assert message["up_to"] == len(self.events)
             self.position = message["up_to"]
+        socket.transport.abort()  # no farewell: the connection is just gone
 
 
 async def doctor(url: str, settings: Settings) -> list[str]:
