@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import httpx
+import hypothesis
 import pytest
 import uvicorn
 from fastapi import FastAPI
@@ -21,6 +22,10 @@ from fablewright.gateway import logs
 from fablewright.settings import Settings
 from fablewright.systems.accounts.passwords import PasswordHasher
 from tests.support import Server
+
+# No test is timed, not even by Hypothesis; in CI the same examples come every time.
+hypothesis.settings.register_profile("suite", deadline=None, derandomize="CI" in os.environ)
+hypothesis.settings.load_profile("suite")
 
 POSTGRES_VERSION = int(os.environ.get("FABLEWRIGHT_TEST_POSTGRES", "18"))
 
