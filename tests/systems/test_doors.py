@@ -163,17 +163,3 @@ async def test_who_loses_a_role_meanwhile_does_not_act_with_it(bench: Bench) -> 
         with pytest.raises(Refused) as refused:
             await touching
     assert code_of(refused) == "world_not_found"
-
-
-async def test_a_world_deleted_under_load_leaves_no_event_behind(bench: Bench) -> None:
-    owner = await bench.person()
-    world = await bench.world(owner)
-    with pausing("here", needed=1) as pause:
-        touching = asyncio.create_task(bench.do(Touch(pause="here"), owner, world))
-        await pause.entered.wait()
-        deleting = asyncio.create_task(bench.do(DeleteWorld(), owner, world))
-        more = [asyncio.create_task(bench.do(Touch(), owner, world)) for _ in range(8)]
-        pause.go.set()
-        await asyncio.gather(touching, deleting, *more, return_exceptions=True)
-    assert await deleting is None
-    assert not await bench.fetch("SELECT 1 FROM events WHERE world_id = $1", world)
