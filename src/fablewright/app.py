@@ -37,13 +37,23 @@ from fablewright.gateway.problems import problem_response
 from fablewright.gateway.runtime import Runtime
 from fablewright.integration import dashboard, documents, health
 from fablewright.settings import Settings
-from fablewright.systems import accounts, characters, dialogue, director, relationships, worlds
+from fablewright.systems import (
+    accounts,
+    characters,
+    dialogue,
+    director,
+    memory,
+    regions,
+    relationships,
+    worlds,
+)
 from fablewright.systems.accounts import tokens
 
 ENTRY_POINTS = "fablewright.systems"
 API = "/api/v1"
 BUILT_IN: tuple[System, ...] = (
-    accounts.system, worlds.system, characters.system, relationships.system, dialogue.system, director.system,
+    accounts.system, worlds.system, regions.system, characters.system, relationships.system, memory.system,
+    dialogue.system, director.system,
 )  # fmt: skip
 
 ROUTE_NOT_FOUND = Refusal("route_not_found", NOT_FOUND, "There is nothing at this address. See /docs.")

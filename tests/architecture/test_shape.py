@@ -14,6 +14,11 @@ SYSTEM_FILES = {
 EXTRA_FILES = {
     "accounts": {"passwords.py", "sign_in.py", "tokens.py"},
     "worlds": {"advance.py"},
+    "characters": {"emotions.py"},
+    "relationships": {"graph.py", "graphml.py"},
+    "memory": {"rumours.py", "reflections.py", "recall.py"},
+    "dialogue": {"voice.py", "grammar.py", "content.py", "sentiment.py", "effects.py", "scene.py"},
+    "director": {"arcs.py", "story.py", "why.py"},
     "fablewright_weather": {"migrations"},
 }
 """What a system needs beside the usual files: its reason stands in that file's docstring."""
@@ -28,7 +33,10 @@ NO_COMMITS = {
 CLOCKS = {"core/clock.py"}
 CHANCE = {"core/dice.py"}
 PRINTERS = ("cli/",)
-PURE = ("rules.py", "commands.py", "events.py")
+PURE = (
+    "rules.py", "commands.py", "events.py", "emotions.py", "effects.py", "voice.py", "grammar.py", "arcs.py",
+    "rumours.py", "reflections.py",
+)  # fmt: skip
 PURE_CORE = tuple(f"fablewright.core.{name}." for name in ("actors", "clock", "dice", "refusal", "messages"))
 PURE_STANDARD = {
     "bisect", "collections", "dataclasses", "enum", "functools", "heapq", "itertools", "json", "math", "operator",
@@ -110,7 +118,7 @@ def test_only_the_command_line_prints() -> None:
 
 def test_systems_use_of_other_systems_only_what_these_offer() -> None:
     """Service, views and events of other systems may be used, and the pure values in rules and commands."""
-    offered = {"service", "views", "events", "rules", "commands"}
+    offered = {"service", "views", "events", "rules", "commands", "emotions"}
     offending([
         f"{s.at(node)} imports {name}" for s in sources()
         if s.name.startswith("systems/") and s.name.count("/") == 2

@@ -60,6 +60,7 @@ from fablewright.core.transaction import (
     REAL_TIME,
     TOO_MANY_EVENTS,
     Bounds,
+    EventRecord,
     Request,
     Transaction,
     result_json,
@@ -327,11 +328,14 @@ class Engine:
             )
         return results
 
-    async def _perform(self, tx: Transaction, commands: Sequence[Command], actor: Actor) -> list[Any]:
+    async def _perform(
+        self, tx: Transaction, commands: Sequence[Command], actor: Actor, causes: Sequence[EventRecord | None]
+    ) -> list[Any]:
         """`Transaction.perform`: commands that a handler, timer or reaction gives."""
         results: list[Any] = []
-        for _, group in groupby(commands, key=lambda c: c.message_type):
-            requests = [tx.sub_request(command, actor) for command in group]
+        given = zip(commands, causes, strict=True)
+        for _, group in groupby(given, key=lambda g: g[0].message_type):
+            requests = [tx.sub_request(command, actor, cause) for command, cause in group]
             refused = await self._refused_inside(tx, requests)
             allowed = [request for index, request in enumerate(requests) if index not in refused]
             done = iter(await self._perform_alike(tx, allowed) if allowed else ())

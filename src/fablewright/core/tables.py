@@ -54,6 +54,7 @@ class Base(DeclarativeBase):
         bytes: LargeBinary,
         datetime: TIMESTAMP(timezone=True),
         dict[str, Any]: JSONB,
+        list[int]: ARRAY(BigInteger),
         list[UUID]: ARRAY(PG_UUID(as_uuid=True)),
         list[str]: ARRAY(Text),
     }

@@ -83,6 +83,8 @@ class Request:
     role: Role | None = None
     recorded: bool = False
     """Whether an event of the log already carries this command."""
+    cause: "EventRecord | None" = None
+    """The event that brought it about, if a system gave it inside a transaction because of one."""
     emitted: int = 0
     """How many events it has emitted; their ids come from it, so that batch neighbours do not matter."""
 
@@ -155,7 +157,12 @@ class Transaction:
         self.receipt_world = world.id if world else UUID(int=0)
         self.systems: Sequence[Any] = ()
         self.timers_changed = False
-        self.performer: Callable[[Transaction, Sequence[Command], Actor], Awaitable[list[Any]]] | None = None
+        self.performer: (
+            Callable[
+                [Transaction, Sequence[Command], Actor, Sequence[EventRecord | None]], Awaitable[list[Any]]
+            ]
+            | None
+        ) = None
         self._world = world
         self._driver = driver
         self._session: AsyncSession | None = None
@@ -264,7 +271,7 @@ class Transaction:
         Refuses `event_too_large`, `too_many_events`.
         """
         request = by or self.request
-        cause = cause or self._cause
+        cause = cause or self._cause or request.cause
         reacting = self._cause is not None and by is None
         data = event.model_dump_json().encode()
         if len(data) > self.bounds.max_event_bytes:
@@ -314,22 +321,27 @@ class Transaction:
             self.world_id, kind, orjson.dumps(data).decode(),
         )  # fmt: skip
 
-    async def perform(self, commands: Sequence[Command], *, actor: Actor | None = None) -> list[Any]:
+    async def perform(
+        self, commands: Sequence[Command], *, actor: Actor | None = None,
+        causes: Sequence["EventRecord | None"] | None = None,
+    ) -> list[Any]:  # fmt: skip
         """Run commands inside this transaction, through the engine's door: they are allowed or refused as ever.
 
+        `causes` names, for each command, the event of this transaction that brought it about.
         They run as this transaction's actor, or as `actor`: a system that may do what the player may not says
         so with `system_actor("its name")`. Each has an id derived from what caused it. Returns, in order, each
         one's result, or the `Refused` with which it was refused; a refused one changed nothing.
         """
         assert self.performer is not None
-        return await self.performer(self, commands, actor or self.actor)
+        return await self.performer(self, commands, actor or self.actor, causes or [None] * len(commands))
 
-    def sub_request(self, command: Command, actor: Actor) -> Request:
+    def sub_request(self, command: Command, actor: Actor, cause: "EventRecord | None" = None) -> Request:
         """The request for a command that this transaction gives itself."""
         self._performed += 1
         return Request(
-            command, actor, derived_uuid(self.request.id, self._performed), self.request.correlation_id
-        )
+            command, actor, derived_uuid(self.request.id, self._performed), self.request.correlation_id,
+            cause=cause,
+        )  # fmt: skip
 
     @contextmanager
     def acting(self, request: Request) -> Iterator[None]:

@@ -1,8 +1,10 @@
 """What is stored of characters."""
 
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import CheckConstraint, ForeignKey, Index, text
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
 from fablewright.core.tables import WORLD, Base
@@ -13,9 +15,10 @@ LIVING = text("deleted_at IS NULL")
 class Character(Base):
     """A character of a world.
 
-    `energy` is what was left at `energy_at` (world ms); what it is now is computed on reading. Deleted ones
-    keep their row (`deleted_at`, world ms), since the log and other systems name them. Neither energy nor
-    status is indexed, and pages have room, so that the many updates of energy stay on their page.
+    `energy` is what was left at `energy_at` (world ms), and `pleasure`, `arousal` and `dominance` how it felt at
+    `emotion_at`; what they are now is computed on reading. Deleted ones
+    keep their row (`deleted_at`, world ms), since the log and other systems name them. Neither energy,
+    nor emotion, nor status is indexed, and pages have room, so that the many updates stay on their page.
     """
 
     __tablename__ = "characters"
@@ -30,6 +33,9 @@ class Character(Base):
         CheckConstraint("agreeableness BETWEEN 0 AND 1", name="agreeableness_range"),
         CheckConstraint("neuroticism BETWEEN 0 AND 1", name="neuroticism_range"),
         CheckConstraint("energy BETWEEN 0 AND 1", name="energy_range"),
+        CheckConstraint("pleasure BETWEEN -1 AND 1", name="pleasure_range"),
+        CheckConstraint("arousal BETWEEN -1 AND 1", name="arousal_range"),
+        CheckConstraint("dominance BETWEEN -1 AND 1", name="dominance_range"),
         Index("ix_characters_name", "world_id", "name", "id", postgresql_where=LIVING),
         Index(
             "ix_characters_name_prefix",
@@ -56,3 +62,13 @@ class Character(Base):
     energy_at: Mapped[int]
     status: Mapped[str]
     deleted_at: Mapped[int | None]
+    pleasure: Mapped[float] = mapped_column(server_default=text("0"))
+    arousal: Mapped[float] = mapped_column(server_default=text("0"))
+    dominance: Mapped[float] = mapped_column(server_default=text("0"))
+    emotion_at: Mapped[int] = mapped_column(server_default=text("0"))
+    attributes: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'::jsonb"))
+    skills: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'::jsonb"))
+    tags: Mapped[list[str]] = mapped_column(server_default=text("'{}'::text[]"))
+    goals: Mapped[list[dict[str, Any]]] = mapped_column(JSONB, server_default=text("'[]'::jsonb"))
+    portrait_url: Mapped[str | None]
+    speech: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'::jsonb"))

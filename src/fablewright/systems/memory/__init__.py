@@ -1,0 +1,5 @@
+"""Memory."""
+
+from fablewright.core.system import System
+
+system = System(name="memory")

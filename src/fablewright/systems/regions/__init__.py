@@ -1,0 +1,5 @@
+"""Regions."""
+
+from fablewright.core.system import System
+
+system = System(name="regions")
