@@ -3,22 +3,57 @@
 What an interaction does to ties is told by `dialogue.interacted`.
 """
 
+from typing import Any
 from uuid import UUID
 
+from pydantic import BaseModel, ConfigDict, Field
+
 from fablewright.core.messages import MEMBERS, Audience, Event
-from fablewright.systems.relationships.commands import TieValue
+from fablewright.systems.relationships.commands import HabitValue, ReasonValue
+from fablewright.systems.relationships.rules import FAMILIARITY_SET
 
 
-class TieSet(Event):
-    """A game master said how one character feels about another."""
+def _absent(value: Any) -> bool:
+    return value is None
 
-    message_type = "relationships.tie_set"
-    subjects = ("source_id", "target_id")
+
+def _usual(value: float) -> bool:
+    return value == FAMILIARITY_SET
+
+
+class TieTold(BaseModel):
+    """How one character feels about another from now on, said as shortly as possible: events have a limit."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
 
     source_id: UUID
     target_id: UUID
     strength: float
     trust: float
+    familiarity: float = Field(FAMILIARITY_SET, exclude_if=_usual)
+    resting_strength: float | None = Field(
+        None, description="Left out if it is the strength.", exclude_if=_absent
+    )
+    resting_trust: float | None = Field(None, description="Left out if it is the trust.", exclude_if=_absent)
+    labels: list[str] = Field(default_factory=list, exclude_if=lambda labels: not labels)
+    reasons: list[ReasonValue] | None = Field(
+        None, description="Left out if they stay as they were.", exclude_if=_absent
+    )
+    interaction_count: int | None = Field(
+        None, description="Of both directions; left out if it stays as it was.", exclude_if=_absent
+    )
+    last_interaction_at: int | None = Field(None, exclude_if=_absent)
+    habits: dict[str, HabitValue] | None = Field(
+        None, description="Left out if they stay as they were.", exclude_if=_absent
+    )
+
+
+class TieSet(TieTold, Event):
+    """A game master said how one character feels about another."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+    message_type = "relationships.tie_set"
+    subjects = ("source_id", "target_id")
 
     def audience(self) -> Audience:
         return MEMBERS
@@ -29,7 +64,7 @@ class TiesSet(Event):
 
     message_type = "relationships.ties_set"
 
-    ties: list[TieValue]
+    ties: list[TieTold]
 
     def audience(self) -> Audience:
         return MEMBERS

@@ -4,7 +4,7 @@ from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter, Query
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import ConfigDict
 
 from fablewright.gateway.api import (
     CURSOR_INVALID,
@@ -18,30 +18,27 @@ from fablewright.gateway.api import (
     refusals,
 )  # fmt: skip
 from fablewright.systems.relationships import views
-from fablewright.systems.relationships.commands import SetTie, Strength, TieValue, Trust
-from fablewright.systems.relationships.rules import TIE_CHARACTER_NOT_FOUND, TRUST_OF_STRANGERS
+from fablewright.systems.relationships.commands import Feelings, SetTie
+from fablewright.systems.relationships.rules import TIE_CHARACTER_NOT_FOUND
 from fablewright.systems.relationships.views import MOST_DEPTH, GraphView, TieView
 
 router = APIRouter(tags=["relationships"])
 
 
-class TieBody(BaseModel):
-    """How one character shall feel about another."""
+class TieBody(Feelings):
+    """How one character shall feel about another; what is left out or null stays as it is."""
 
     model_config = ConfigDict(
-        extra="forbid", json_schema_extra={"examples": [{"strength": -0.4, "trust": 0.2}]}
+        extra="forbid", json_schema_extra={"examples": [{"strength": -0.4, "trust": 0.2, "labels": ["kin"]}]}
     )
-
-    strength: Strength = Field(description="-1 (hate) to 1 (love).")
-    trust: Trust = TRUST_OF_STRANGERS
 
 
 @router.put("/worlds/{world_id}/relationships/{source_id}/{target_id}", responses=refusals(SetTie))
 async def set_tie(
     world_id: UUID, source_id: UUID, target_id: UUID, body: TieBody, caller: Caller
-) -> Committed[TieValue]:
+) -> Committed[TieView]:
     """Say how `source_id` feels about `target_id`. For game masters."""
-    command = SetTie(source_id=source_id, target_id=target_id, strength=body.strength, trust=body.trust)
+    command = SetTie.model_construct(source_id=source_id, target_id=target_id, **dict(body))
     return await caller.execute(command, world_id)  # type: ignore[no-any-return]
 
 

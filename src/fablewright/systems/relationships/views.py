@@ -5,24 +5,43 @@ from uuid import UUID
 
 from pydantic import BaseModel, Field
 
+from fablewright.systems.relationships.rules import TieState
+
 MOST_NODES: Final = 500
 """Characters in one graph."""
 MOST_EDGES: Final = 5_000
 """Ties in one graph."""
 MOST_DEPTH: Final = 3
 
-COLUMNS: Final = "source_id, target_id, strength, trust, interaction_count, last_interaction_at"
+COLUMNS: Final = (
+    "source_id, target_id, strength, trust, familiarity, labels, resting_strength, resting_trust, "
+    "interaction_count, last_interaction_at"
+)
 
 
 class TieView(BaseModel):
-    """How one character feels about another."""
+    """How one character feels about another, at the time of the answer."""
 
     source_id: UUID
     target_id: UUID
     strength: float = Field(description="-1 (hate) to 1 (love).")
     trust: float = Field(description="0 to 1.")
+    familiarity: float = Field(description="How well the source knows the target, 0 to 1.")
+    labels: list[str] = Field(description="Such as friend, rival, kin.")
+    resting_strength: float = Field(description="To where the strength drifts.")
+    resting_trust: float = Field(description="To where the trust drifts.")
     interaction_count: int
     last_interaction_at: int | None = Field(description="World time in ms; null if they never met.")
+
+
+def view_of(pair: tuple[UUID, UUID], tie: TieState) -> TieView:
+    """A tie of now as it is answered."""
+    return TieView.model_construct(
+        source_id=pair[0], target_id=pair[1], strength=tie.strength, trust=tie.trust,
+        familiarity=tie.familiarity, labels=list(tie.labels), resting_strength=tie.resting_strength,
+        resting_trust=tie.resting_trust, interaction_count=tie.interaction_count,
+        last_interaction_at=tie.last_interaction_at,
+    )  # fmt: skip
 
 
 class GraphNode(BaseModel):
