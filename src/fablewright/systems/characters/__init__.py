@@ -13,12 +13,18 @@ Invariants:
 from fablewright.core.system import Handler, System
 from fablewright.systems.characters import service
 from fablewright.systems.characters.checks import CHECKS
-from fablewright.systems.characters.commands import CreateCharacter, DeleteCharacter, UpdateCharacter
+from fablewright.systems.characters.commands import (
+    CreateCharacter,
+    DeleteCharacter,
+    SetStatus,
+    UpdateCharacter,
+)
 from fablewright.systems.characters.events import (
     CharacterCreated,
     CharacterDeleted,
     CharacterUpdated,
     ControlChanged,
+    StatusChanged,
 )
 from fablewright.systems.characters.reactions import RELEASE_CONTROL
 from fablewright.systems.characters.router import OPENAPI, get_character_route, router
@@ -28,9 +34,10 @@ system = System(
     handlers=(
         Handler(CreateCharacter, many=service.create_many),
         Handler(UpdateCharacter, one=service.update),
+        Handler(SetStatus, many=service.set_status),
         Handler(DeleteCharacter, one=service.delete),
     ),
-    events=(CharacterCreated, CharacterUpdated, CharacterDeleted, ControlChanged),
+    events=(CharacterCreated, CharacterUpdated, StatusChanged, CharacterDeleted, ControlChanged),
     guarding=(RELEASE_CONTROL,),
     routers=(router, get_character_route),
     checks=CHECKS,

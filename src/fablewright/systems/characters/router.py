@@ -26,12 +26,20 @@ from fablewright.gateway.api import (
 from fablewright.gateway.commands import path_uuid
 from fablewright.systems.characters import views
 from fablewright.systems.characters.commands import (
+    Attributes,
     CreateCharacter,
     DeleteCharacter,
     Description,
+    EmotionValue,
+    Goals,
     Name,
     PersonalityChange,
+    PortraitUrl,
+    SetStatus,
     Share,
+    Skills,
+    SpeechChange,
+    Tags,
     UpdateCharacter,
 )  # fmt: skip
 from fablewright.systems.characters.rules import CHARACTER_NOT_FOUND, Kind, Status
@@ -41,7 +49,10 @@ router = APIRouter(tags=["characters"])
 
 
 class CharacterPatch(BaseModel):
-    """The fields to change; those left out stay. `user_id: null` releases the character from its user."""
+    """The fields to change; those left out stay.
+
+    `user_id: null` releases the character from its user, `portrait_url: null` removes the portrait.
+    """
 
     model_config = ConfigDict(
         extra="forbid",
@@ -57,11 +68,21 @@ class CharacterPatch(BaseModel):
     personality: PersonalityChange | None = None
     energy: Share | None = None
     status: Status | None = None
+    emotion: EmotionValue | None = None
+    attributes: Attributes | None = None
+    skills: Skills | None = None
+    tags: Tags | None = None
+    goals: Goals | None = None
+    speech: SpeechChange | None = None
+    portrait_url: PortraitUrl | None = None
 
     def command(self, character_id: UUID) -> UpdateCharacter:
         """The command that asks for these changes."""
-        release = "user_id" in self.model_fields_set and self.user_id is None
-        return UpdateCharacter(character_id=character_id, release_control=release, **self.model_dump())
+        nulls = {name for name in self.model_fields_set if getattr(self, name) is None}
+        return UpdateCharacter(
+            character_id=character_id, release_control="user_id" in nulls,
+            remove_portrait="portrait_url" in nulls, **self.model_dump(),
+        )  # fmt: skip
 
 
 @router.post("/worlds/{world_id}/characters", status_code=201, responses=refusals(CreateCharacter))
@@ -101,7 +122,7 @@ async def list_characters(
 async def update_character(
     world_id: UUID, character_id: UUID, body: CharacterPatch, caller: Caller
 ) -> Committed[CharacterView]:
-    """Change a character. Who controls it may change `description` and `status`, a game master everything."""
+    """Change a character. Who controls it may change description, status, portrait and speech."""
     return await caller.execute(body.command(character_id), world_id)  # type: ignore[no-any-return]
 
 
@@ -109,6 +130,31 @@ async def update_character(
 async def delete_character(world_id: UUID, character_id: UUID, caller: Caller) -> Committed[None]:
     """Take a character out of the world for good."""
     return await caller.execute(DeleteCharacter(character_id=character_id), world_id)  # type: ignore[no-any-return]
+
+
+class StatusBody(BaseModel):
+    """How a character shall be."""
+
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"status": "asleep"}]})
+
+    status: Status
+
+
+class StatusAnswer(BaseModel):
+    """How a character is now, and how it was before."""
+
+    character_id: UUID
+    status: Status
+    previous: Status
+
+
+@router.put("/worlds/{world_id}/characters/{character_id}/status", responses=refusals(SetStatus))
+async def set_status(
+    world_id: UUID, character_id: UUID, body: StatusBody, caller: Caller
+) -> Committed[StatusAnswer]:
+    """Let a character wake up, fall asleep or go away."""
+    command = SetStatus(character_id=character_id, status=body.status)
+    return await caller.execute(command, world_id)  # type: ignore[no-any-return]
 
 
 async def get_character(request: Request) -> Response:
