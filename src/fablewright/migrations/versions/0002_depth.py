@@ -117,6 +117,7 @@ def upgrade() -> None:
     sa.Column('valence', sa.Double(), nullable=False),
     sa.Column('secret', sa.Boolean(), nullable=False),
     sa.Column('tellers', sa.ARRAY(sa.UUID()), nullable=False),
+    sa.Column('heard_from', sa.ARRAY(sa.UUID()), nullable=False),
     sa.Column('claim', postgresql.JSONB(astext_type=sa.Text()), nullable=True),
     sa.Column('truth', sa.Text(), nullable=True),
     sa.Column('event_id', sa.UUID(), nullable=True),
@@ -214,11 +215,11 @@ def upgrade() -> None:
     op.add_column('ties', sa.Column('habits', postgresql.JSONB(astext_type=sa.Text()), server_default=sa.text("'{}'::jsonb"), nullable=False))
     # ### end Alembic commands ###
     op.create_check_constraint(op.f('ck_characters_pleasure_range'), 'characters', 'pleasure BETWEEN -1 AND 1')
-    op.create_check_constraint(op.f('ck_characters_dominance_range'), 'characters', 'dominance BETWEEN -1 AND 1')
     op.create_check_constraint(op.f('ck_characters_arousal_range'), 'characters', 'arousal BETWEEN -1 AND 1')
+    op.create_check_constraint(op.f('ck_characters_dominance_range'), 'characters', 'dominance BETWEEN -1 AND 1')
+    op.create_check_constraint(op.f('ck_ties_resting_trust_range'), 'ties', 'resting_trust BETWEEN 0 AND 1')
     op.create_check_constraint(op.f('ck_ties_resting_strength_range'), 'ties', 'resting_strength BETWEEN -1 AND 1')
     op.create_check_constraint(op.f('ck_ties_familiarity_range'), 'ties', 'familiarity BETWEEN 0 AND 1')
-    op.create_check_constraint(op.f('ck_ties_resting_trust_range'), 'ties', 'resting_trust BETWEEN 0 AND 1')
     op.execute("UPDATE ties SET resting_strength = strength, resting_trust = trust, "
                "felt_at = coalesce(last_interaction_at, 0)")
 

@@ -19,6 +19,8 @@ class Memory(Base):
       it, share it. A character has each fact once; hearing it again makes it surer.
     - `tellers` is the chain by which it came, first teller first, and empty for what one saw, did or was given
       at the beginning. It is kept here whole, so that a teller may forget without the chain breaking.
+    - `heard_from` holds all from whom the fact was ever heard, over all chains: only a chain that shares nobody
+      with them is another witness (see `rules.merged`).
     - `claim` is what is claimed to have happened, in a form that can be retold, exaggerated and compared;
       `truth` is what really happened, if the memory is wrong, and null if it is right.
     - `certainty` and `importance` are 0..1, `valence` (how good it is for whom it is about) -1..1.
@@ -61,6 +63,7 @@ class Memory(Base):
     valence: Mapped[float]
     secret: Mapped[bool]
     tellers: Mapped[list[UUID]]
+    heard_from: Mapped[list[UUID]]
     claim: Mapped[dict[str, Any] | None]
     truth: Mapped[str | None]
     event_id: Mapped[UUID | None]

@@ -1,0 +1,113 @@
+"""What comes to mind: recency x importance x relevance, with relevance behind an interface.
+
+It stands in a file of its own because relevance will have other implementations (vectors beside full text).
+"""
+
+from dataclasses import dataclass
+from typing import Any, Final, Protocol
+from uuid import UUID
+
+from fablewright.systems.memory.rules import MemoryState, Score, score
+from fablewright.systems.memory.views import COLUMNS, state_of
+
+MOST_RECALLED: Final = 100
+"""Memories that one recall returns at most."""
+CONSIDERED: Final = 200
+"""Memories that one recall weighs for each reason to weigh them (fresh, weighty, to do with the question)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Recalled:
+    """A memory, and why it came to mind."""
+
+    memory: MemoryState
+    score: Score
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A memory that may be recalled, and how much it has to do with the question (0..1)."""
+
+    id: UUID
+    at: int
+    importance: float
+    relevance: float
+
+
+class Relevance(Protocol):
+    """Finds what has to do with a question."""
+
+    async def candidates(
+        self, connection: Any, world_id: UUID, character_id: UUID, query: str, about: UUID | None
+    ) -> list[Candidate]:
+        """A bounded number of this character's memories that have to do with the question, each once."""
+
+
+LATEST_AND_WEIGHTIEST: Final = f"""
+(SELECT id, at, importance, 1.0::float8 AS relevance FROM memories WHERE world_id = $1 AND character_id = $2
+ ORDER BY at DESC, id DESC LIMIT {CONSIDERED})
+UNION
+(SELECT id, at, importance, 1.0::float8 FROM memories WHERE world_id = $1 AND character_id = $2
+ ORDER BY importance DESC, id DESC LIMIT {CONSIDERED})
+"""  # noqa: S608
+ABOUT: Final = f"""
+(SELECT id, at, importance, 1.0::float8 AS relevance FROM memories
+ WHERE world_id = $1 AND character_id = $2 AND subject_id = $3 ORDER BY at DESC LIMIT {2 * CONSIDERED})
+UNION
+SELECT id, at, importance, 1.0::float8 FROM (
+    SELECT id, at, importance, about FROM memories WHERE world_id = $1 AND character_id = $2
+    ORDER BY at DESC, id DESC LIMIT {2 * CONSIDERED}
+) latest WHERE $3 = ANY(about)
+"""  # noqa: S608
+# `$3` is the owner's lexeme: the index joins its list with those of the words, and touches nobody else's memories.
+SEARCH: Final = f"""
+SELECT id, at, importance, ts_rank(search, q.words)::float8 AS relevance
+FROM (SELECT plainto_tsquery('english', $2) AS words) q
+CROSS JOIN LATERAL (
+    SELECT id, at, importance, search FROM memories
+    WHERE search @@ (q.words && $3::tsquery) AND world_id = $1 LIMIT {2 * CONSIDERED}
+) m
+"""  # noqa: S608
+LOAD: Final = f"SELECT {COLUMNS} FROM memories m WHERE m.world_id = $1 AND m.id = ANY($2::uuid[])"  # noqa: S608
+
+
+class FullText:
+    """Relevance by PostgreSQL's full-text search, in English."""
+
+    async def candidates(
+        self, connection: Any, world_id: UUID, character_id: UUID, query: str, about: UUID | None
+    ) -> list[Candidate]:
+        """Memories that hold the words of the query; the best match has the relevance 1."""
+        owner = f"'owner:{world_id}{character_id}'"
+        rows = await connection.fetch(SEARCH, world_id, query, owner)
+        best = max((row["relevance"] for row in rows), default=1.0)
+        return [Candidate(row["id"], row["at"], row["importance"], row["relevance"] / best) for row in rows]
+
+
+FULL_TEXT: Final = FullText()
+
+
+async def recall(
+    connection: Any, world_id: UUID, character_id: UUID, query: str | None, about: UUID | None, now: int, limit: int,
+    relevance: Relevance = FULL_TEXT,
+) -> list[Recalled]:  # fmt: skip
+    """Up to `limit` (at most 100) of a character's memories, best first; see `rules.score`.
+
+    `query` says what is asked (None: whatever comes to mind), `about` of whom. However much the character
+    remembers, a bounded number of memories is weighed: those of the index that fit the query, or else the latest
+    and the weightiest.
+    """
+    if query:
+        candidates = await relevance.candidates(connection, world_id, character_id, query, about)
+    elif about:
+        candidates = _candidates(await connection.fetch(ABOUT, world_id, character_id, about))
+    else:
+        candidates = _candidates(await connection.fetch(LATEST_AND_WEIGHTIEST, world_id, character_id))
+    scores = {c.id: score(c, now, c.relevance) for c in candidates}
+    best = sorted(scores, key=lambda i: (-scores[i].total, i))[: min(limit, MOST_RECALLED)]
+    states = {row["id"]: state_of(row) for row in await connection.fetch(LOAD, world_id, best)}
+    return [Recalled(states[i], scores[i]) for i in best if i in states]
+
+
+def _candidates(rows: list[Any]) -> list[Candidate]:
+    return [Candidate(row["id"], row["at"], row["importance"], row["relevance"]) for row in rows]

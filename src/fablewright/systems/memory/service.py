@@ -1,0 +1,285 @@
+"""What the commands about memory do. Higher systems make and find memories through this module.
+
+Locks come in this order: characters (taken by whoever calls), minds, memories, each kind in the order of ids.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+from uuid import UUID
+
+import orjson
+
+from fablewright.core.transaction import Transaction
+from fablewright.systems.memory import rules
+from fablewright.systems.memory.recall import Recalled, recall
+from fablewright.systems.memory.rules import MemoryState, NewMemory, memory_id
+from fablewright.systems.memory.views import COLUMNS, state_of
+
+__all__ = [
+    "MemoryState", "NewMemory", "Recalled", "known", "load", "memory_id", "recall", "remember", "scene", "tellable",
+]  # fmt: skip
+
+Pair = tuple[UUID, UUID]
+"""Who speaks, and to whom."""
+
+ABOUT_LATEST: Final = 8
+"""How many of the latest memories about the other one a scene holds."""
+ABOUT_WEIGHTIEST: Final = 4
+"""How many of the weightiest ones about the other, among the last `ABOUT_CONSIDERED`."""
+ABOUT_CONSIDERED: Final = 40
+LATEST: Final = 6
+"""How many of the latest memories of the speaker a scene holds."""
+WEIGHTIEST: Final = 6
+"""How many of its weightiest ones."""
+MOST_TELLABLE: Final = 20
+
+# The minds are locked before anything is written: the count must be known before the first row is made.
+PUT: Final = """
+WITH locked AS MATERIALIZED (
+    SELECT id FROM minds WHERE world_id = $1 AND id = ANY($3::uuid[]) ORDER BY id FOR NO KEY UPDATE
+), put AS (
+    INSERT INTO memories (world_id, id, character_id, fact_id, kind, text, subject_id, about, place_id, at,
+                          importance, certainty, valence, secret, tellers, claim, truth, event_id, evidence,
+                          heard_from)
+    SELECT $1, v.id, v.character_id, v.fact_id, v.kind, v.text, v.subject_id, v.about::uuid[], v.place_id, v.at,
+           v.importance, v.certainty, v.valence, v.secret, v.tellers::uuid[], v.claim::jsonb, v.truth, v.event_id,
+           v.evidence::uuid[], v.heard_from::uuid[]
+    FROM unnest($2::uuid[], $3::uuid[], $4::uuid[], $5::text[], $6::text[], $7::uuid[], $8::text[], $9::uuid[],
+                $10::bigint[], $11::float8[], $12::float8[], $13::float8[], $14::bool[], $15::text[], $16::text[],
+                $17::text[], $18::uuid[], $19::text[], $20::text[])
+         AS v (id, character_id, fact_id, kind, text, subject_id, about, place_id, at, importance, certainty,
+               valence, secret, tellers, claim, truth, event_id, evidence, heard_from),
+         (SELECT count(*) AS minds FROM locked) AS l
+    WHERE l.minds >= 0
+    ORDER BY v.character_id, v.fact_id
+    ON CONFLICT (world_id, character_id, fact_id) DO NOTHING
+    RETURNING id, character_id,
+              CASE WHEN kind IN ('did', 'saw', 'told') THEN importance * certainty ELSE 0 END AS weight
+), added AS (
+    INSERT INTO minds (world_id, id, memories, unreflected)
+    SELECT $1, character_id, count(*), sum(weight) FROM put GROUP BY character_id ORDER BY character_id
+    ON CONFLICT (world_id, id) DO UPDATE
+    SET memories = minds.memories + excluded.memories, unreflected = minds.unreflected + excluded.unreflected
+    RETURNING id, memories, unreflected
+)
+SELECT put.id, put.character_id, added.memories, added.unreflected
+FROM put JOIN added ON added.id = put.character_id
+"""
+LOAD: Final = f"SELECT {COLUMNS} FROM memories m WHERE m.world_id = $1 AND m.id = ANY($2::uuid[])"  # noqa: S608
+LOCK: Final = f"{LOAD} ORDER BY m.id FOR NO KEY UPDATE"
+CHANGE: Final = """
+UPDATE memories m SET kind = v.kind, text = v.text, subject_id = v.subject_id, about = v.about::uuid[],
+    place_id = v.place_id, at = v.at, importance = v.importance, certainty = v.certainty, valence = v.valence,
+    secret = v.secret, tellers = v.tellers::uuid[], claim = v.claim::jsonb, truth = v.truth,
+    event_id = v.event_id, evidence = v.evidence::uuid[], heard_from = v.heard_from::uuid[]
+FROM unnest($2::uuid[], $3::uuid[], $4::uuid[], $5::text[], $6::text[], $7::uuid[], $8::text[], $9::uuid[],
+            $10::bigint[], $11::float8[], $12::float8[], $13::float8[], $14::bool[], $15::text[], $16::text[],
+            $17::text[], $18::uuid[], $19::text[], $20::text[])
+     AS v (id, character_id, fact_id, kind, text, subject_id, about, place_id, at, importance, certainty,
+           valence, secret, tellers, claim, truth, event_id, evidence, heard_from)
+WHERE m.world_id = $1 AND m.id = v.id
+"""
+HOLDS: Final = """
+SELECT character_id, id, at, importance FROM memories WHERE world_id = $1 AND character_id = ANY($2::uuid[])
+"""
+FORGET: Final = """
+WITH gone AS (
+    DELETE FROM memories WHERE world_id = $1 AND id = ANY($2::uuid[]) RETURNING character_id
+), counted AS (
+    SELECT character_id, count(*) AS n FROM gone GROUP BY character_id
+)
+UPDATE minds SET memories = memories - counted.n FROM counted
+WHERE minds.world_id = $1 AND minds.id = counted.character_id
+"""
+SCENE: Final = f"""
+SELECT p.n, {COLUMNS}
+FROM unnest($2::uuid[], $3::uuid[]) WITH ORDINALITY AS p (speaker_id, other_id, n)
+CROSS JOIN LATERAL (
+    SELECT *, row_number() OVER (ORDER BY at DESC, id DESC) AS latest,
+           row_number() OVER (ORDER BY importance DESC, at DESC, id DESC) AS weightiest
+    FROM (
+        SELECT * FROM memories
+        WHERE world_id = $1 AND character_id = p.speaker_id AND subject_id = p.other_id
+        ORDER BY at DESC LIMIT {ABOUT_CONSIDERED}
+    ) considered
+) m
+WHERE m.latest <= {ABOUT_LATEST} OR m.weightiest <= {ABOUT_WEIGHTIEST}
+UNION ALL
+SELECT 0, {COLUMNS}
+FROM unnest($4::uuid[]) AS s (speaker_id)
+CROSS JOIN LATERAL (
+    (SELECT * FROM memories WHERE world_id = $1 AND character_id = s.speaker_id
+     ORDER BY at DESC, id DESC LIMIT {LATEST})
+    UNION ALL
+    (SELECT * FROM memories WHERE world_id = $1 AND character_id = s.speaker_id
+     ORDER BY importance DESC, id DESC LIMIT {WEIGHTIEST})
+) m
+"""  # noqa: S608
+TELLABLE: Final = f"""
+SELECT {COLUMNS}
+FROM unnest($2::uuid[]) AS s (speaker_id)
+CROSS JOIN LATERAL (
+    (SELECT * FROM memories WHERE world_id = $1 AND character_id = s.speaker_id
+     ORDER BY at DESC, id DESC LIMIT 2 * $3)
+    UNION ALL
+    (SELECT * FROM memories WHERE world_id = $1 AND character_id = s.speaker_id
+     ORDER BY importance DESC, id DESC LIMIT 2 * $3)
+) m
+WHERE m.subject_id IS NOT NULL AND m.subject_id <> m.character_id AND m.kind <> 'reflection'
+"""  # noqa: S608
+
+
+# -- for higher systems: finding -----------------------------------------------------------------------------
+
+
+async def load(tx: Transaction, ids: Iterable[UUID]) -> dict[UUID, MemoryState]:
+    """Those of the memories that exist. Not locked."""
+    rows = await tx.fetch(LOAD, tx.world_id, sorted(set(ids)))
+    return {row["id"]: state_of(row) for row in rows}
+
+
+async def known(tx: Transaction, pairs: Iterable[tuple[UUID, UUID]]) -> set[tuple[UUID, UUID]]:
+    """Those of the pairs (character, fact) for which the character has heard of the fact, or knows it. Not locked."""
+    ids = {memory_id(tx.world_id, *pair): pair for pair in pairs}
+    rows = await tx.fetch(
+        "SELECT id FROM memories WHERE world_id = $1 AND id = ANY($2::uuid[])", tx.world_id, list(ids)
+    )
+    return {ids[row["id"]] for row in rows}
+
+
+async def scene(tx: Transaction, pairs: Sequence[Pair]) -> dict[Pair, list[MemoryState]]:
+    """What comes to each speaker's mind when it meets the other: at most 24 memories, best first. Not locked.
+
+    The latest and weightiest about the other (`subject_id`), and the latest and weightiest of all. One statement
+    for all pairs, of which each reads a bounded number of rows, however much its speaker remembers.
+    """
+    wanted = list(dict.fromkeys(pairs))
+    speakers = list(dict.fromkeys(speaker for speaker, _ in wanted))
+    rows = await tx.fetch(SCENE, tx.world_id, [s for s, _ in wanted], [o for _, o in wanted], speakers)
+    found: dict[Pair, dict[UUID, MemoryState]] = {pair: {} for pair in wanted}
+    general: dict[UUID, list[MemoryState]] = defaultdict(list)
+    for row in rows:
+        state = state_of(row)
+        if row["n"]:
+            found[wanted[row["n"] - 1]][state.id] = state
+        else:
+            general[state.character_id].append(state)
+    for pair, memories in found.items():
+        memories.update((m.id, m) for m in general[pair[0]])
+    return {
+        pair: sorted(memories.values(), key=lambda m, other=pair[1]: _weight(m, other, tx.now))  # type: ignore[misc]
+        for pair, memories in found.items()
+    }
+
+
+def _weight(memory: MemoryState, other: UUID, now: int) -> tuple[float, UUID]:
+    relevance = 1.0 if memory.subject_id == other or other in memory.about else 0.5
+    return -rules.score(memory, now, relevance).total, memory.id
+
+
+async def tellable(tx: Transaction, character_ids: Iterable[UUID], per: int) -> dict[UUID, list[MemoryState]]:
+    """For each character up to `per` (at most 20) memories about others that it could tell somebody, weightiest first.
+
+    Not locked. Reflections are left out; `secret` ones are there, and so are those about whoever will listen: the
+    caller knows to whom it is speaking.
+    """
+    per = min(per, MOST_TELLABLE)
+    wanted = sorted(set(character_ids))
+    found: dict[UUID, dict[UUID, MemoryState]] = {i: {} for i in wanted}
+    for row in await tx.fetch(TELLABLE, tx.world_id, wanted, per):
+        found[row["character_id"]][row["id"]] = state_of(row)
+    return {
+        who: sorted(states.values(), key=lambda m: (-rules.score(m, tx.now).total, m.id))[:per]
+        for who, states in found.items()
+    }
+
+
+# -- for higher systems: remembering -------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class _Hold:
+    """What is read of a memory to decide whether it is forgotten."""
+
+    id: UUID
+    at: int
+    importance: float
+
+
+async def remember(
+    tx: Transaction, news: Sequence[NewMemory], names: Mapping[UUID, str]
+) -> list[MemoryState]:
+    """Let characters remember things; returns these memories as they are now, then what was concluded from them.
+
+    The caller has locked the characters (`characters.service.load`), and has emitted the events that the memories
+    are of (`event_id`): reflections are put down to these. `names` are those of the characters concerned; others
+    are looked up. A fact that a character has already is merged (`rules.merged`). Who is over its capacity forgets.
+    """
+    if not news:
+        return []
+    told: dict[UUID, list[NewMemory]] = defaultdict(list)
+    for new in news:
+        told[memory_id(tx.world_id, new.character_id, new.fact_id)].append(new)
+    states = {s.id: s for s in rules.gathered(rules.remembered(tx.world_id, new) for new in news)}
+    made, minds = await _put(tx, states.values())
+    states.update(await _hear_again(tx, {i: told[i] for i in states if i not in made}))
+    await _forget_excess(tx, {who: count for who, (count, _) in minds.items()})
+    return list(states.values())
+
+
+async def _put(
+    tx: Transaction, states: Iterable[MemoryState]
+) -> tuple[set[UUID], dict[UUID, tuple[int, float]]]:
+    """Store new memories. Which were new, and (memories, unreflected) of the minds that have them."""
+    rows = await tx.fetch(PUT, tx.world_id, *_columns(states))
+    return {row["id"] for row in rows}, {
+        row["character_id"]: (row["memories"], row["unreflected"]) for row in rows
+    }
+
+
+async def _hear_again(tx: Transaction, told: Mapping[UUID, Sequence[NewMemory]]) -> dict[UUID, MemoryState]:
+    """Merge tellings into the memories that are there; as they are now."""
+    if not told:
+        return {}
+    before = {row["id"]: state_of(row) for row in await tx.fetch(LOCK, tx.world_id, sorted(told))}
+    after = dict(before)
+    for identifier, tellings in told.items():
+        for new in tellings:
+            after[identifier] = rules.merged(after[identifier], new)
+    changed = [state for identifier, state in after.items() if state != before[identifier]]
+    if changed:
+        await tx.execute(CHANGE, tx.world_id, *_columns(changed))
+    return after
+
+
+async def _forget_excess(tx: Transaction, counts: Mapping[UUID, int]) -> None:
+    """Empty the minds (locked, with how many memories each has) that are over their capacity."""
+    capacity = rules.capacity_of(tx.world.settings)
+    full = sorted(who for who, count in counts.items() if count > capacity)
+    if not full:
+        return
+    held: dict[UUID, list[_Hold]] = defaultdict(list)
+    for row in await tx.fetch(HOLDS, tx.world_id, full):
+        held[row["character_id"]].append(_Hold(row["id"], row["at"], row["importance"]))
+    gone = [hold.id for holds in held.values() for hold in rules.forgettable(holds, tx.now, capacity)]
+    await tx.execute(FORGET, tx.world_id, gone)
+
+
+def _columns(states: Iterable[MemoryState]) -> list[list[Any]]:
+    """The columns of memories in the order in which they are written."""
+    rows = [
+        (
+            s.id, s.character_id, s.fact_id, s.kind, s.text, s.subject_id, _array(s.about), s.place_id, s.at,
+            s.importance, s.certainty, s.valence, s.secret, _array(s.tellers),
+            None if s.claim is None else orjson.dumps(s.claim).decode(), s.truth, s.event_id, _array(s.evidence),
+            _array(s.heard_from),
+        )
+        for s in states
+    ]  # fmt: skip
+    return [list(column) for column in zip(*rows, strict=True)]
+
+
+def _array(ids: Sequence[UUID]) -> str:
+    return f"{{{','.join(map(str, ids))}}}"
