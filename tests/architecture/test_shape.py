@@ -17,7 +17,15 @@ EXTRA_FILES = {
     "characters": {"emotions.py"},
     "relationships": {"graph.py", "graphml.py"},
     "memory": {"rumours.py", "reflections.py", "recall.py"},
-    "dialogue": {"voice.py", "grammar.py", "content.py", "sentiment.py", "effects.py", "scene.py"},
+    "dialogue": {
+        "voice.py",
+        "moments.py",
+        "grammar.py",
+        "content.py",
+        "sentiment.py",
+        "effects.py",
+        "scene.py",
+    },
     "director": {"arcs.py", "story.py", "why.py"},
     "fablewright_weather": {"migrations"},
 }
@@ -34,7 +42,7 @@ CLOCKS = {"core/clock.py"}
 CHANCE = {"core/dice.py"}
 PRINTERS = ("cli/",)
 PURE = (
-    "rules.py", "commands.py", "events.py", "emotions.py", "effects.py", "voice.py", "grammar.py", "arcs.py",
+    "rules.py", "commands.py", "events.py", "emotions.py", "effects.py", "voice.py", "moments.py", "grammar.py", "arcs.py",
     "rumours.py", "reflections.py",
 )  # fmt: skip
 PURE_CORE = tuple(f"fablewright.core.{name}." for name in ("actors", "clock", "dice", "refusal", "messages"))
