@@ -17,7 +17,6 @@ from typing import Annotated, Any, Final, TypeVar
 from unicodedata import combining, normalize
 from uuid import UUID
 
-import orjson
 from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler, StringConstraints, ValidationInfo
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
@@ -30,7 +29,7 @@ EXTRA: Final = "pack"
 Key = Annotated[str, StringConstraints(pattern=r"^[^\W_][\w-]*$", max_length=100)]
 """What an entry is called inside a pack: letters, digits, `_` and `-`."""
 
-T = TypeVar("T")
+M = TypeVar("M", bound=BaseModel)
 
 
 class PackModel(BaseModel):
@@ -103,8 +102,10 @@ class Item:
 class Ids:
     """The ids that keys stand for while a pack is read, and a place to say what is wrong with an entry."""
 
-    def __init__(self, known: Mapping[str, Mapping[str, UUID]]):
+    def __init__(self, known: Mapping[str, Mapping[str, UUID]], now: int = 0):
         self._known = known
+        self.now = now
+        """World time (ms) at which the world begins."""
         self.mistakes: list[tuple[Item, str, str]] = []
 
     def of(self, kind: str, key: str) -> UUID:
@@ -241,12 +242,12 @@ class PackAddition:
     read: ReadItems
 
 
-def chunks(values: Sequence[T], most: int, most_bytes: int = 32_768) -> list[list[T]]:
+def chunks(values: Sequence[M], most: int, most_bytes: int = 32_000) -> list[list[M]]:
     """Values in order, in groups of at most `most` and about `most_bytes` of JSON, so that events stay small."""
-    groups: list[list[T]] = []
+    groups: list[list[M]] = []
     size = most_bytes
     for value in values:
-        own = len(value.model_dump_json() if isinstance(value, BaseModel) else orjson.dumps(value))
+        own = len(value.model_dump_json().encode())
         if size + own > most_bytes or len(groups[-1]) >= most:
             groups.append([])
             size = 0

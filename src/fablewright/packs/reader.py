@@ -17,7 +17,7 @@ from fablewright.core.system import System
 from fablewright.gateway.runtime import Runtime
 from fablewright.packs import syntax
 from fablewright.packs.faults import PACK_INVALID, Faults, locate, of_validation
-from fablewright.packs.sections import Part, Section, parts_in_order, sections_of
+from fablewright.packs.sections import WORLD, Part, Section, parts_in_order, sections_of
 from fablewright.packs.syntax import Node, SyntaxFault
 
 MOST_FILES: Final = 20_000
@@ -112,7 +112,7 @@ async def import_pack(
     try:
         answer = await runtime.engine.execute([first, *pack.commands[1:]], owner)
     except Refused as refused:
-        index = refused.facts.get("index", 0)
+        index: int = refused.facts.get("index", 0)
         if not index:
             raise
         faults = Faults()
@@ -273,8 +273,9 @@ def _commands(
     """What all parts make of their entries, and where in the pack each command came from."""
     commands: list[Command] = []
     sources: list[Source] = []
+    begins_at = next((item.value.begins_at for item in items.get(WORLD, ())), 0)
     for part in parts_in_order(reading.systems):
-        ids = Ids(known)
+        ids = Ids(known, begins_at)
         found = items.get(part.section.name, [])
         try:
             made = part.makes.commands(found, ids)

@@ -58,6 +58,7 @@ class CreateWorld(Command):
     )
     rate: float = Field(1.0, gt=0, le=100_000, description="World milliseconds per real millisecond.")
     paused: bool = False
+    begins_at: int = Field(0, gt=-(2**52), lt=2**52, description="World time (ms) at which its clock starts.")
     calendar: CalendarSettings | None = None
     settings: FreeSettings = {}
 

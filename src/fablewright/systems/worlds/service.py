@@ -21,17 +21,19 @@ async def create_world(tx: Transaction, command: commands.CreateWorld) -> dict[s
     calendar = command.calendar.model_dump() if command.calendar else {}
     owner = tx.actor.user_id
     added = await tx.fetchval(
-        "INSERT INTO worlds (id, name, description, seed, settings, calendar, owner_id, anchor_real_ms, rate, paused) "
-        "VALUES ($1, $2, $3, $4, $5::jsonb, $6::jsonb, $7, $8, $9, $10) ON CONFLICT DO NOTHING RETURNING true",
+        "INSERT INTO worlds (id, name, description, seed, settings, calendar, owner_id, anchor_real_ms, rate, "
+        "paused, anchor_world_ms) VALUES ($1, $2, $3, $4, $5::jsonb, $6::jsonb, $7, $8, $9, $10, $11) "
+        "ON CONFLICT DO NOTHING RETURNING true",
         world_id, command.name, command.description, seed, orjson.dumps(command.settings).decode(),
         orjson.dumps(calendar).decode(), owner, tx.real_ms, command.rate, command.paused,
+        command.begins_at,
     )  # fmt: skip
     if not added:
         raise rules.WORLD_ID_TAKEN()
     await tx.execute("INSERT INTO world_heads (world_id) VALUES ($1)", world_id)
     if owner is not None:
         await _write_member(tx, world_id, owner, Role.OWNER)
-    clock = WorldClock(0, tx.real_ms, command.rate, command.paused)
+    clock = WorldClock(command.begins_at, tx.real_ms, command.rate, command.paused)
     tx.enter_world(WorldState(
         world_id, command.name, seed, command.settings, owner, clock, Calendar(**calendar), 0
     ))  # fmt: skip
