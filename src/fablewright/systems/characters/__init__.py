@@ -1,13 +1,15 @@
 """Characters: the people of a world, played by users or acting by themselves.
 
 Nouns: *character* (`player` or `npc`), its *controller* (the user who may act as it), *personality* (OCEAN),
-*energy* (0..1, spent by acting, regained in world time), *status* (active, asleep, away).
+*emotion* (how it feels: pleasure, arousal, dominance; returns to what its personality feels by itself), *energy*
+(0..1, spent by acting, regained in world time), *status* (active, asleep, away), *speech* (how it talks), *goal*.
 
 Invariants:
 
 - a controller is a member of the world: whoever leaves loses control in the same transaction;
-- energy is within 0..1 and never of a time to come;
-- a deleted character keeps its row and can do nothing.
+- energy and emotion are within their ranges and never of a time to come;
+- a deleted character keeps its row, is nowhere and can do nothing;
+- only who is active sets out for a walk.
 """
 
 from fablewright.core.system import Handler, System
@@ -26,7 +28,7 @@ from fablewright.systems.characters.events import (
     ControlChanged,
     StatusChanged,
 )
-from fablewright.systems.characters.reactions import RELEASE_CONTROL
+from fablewright.systems.characters.reactions import PLACED, RELEASE_CONTROL, WALKING
 from fablewright.systems.characters.router import OPENAPI, get_character_route, router
 
 system = System(
@@ -38,7 +40,7 @@ system = System(
         Handler(DeleteCharacter, one=service.delete),
     ),
     events=(CharacterCreated, CharacterUpdated, StatusChanged, CharacterDeleted, ControlChanged),
-    guarding=(RELEASE_CONTROL,),
+    guarding=(RELEASE_CONTROL, PLACED, WALKING),
     routers=(router, get_character_route),
     checks=CHECKS,
     controls=service.controls,

@@ -42,6 +42,7 @@ from fablewright.systems.characters.views import (
     state_of,
     view_of,
 )
+from fablewright.systems.regions import service as regions
 
 __all__ = [
     "CHARACTER_NOT_FOUND", "CharacterState", "Pad", "Traits", "load", "peek", "self_acting", "write_energies",
@@ -229,7 +230,8 @@ async def set_status(tx: Transaction, requests: Sequence[Request]) -> list[dict[
 
 
 async def delete(tx: Transaction, command: DeleteCharacter) -> None:
-    """Take a character out of the world; its row stays, marked."""
+    """Take a character out of the world; its row stays, marked. Whereabouts are locked before characters."""
+    await regions.load(tx, [command.character_id])
     character = await _one(tx, command.character_id)
     rules.check_deletion(character.kind, is_game_master(tx.request))
     await tx.execute(
@@ -238,6 +240,7 @@ async def delete(tx: Transaction, command: DeleteCharacter) -> None:
         character.id,
         tx.now,
     )
+    await regions.remove(tx, [character.id])
     tx.emit(CharacterDeleted(character_id=character.id, name=character.name))
 
 
