@@ -2,7 +2,6 @@
 
 import asyncio
 import uuid
-from itertools import pairwise
 from typing import Any
 from uuid import UUID
 
@@ -10,7 +9,6 @@ import pytest
 
 from fablewright.core.refusal import Refused
 from fablewright.systems.characters.commands import CreateCharacter, DeleteCharacter
-from fablewright.systems.relationships import views
 from fablewright.systems.relationships.commands import SetTie, SetTies, TieValue
 from tests.support import Person, Server
 
@@ -82,30 +80,3 @@ async def test_a_deleted_character_is_forgotten(server: Server) -> None:
     await server.do(SetTies(ties=ties), owner.actor, world_id)
     await server.do(DeleteCharacter(character_id=a), owner.actor, world_id)
     assert list(await strengths(server, world_id)) == [(b, c)]
-
-
-async def test_the_graph_goes_as_deep_as_asked(server: Server) -> None:
-    owner = await server.person()
-    world_id = await server.world(owner)
-    ids = await people(server, owner, world_id, 6)
-    chain = [TieValue(source_id=s, target_id=t, strength=0.5) for s, t in pairwise(ids)]
-    await server.do(SetTies(ties=chain), owner.actor, world_id)
-    async with server.runtime.database.reading() as connection:
-        graph = await views.graph(connection, world_id, ids[2], 2)
-        assert graph is not None
-        assert {n.id: n.depth for n in graph.nodes} == {ids[2]: 0, ids[1]: 1, ids[3]: 1, ids[0]: 2, ids[4]: 2}
-        assert len(graph.ties) == 4 and not graph.truncated
-        assert await views.graph(connection, world_id, uuid.uuid4(), 2) is None
-
-
-async def test_a_large_graph_is_cut_and_says_so(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
-    owner = await server.person()
-    world_id = await server.world(owner)
-    ids = await people(server, owner, world_id, 12)
-    ties = [TieValue(source_id=ids[0], target_id=t, strength=0.5) for t in ids[1:]]
-    await server.do(SetTies(ties=ties), owner.actor, world_id)
-    monkeypatch.setattr(views, "MOST_NODES", 5)
-    async with server.runtime.database.reading() as connection:
-        graph = await views.graph(connection, world_id, ids[0], 1)
-    assert graph is not None
-    assert (len(graph.nodes), graph.nodes[0].id, graph.truncated) == (5, ids[0], True)

@@ -192,15 +192,8 @@ def state_of(row: Any) -> TieState:
     return TieState(
         row["strength"], row["trust"], row["interaction_count"], row["last_interaction_at"],
         row["familiarity"], row["resting_strength"], row["resting_trust"], row["felt_at"],
-        tuple(row["labels"]), _reasons_of(row["reasons"]), _habits_of(row["habits"]),
+        tuple(row["labels"]), views.reasons_of(row["reasons"]), _habits_of(row["habits"]),
     )  # fmt: skip
-
-
-def _reasons_of(text: str) -> tuple[Reason, ...]:
-    return tuple(
-        Reason(r["at"], r["why"], r["strength"], r["trust"], UUID(r["event"]) if r["event"] else None)
-        for r in orjson.loads(text)
-    )
 
 
 def _reasons_json(reasons: Sequence[Reason]) -> str:
