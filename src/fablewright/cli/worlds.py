@@ -1,11 +1,13 @@
 """`fablewright world …`: worlds, for the server's operator."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-app = typer.Typer(no_args_is_help=True, help="Worlds: list, make, import, delete.")
+app = typer.Typer(no_args_is_help=True, help="Worlds: list, make, import, export, delete.")
 
 Owner = Annotated[str, typer.Option(help="Login of the account that will own it.")]
 Seed = Annotated[int | None, typer.Option(min=0, help="Secret seed of its chance; random if left out.")]
@@ -66,14 +68,72 @@ def create(name: Annotated[str, typer.Argument(help="Its name.")], owner: Owner,
 
 @app.command(name="import")
 def import_(
-    file: Annotated[
-        Path, typer.Argument(exists=True, dir_okay=False, help="CSV with the columns source, target, weight.")
+    path: Annotated[
+        Path,
+        typer.Argument(
+            exists=True, help="A pack (folder of YAML), or a CSV with the columns source, target, weight."
+        ),
     ],
     owner: Owner,
-    name: Annotated[str | None, typer.Option(help="The world's name; else that of the file.")] = None,
+    name: Annotated[str | None, typer.Option(help="The world's name; else that of the pack or file.")] = None,
     seed: Seed = None,
 ) -> None:
-    """Make a world of a social network: its people and how they feel about each other."""
+    """Make a world of a pack, or of a social network: its people and how they feel about each other."""
+    if path.is_dir():
+        _import_pack(path, owner, name, seed)
+    else:
+        _import_network(path, owner, name, seed)
+
+
+def _import_pack(folder: Path, owner: str, name: str | None, seed: int | None) -> None:
+    from fablewright.app import installed_systems
+    from fablewright.cli.configuration import load_settings
+    from fablewright.cli.terminal import out
+    from fablewright.cli.tools import user_named, with_runtime
+    from fablewright.core.actors import Actor
+    from fablewright.gateway.runtime import Runtime
+    from fablewright.packs.reader import Imported, import_pack, most_events, read_pack
+
+    with _told_in_lines():
+        pack = read_pack(folder, installed_systems())
+        settings = load_settings()
+        # One commit holds the whole world, however large.
+        most = max(settings.max_events_per_commit, most_events(pack))
+
+        async def work(runtime: Runtime) -> Imported:
+            user = await user_named(runtime, owner)
+            return await import_pack(
+                runtime, Actor(f"user:{user.id}", user.id), pack, name=name, seed=seed
+            )  # fmt: skip
+
+        done = with_runtime(settings.model_copy(update={"max_events_per_commit": most}), work)
+    counts = ", ".join(f"{count} {what}" for what, count in done.counts.items() if what != "world")
+    out.print(f"Made the world {done.name} ({done.world_id}): {counts}.", markup=False)
+
+
+@contextmanager
+def _told_in_lines() -> Iterator[None]:
+    """Tell every fault of a pack on a line of its own."""
+    from fablewright.cli.terminal import err
+    from fablewright.core.refusal import Refused
+
+    try:
+        yield
+    except Refused as refused:
+        if refused.code != "pack_invalid":
+            raise
+        for line in refused.detail.splitlines():
+            err.print(line, markup=False, highlight=False, soft_wrap=True)
+        count = refused.facts.get("count", 1)
+        err.print(
+            f"fablewright: The pack has {count} {'mistake' if count == 1 else 'mistakes'}, so nothing was made."
+            " [pack_invalid]",
+            markup=False, highlight=False, soft_wrap=True,
+        )  # fmt: skip
+        raise typer.Exit(1) from refused
+
+
+def _import_network(file: Path, owner: str, name: str | None, seed: int | None) -> None:
     from rich.progress import Progress
 
     from fablewright.cli.configuration import load_settings
@@ -100,6 +160,57 @@ def import_(
         f" {done.characters} characters, {done.ties} ties.",
         markup=False,
     )  # fmt: skip
+
+
+@app.command()
+def export(
+    world: Annotated[str, typer.Argument(help="Its id, or its name.")],
+    folder: Annotated[Path, typer.Argument(help="A folder that does not exist yet, or is empty.")],
+    force: Annotated[bool, typer.Option("--force", help="Replace the pack that the folder holds.")] = False,
+    with_seed: Annotated[
+        bool, typer.Option("--with-seed", help="Write the secret seed of its chance, too.")
+    ] = False,
+) -> None:
+    """Write a world, as it is now, as a pack: a folder of YAML that can be edited and imported."""
+    from fablewright.cli.configuration import load_settings
+    from fablewright.cli.terminal import out
+    from fablewright.cli.tools import with_runtime, world_named
+    from fablewright.gateway.runtime import Runtime
+    from fablewright.packs.writer import Exported, export_world
+
+    async def work(runtime: Runtime) -> Exported:
+        world_id, _ = await world_named(runtime, world)
+        return await export_world(runtime, world_id, folder, force=force, with_seed=with_seed)
+
+    done = with_runtime(load_settings(), work)
+    counts = ", ".join(f"{count} {what}" for what, count in done.counts.items() if what != "world")
+    out.print(f"Wrote the world {done.name} into {folder}: {counts}.", markup=False, soft_wrap=True)
+
+
+@app.command()
+def schema(
+    folder: Annotated[Path, typer.Argument(help="Where to write them; made if need be.")],
+) -> None:
+    """Write JSON Schemas of the files of a pack, for editors that check and complete while one types."""
+    from fablewright.app import installed_systems
+    from fablewright.cli.terminal import out
+    from fablewright.packs.schemas import write_schemas
+
+    for path in write_schemas(folder, installed_systems()):
+        out.print(str(path), markup=False, soft_wrap=True)
+
+
+@app.command()
+def check(folder: Annotated[Path, typer.Argument(exists=True, file_okay=False, help="A pack.")]) -> None:
+    """Check a pack without importing it."""
+    from fablewright.app import installed_systems
+    from fablewright.cli.terminal import out
+    from fablewright.packs.reader import read_pack
+
+    with _told_in_lines():
+        pack = read_pack(folder, installed_systems())
+    counts = ", ".join(f"{count} {what}" for what, count in pack.counts.items() if what != "world")
+    out.print(f"{pack.name} has no mistakes: {counts}.", markup=False)
 
 
 @app.command()

@@ -123,6 +123,8 @@ def _unknown(loc: Sequence[Any], model: type[BaseModel]) -> str:
     near = get_close_matches(str(loc[-1]), known, 1)
     if near:
         return f"there is no field of this name{_did_you_mean(near)}"
+    if " " in str(loc[-1]):
+        return "this is no field, but the rest of a text with a comma in it: put the whole text in quotes"
     return f"there is no field of this name: leave it out. Known are {', '.join(known)}"
 
 

@@ -123,6 +123,11 @@ async def import_pack(
     return Imported(answer.result[0]["id"], getattr(first, "name", ""), pack.counts, answer.seq)
 
 
+def most_events(pack: Pack) -> int:
+    """More events than the import of a pack causes."""
+    return 1_000 + 4 * len(pack.commands)
+
+
 # Files.
 
 

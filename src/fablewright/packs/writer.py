@@ -92,6 +92,7 @@ def _checked(folder: Path, systems: Sequence[System], *, force: bool) -> Path:
             raise FOLDER_HOLDS_OTHERS(
                 f"{folder} holds {name}, which is no part of a pack. Move it away first."
             )
+    return folder
 
 
 async def _read_world(

@@ -28,6 +28,7 @@ from fablewright.systems.characters.events import (
     ControlChanged,
     StatusChanged,
 )
+from fablewright.systems.characters.pack import PACK
 from fablewright.systems.characters.reactions import PLACED, RELEASE_CONTROL, WALKING
 from fablewright.systems.characters.router import OPENAPI, get_character_route, router
 
@@ -46,5 +47,5 @@ system = System(
     controls=service.controls,
     principals=service.principals,
     principals_change_on=(ControlChanged.message_type,),
-    extra={"openapi": OPENAPI},
+    extra={"openapi": OPENAPI, "pack": PACK},
 )

@@ -15,6 +15,7 @@ from fablewright.systems.director import service
 from fablewright.systems.director.checks import CHECKS
 from fablewright.systems.director.commands import ConfigureDirector
 from fablewright.systems.director.events import Configured
+from fablewright.systems.director.pack import PACK
 from fablewright.systems.director.router import router
 from fablewright.systems.director.timers import BEAT
 
@@ -25,4 +26,5 @@ system = System(
     timers=(BEAT,),
     routers=(router,),
     checks=CHECKS,
+    extra={"pack": PACK},
 )

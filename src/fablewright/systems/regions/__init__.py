@@ -21,6 +21,7 @@ from fablewright.systems.regions.events import (
     PlacesDefined,
     WalkBegun,
 )
+from fablewright.systems.regions.pack import PACK
 from fablewright.systems.regions.router import router
 from fablewright.systems.regions.timers import ARRIVAL
 
@@ -36,4 +37,5 @@ system = System(
     timers=(ARRIVAL,),
     routers=(router,),
     checks=CHECKS,
+    extra={"pack": PACK},
 )

@@ -15,6 +15,7 @@ from fablewright.systems.relationships import service
 from fablewright.systems.relationships.checks import CHECKS
 from fablewright.systems.relationships.commands import SetTie, SetTies
 from fablewright.systems.relationships.events import TieSet, TiesSet
+from fablewright.systems.relationships.pack import PACK
 from fablewright.systems.relationships.reactions import FORGET_DELETED
 from fablewright.systems.relationships.router import router
 
@@ -25,4 +26,5 @@ system = System(
     guarding=(FORGET_DELETED,),
     routers=(router,),
     checks=CHECKS,
+    extra={"pack": PACK},
 )

@@ -14,6 +14,7 @@ from fablewright.core.actors import Actor, Role
 from fablewright.core.system import Handler, System
 from fablewright.systems.accounts.rules import OWNS_WORLDS
 from fablewright.systems.worlds import advance, checks, commands, events, service
+from fablewright.systems.worlds.pack import PACK
 from fablewright.systems.worlds.router import router
 
 MEMBERSHIPS = """
@@ -60,5 +61,5 @@ system = System(
     workers=(advance.run,),
     checks=checks.CHECKS,
     principals_change_on=("worlds.member_set", "worlds.member_removed", "worlds.member_left"),
-    extra={"before_erase": leave_all_worlds},
+    extra={"before_erase": leave_all_worlds, "pack": PACK},
 )  # fmt: skip
