@@ -135,7 +135,7 @@ def upgrade() -> None:
     )
     op.create_index('ix_memories_fact', 'memories', ['world_id', 'fact_id'], unique=False)
     op.create_index('ix_memories_latest', 'memories', ['world_id', 'character_id', 'at', 'id'], unique=False)
-    op.create_index('ix_memories_search', 'memories', ['search'], unique=False, postgresql_using='gin')
+    op.create_index('ix_memories_search', 'memories', ['search'], unique=False, postgresql_using='gin', postgresql_with={'fastupdate': 'off'})
     op.create_index('ix_memories_subject', 'memories', ['world_id', 'character_id', 'subject_id', 'at'], unique=False)
     op.create_index('ix_memories_weightiest', 'memories', ['world_id', 'character_id', 'importance', 'id'], unique=False)
     op.create_table('minds',
@@ -214,12 +214,12 @@ def upgrade() -> None:
     op.add_column('ties', sa.Column('reasons', postgresql.JSONB(astext_type=sa.Text()), server_default=sa.text("'[]'::jsonb"), nullable=False))
     op.add_column('ties', sa.Column('habits', postgresql.JSONB(astext_type=sa.Text()), server_default=sa.text("'{}'::jsonb"), nullable=False))
     # ### end Alembic commands ###
+    op.create_check_constraint(op.f('ck_characters_dominance_range'), 'characters', 'dominance BETWEEN -1 AND 1')
     op.create_check_constraint(op.f('ck_characters_pleasure_range'), 'characters', 'pleasure BETWEEN -1 AND 1')
     op.create_check_constraint(op.f('ck_characters_arousal_range'), 'characters', 'arousal BETWEEN -1 AND 1')
-    op.create_check_constraint(op.f('ck_characters_dominance_range'), 'characters', 'dominance BETWEEN -1 AND 1')
-    op.create_check_constraint(op.f('ck_ties_resting_trust_range'), 'ties', 'resting_trust BETWEEN 0 AND 1')
-    op.create_check_constraint(op.f('ck_ties_resting_strength_range'), 'ties', 'resting_strength BETWEEN -1 AND 1')
     op.create_check_constraint(op.f('ck_ties_familiarity_range'), 'ties', 'familiarity BETWEEN 0 AND 1')
+    op.create_check_constraint(op.f('ck_ties_resting_strength_range'), 'ties', 'resting_strength BETWEEN -1 AND 1')
+    op.create_check_constraint(op.f('ck_ties_resting_trust_range'), 'ties', 'resting_trust BETWEEN 0 AND 1')
     op.execute("UPDATE ties SET resting_strength = strength, resting_trust = trust, "
                "felt_at = coalesce(last_interaction_at, 0)")
 
@@ -251,7 +251,7 @@ def downgrade() -> None:
     op.drop_table('minds')
     op.drop_index('ix_memories_weightiest', table_name='memories')
     op.drop_index('ix_memories_subject', table_name='memories')
-    op.drop_index('ix_memories_search', table_name='memories', postgresql_using='gin')
+    op.drop_index('ix_memories_search', table_name='memories', postgresql_using='gin', postgresql_with={'fastupdate': 'off'})
     op.drop_index('ix_memories_latest', table_name='memories')
     op.drop_index('ix_memories_fact', table_name='memories')
     op.drop_table('memories')

@@ -12,8 +12,10 @@ from fablewright.systems.memory.views import COLUMNS, state_of
 
 MOST_RECALLED: Final = 100
 """Memories that one recall returns at most."""
-CONSIDERED: Final = 200
-"""Memories that one recall weighs for each reason to weigh them (fresh, weighty, to do with the question)."""
+CONSIDERED: Final = 300
+"""Memories that one recall without words weighs for each reason: as the latest, as the weightiest."""
+MATCHES_CONSIDERED: Final = 1_000
+"""Memories that hold words of the question and are weighed, the latest ones if there are more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +41,12 @@ class Relevance(Protocol):
 
     async def candidates(
         self, connection: Any, world_id: UUID, character_id: UUID, query: str, about: UUID | None
-    ) -> list[Candidate]:
-        """A bounded number of this character's memories that have to do with the question, each once."""
+    ) -> list[Candidate] | None:
+        """A bounded number of this character's memories that have to do with the question, each once.
+
+        `about` says that only those about a character are wanted. None if the question says nothing, such as
+        one of stop words only.
+        """
 
 
 LATEST_AND_WEIGHTIEST: Final = f"""
@@ -59,28 +65,34 @@ SELECT id, at, importance, 1.0::float8 FROM (
     ORDER BY at DESC, id DESC LIMIT {2 * CONSIDERED}
 ) latest WHERE $3 = ANY(about)
 """  # noqa: S608
-# `$3` is the owner's lexeme: the index joins its list with those of the words, and touches nobody else's memories.
+# `$2` is the owner's lexeme: the index joins its list with those of the words, and touches nobody else's memories.
+# No condition on the world beside it, lest the planner take another index.
 SEARCH: Final = f"""
-SELECT id, at, importance, ts_rank(search, q.words)::float8 AS relevance
-FROM (SELECT plainto_tsquery('english', $2) AS words) q
+SELECT m.id, m.at, m.importance, ts_rank(m.search, q.words)::float8 AS relevance
+FROM (SELECT replace(plainto_tsquery('english', $1)::text, ' & ', ' | ')::tsquery AS words) q
 CROSS JOIN LATERAL (
     SELECT id, at, importance, search FROM memories
-    WHERE search @@ (q.words && $3::tsquery) AND world_id = $1 LIMIT {2 * CONSIDERED}
+    WHERE search @@ (q.words && $2::tsquery) AND ($3::uuid IS NULL OR subject_id = $3 OR $3 = ANY(about))
+    ORDER BY at DESC LIMIT {MATCHES_CONSIDERED}
 ) m
+WHERE numnode(q.words) > 0
 """  # noqa: S608
+SAYS_NOTHING: Final = "SELECT numnode(plainto_tsquery('english', $1)) = 0"
 LOAD: Final = f"SELECT {COLUMNS} FROM memories m WHERE m.world_id = $1 AND m.id = ANY($2::uuid[])"  # noqa: S608
 
 
 class FullText:
-    """Relevance by PostgreSQL's full-text search, in English."""
+    """Relevance by PostgreSQL's full-text search, in English: any of the words, ranked by how many and how often."""
 
     async def candidates(
         self, connection: Any, world_id: UUID, character_id: UUID, query: str, about: UUID | None
-    ) -> list[Candidate]:
-        """Memories that hold the words of the query; the best match has the relevance 1."""
+    ) -> list[Candidate] | None:
+        """Memories that hold words of the query; the best match has the relevance 1."""
         owner = f"'owner:{world_id}{character_id}'"
-        rows = await connection.fetch(SEARCH, world_id, query, owner)
-        best = max((row["relevance"] for row in rows), default=1.0)
+        rows = await connection.fetch(SEARCH, query, owner, about)
+        if not rows:
+            return None if await connection.fetchval(SAYS_NOTHING, query) else []
+        best = max(row["relevance"] for row in rows)
         return [Candidate(row["id"], row["at"], row["importance"], row["relevance"] / best) for row in rows]
 
 
@@ -94,14 +106,15 @@ async def recall(
     """Up to `limit` (at most 100) of a character's memories, best first; see `rules.score`.
 
     `query` says what is asked (None: whatever comes to mind), `about` of whom. However much the character
-    remembers, a bounded number of memories is weighed: those of the index that fit the query, or else the latest
-    and the weightiest.
+    remembers, a bounded number of memories is weighed: those that hold words of the query, or else the latest and
+    the weightiest.
     """
+    candidates = None
     if query:
         candidates = await relevance.candidates(connection, world_id, character_id, query, about)
-    elif about:
+    if candidates is None and about:
         candidates = _candidates(await connection.fetch(ABOUT, world_id, character_id, about))
-    else:
+    elif candidates is None:
         candidates = _candidates(await connection.fetch(LATEST_AND_WEIGHTIEST, world_id, character_id))
     scores = {c.id: score(c, now, c.relevance) for c in candidates}
     best = sorted(scores, key=lambda i: (-scores[i].total, i))[: min(limit, MOST_RECALLED)]

@@ -94,7 +94,7 @@ UPDATE minds SET memories = memories - counted.n FROM counted
 WHERE minds.world_id = $1 AND minds.id = counted.character_id
 """
 SCENE: Final = f"""
-SELECT p.n, {COLUMNS}
+SELECT {COLUMNS}, p.n
 FROM unnest($2::uuid[], $3::uuid[]) WITH ORDINALITY AS p (speaker_id, other_id, n)
 CROSS JOIN LATERAL (
     SELECT *, row_number() OVER (ORDER BY at DESC, id DESC) AS latest,
@@ -107,7 +107,7 @@ CROSS JOIN LATERAL (
 ) m
 WHERE m.latest <= {ABOUT_LATEST} OR m.weightiest <= {ABOUT_WEIGHTIEST}
 UNION ALL
-SELECT 0, {COLUMNS}
+SELECT {COLUMNS}, 0
 FROM unnest($4::uuid[]) AS s (speaker_id)
 CROSS JOIN LATERAL (
     (SELECT * FROM memories WHERE world_id = $1 AND character_id = s.speaker_id
@@ -121,13 +121,17 @@ TELLABLE: Final = f"""
 SELECT {COLUMNS}
 FROM unnest($2::uuid[]) AS s (speaker_id)
 CROSS JOIN LATERAL (
-    (SELECT * FROM memories WHERE world_id = $1 AND character_id = s.speaker_id
-     ORDER BY at DESC, id DESC LIMIT 2 * $3)
+    (SELECT * FROM (
+        SELECT * FROM memories WHERE world_id = $1 AND character_id = s.speaker_id
+        ORDER BY at DESC, id DESC LIMIT 4 * $3
+     ) latest WHERE subject_id <> character_id AND kind <> 'reflection' ORDER BY at DESC, id DESC LIMIT $3)
     UNION ALL
-    (SELECT * FROM memories WHERE world_id = $1 AND character_id = s.speaker_id
-     ORDER BY importance DESC, id DESC LIMIT 2 * $3)
+    (SELECT * FROM (
+        SELECT * FROM memories WHERE world_id = $1 AND character_id = s.speaker_id
+        ORDER BY importance DESC, id DESC LIMIT 4 * $3
+     ) weightiest WHERE subject_id <> character_id AND kind <> 'reflection'
+     ORDER BY importance DESC, id DESC LIMIT $3)
 ) m
-WHERE m.subject_id IS NOT NULL AND m.subject_id <> m.character_id AND m.kind <> 'reflection'
 """  # noqa: S608
 
 
@@ -162,8 +166,8 @@ async def scene(tx: Transaction, pairs: Sequence[Pair]) -> dict[Pair, list[Memor
     general: dict[UUID, list[MemoryState]] = defaultdict(list)
     for row in rows:
         state = state_of(row)
-        if row["n"]:
-            found[wanted[row["n"] - 1]][state.id] = state
+        if n := row["n"]:
+            found[wanted[n - 1]][state.id] = state
         else:
             general[state.character_id].append(state)
     for pair, memories in found.items():

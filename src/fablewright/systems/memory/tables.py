@@ -43,7 +43,8 @@ class Memory(Base):
         Index("ix_memories_weightiest", "world_id", "character_id", "importance", "id"),
         Index("ix_memories_subject", "world_id", "character_id", "subject_id", "at"),
         Index("ix_memories_fact", "world_id", "fact_id"),
-        Index("ix_memories_search", "search", postgresql_using="gin"),
+        # Without a list of pending entries, which every search would have to read and some insert to clear.
+        Index("ix_memories_search", "search", postgresql_using="gin", postgresql_with={"fastupdate": "off"}),
     )
 
     world_id: Mapped[UUID] = mapped_column(primary_key=True)
