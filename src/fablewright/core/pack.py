@@ -221,7 +221,7 @@ class PackSection:
     name: str
     files: tuple[str, ...]
     form: Form
-    entry: type[PackModel]
+    entry: type[BaseModel]
     commands: MakeCommands
     read: ReadItems
     top: str = ""

@@ -31,6 +31,7 @@ from fablewright.systems.dialogue.events import (
     InteractionTypeDefined,
     InteractionTypeRemoved,
 )
+from fablewright.systems.dialogue.pack import PACK
 from fablewright.systems.dialogue.router import router
 
 system = System(
@@ -45,4 +46,5 @@ system = System(
     events=(Interacted, InteractionTypeDefined, InteractionTypeRemoved, GrammarSet, GrammarRemoved),
     routers=(router,),
     checks=CHECKS,
+    extra={"pack": PACK},
 )
