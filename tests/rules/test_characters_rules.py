@@ -9,6 +9,8 @@ from hypothesis import strategies as st
 from fablewright.core.clock import HOUR
 from fablewright.core.refusal import Refused
 from fablewright.systems.characters import rules
+from fablewright.systems.characters.emotions import Pad
+from fablewright.systems.characters.rules import CharacterState, Traits
 
 ME, OTHER = UUID(int=1), UUID(int=2)
 times = st.integers(-(10**13), 10**13)
@@ -68,7 +70,8 @@ def test_players_make_only_their_own_player_characters(
     ("fields", "game_master", "allowed"),
     [
         ([], False, True),
-        (["description", "status"], False, True),
+        (["description", "status", "portrait_url", "speech"], False, True),
+        *(([field], False, False) for field in ("emotion", "attributes", "skills", "tags", "goals")),
         (["description", "name"], False, False),
         (["user_id"], False, False),
         (["energy"], False, False),
@@ -92,3 +95,13 @@ def test_who_may_delete(kind: str, game_master: bool) -> None:
 def test_controllers_may_not_delete_npcs() -> None:
     with pytest.raises(Refused, match="character_needs_game_master"):
         rules.check_deletion("npc", False)
+
+
+def test_a_character_now() -> None:
+    traits = Traits(agreeableness=1)
+    c = CharacterState(ME, "Ada", "npc", None, "", traits, 0.2, HOUR, "active", Pad(-0.41, 0, 0), HOUR)
+    assert c.baseline == Pad(0.59, 0.30, -0.32)
+    assert c.emotion_now(0) == c.emotion_now(HOUR) == Pad(-0.41, 0, 0)
+    later = c.emotion_now(3 * HOUR)
+    assert (later.pleasure, later.arousal, later.dominance) == pytest.approx((0.09, 0.15, -0.16))
+    assert c.energy_now(3 * HOUR // 2) == pytest.approx(0.7)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from math import sqrt
 from typing import TYPE_CHECKING, Final
 
-from fablewright.core.clock import HOUR, elapsed, half_life_factor
+from fablewright.core.clock import HOUR, half_life_factor
 
 if TYPE_CHECKING:
     from fablewright.systems.characters.rules import Traits
@@ -60,7 +60,9 @@ def settled(pad: Pad, at: int, now: int, base: Pad) -> Pad:
 
     Exponential decay of the distance with `EMOTION_HALF_LIFE_MS`; before `at`, it is `pad`.
     """
-    left = half_life_factor(elapsed(at, now), EMOTION_HALF_LIFE_MS)
+    if now <= at:
+        return pad
+    left = half_life_factor(now - at, EMOTION_HALF_LIFE_MS)
     return _within(
         base.pleasure + (pad.pleasure - base.pleasure) * left,
         base.arousal + (pad.arousal - base.arousal) * left,
