@@ -4,18 +4,24 @@ Locks come in this order: characters (taken by whoever calls), minds, memories, 
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Container, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, Final
 from uuid import UUID
 
 import orjson
 
-from fablewright.core.transaction import Transaction
+from fablewright.core.dice import derived_uuid
+from fablewright.core.refusal import Refused
+from fablewright.core.transaction import Request, Transaction
+from fablewright.systems.characters import service as characters
 from fablewright.systems.memory import rules
+from fablewright.systems.memory.commands import ForgetMemory, PlantMemory
+from fablewright.systems.memory.events import MemoryForgotten, MemoryPlanted
 from fablewright.systems.memory.recall import Recalled, recall
 from fablewright.systems.memory.rules import MemoryState, NewMemory, memory_id
-from fablewright.systems.memory.views import COLUMNS, state_of
+from fablewright.systems.memory.views import COLUMNS, MemoryView, state_of, view_of
+from fablewright.systems.regions import service as regions
 
 __all__ = [
     "MemoryState", "NewMemory", "Recalled", "known", "load", "memory_id", "recall", "remember", "scene", "tellable",
@@ -93,6 +99,9 @@ WITH gone AS (
 UPDATE minds SET memories = memories - counted.n FROM counted
 WHERE minds.world_id = $1 AND minds.id = counted.character_id
 """
+LOCK_MINDS: Final = (
+    "SELECT 1 FROM minds WHERE world_id = $1 AND id = ANY($2::uuid[]) ORDER BY id FOR NO KEY UPDATE"
+)
 SCENE: Final = f"""
 SELECT {COLUMNS}, p.n
 FROM unnest($2::uuid[], $3::uuid[]) WITH ORDINALITY AS p (speaker_id, other_id, n)
@@ -269,6 +278,96 @@ async def _forget_excess(tx: Transaction, counts: Mapping[UUID, int]) -> None:
         held[row["character_id"]].append(_Hold(row["id"], row["at"], row["importance"]))
     gone = [hold.id for holds in held.values() for hold in rules.forgettable(holds, tx.now, capacity)]
     await tx.execute(FORGET, tx.world_id, gone)
+
+
+async def remove(tx: Transaction, character_ids: Iterable[UUID]) -> None:
+    """Take away all that these characters remember."""
+    for table in ("minds", "memories"):
+        column = "id" if table == "minds" else "character_id"
+        await tx.execute(
+            f"DELETE FROM {table} WHERE world_id = $1 AND {column} = ANY($2::uuid[])",  # noqa: S608
+            tx.world_id, sorted(set(character_ids)),
+        )  # fmt: skip
+
+
+# -- commands ------------------------------------------------------------------------------------------------
+
+
+async def plant(tx: Transaction, requests: Sequence[Request]) -> list[MemoryView | Refused]:
+    """Give characters something to know; many of these commands cost no more than one."""
+    commands: list[PlantMemory] = [request.command for request in requests]  # type: ignore[misc]
+    people = {i for c in commands for i in (c.character_id, *c.about_ids, *c.tellers)}
+    living = await characters.load(tx, people)
+    places = await regions.places(tx, {c.place_id for c in commands if c.place_id is not None})
+    results: list[MemoryView | Refused] = []
+    news: list[NewMemory] = []
+    for request, command in zip(requests, commands, strict=True):
+        if (problem := _problem(command, living, places, tx.now)) is not None:
+            results.append(problem)
+            continue
+        fact_id = command.fact_id or derived_uuid("fact", request.id)
+        planted = _planted(command, tx.now, fact_id)
+        identifier = memory_id(tx.world_id, command.character_id, fact_id)
+        record = tx.emit(_told_planted(planted, identifier), by=request)
+        news.append(replace(planted, event_id=record.id))
+        results.append(view_of(rules.remembered(tx.world_id, news[-1])))
+    await remember(tx, news, {})
+    return results
+
+
+def _problem(
+    command: PlantMemory, living: Container[UUID], places: Container[UUID], now: int
+) -> Refused | None:
+    """What refuses it, if anything."""
+    for identifier in (command.character_id, *command.about_ids, *command.tellers):
+        if identifier not in living:
+            return rules.MEMORY_CHARACTER_NOT_FOUND(character_id=str(identifier))
+    if command.place_id is not None and command.place_id not in places:
+        return rules.MEMORY_PLACE_NOT_FOUND(place_id=str(command.place_id))
+    tellers = command.tellers
+    if (command.kind == "told") != bool(tellers) or command.character_id in tellers:
+        return rules.TELLERS_INVALID()
+    if len(set(tellers)) < len(tellers):
+        return rules.TELLERS_INVALID("Nobody stands twice in a chain of tellers.")
+    if command.at is not None and command.at > now:
+        return rules.MEMORY_IN_THE_FUTURE(now=now)
+    return None
+
+
+def _planted(command: PlantMemory, now: int, fact_id: UUID) -> NewMemory:
+    about = tuple(dict.fromkeys(command.about_ids))
+    return NewMemory(
+        character_id=command.character_id, fact_id=fact_id, kind=command.kind, text=command.text,
+        subject_id=about[0] if about else None, about=about, place_id=command.place_id,
+        at=now if command.at is None else command.at, importance=command.importance, certainty=command.certainty,
+        valence=command.valence, secret=command.is_secret, tellers=tuple(command.tellers),
+        claim=None if command.claim is None else command.claim.value(), truth=command.truth,
+    )  # fmt: skip
+
+
+def _told_planted(new: NewMemory, identifier: UUID) -> MemoryPlanted:
+    claim = None if new.claim is None else {k: v for k, v in new.claim.items() if k != "was"}
+    return MemoryPlanted(
+        character_id=new.character_id, memory_id=identifier, fact_id=new.fact_id, kind=new.kind, text=new.text,
+        subject_id=new.subject_id, about_ids=list(new.about), place_id=new.place_id, happened_at=new.at,
+        importance=new.importance, certainty=new.certainty, valence=new.valence, is_secret=new.secret,
+        tellers=list(new.tellers), claim=claim,
+    )  # fmt: skip
+
+
+async def forget(tx: Transaction, command: ForgetMemory) -> None:
+    """Take one memory from its character."""
+    found = await load(tx, [command.memory_id])
+    if command.memory_id not in found:
+        raise rules.MEMORY_NOT_FOUND(memory_id=str(command.memory_id))
+    state = found[command.memory_id]
+    await tx.fetch(LOCK_MINDS, tx.world_id, [state.character_id])
+    if not await tx.execute(FORGET, tx.world_id, [state.id]):
+        raise rules.MEMORY_NOT_FOUND(memory_id=str(command.memory_id))
+    tx.emit(MemoryForgotten(character_id=state.character_id, memory_id=state.id, fact_id=state.fact_id))
+
+
+# -- helpers -------------------------------------------------------------------------------------------------
 
 
 def _columns(states: Iterable[MemoryState]) -> list[list[Any]]:

@@ -1,0 +1,111 @@
+"""What may be asked about memories, and by whom."""
+
+from typing import Annotated, Any, Final, Literal
+from uuid import UUID
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+
+from fablewright.core.actors import Role, at_least
+from fablewright.core.messages import Command
+from fablewright.systems.memory.rules import (
+    MEMORY_CHARACTER_NOT_FOUND,
+    MEMORY_IN_THE_FUTURE,
+    MEMORY_NOT_FOUND,
+    MEMORY_PLACE_NOT_FOUND,
+    MOST_ABOUT,
+    MOST_TEXT,
+    TELLERS_INVALID,
+)
+
+MOST_TELLERS: Final = 16
+
+MemoryText = Annotated[
+    str, StringConstraints(strip_whitespace=True, min_length=1, max_length=MOST_TEXT, pattern=r"^[^\x00]*$")
+]
+Deed = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,49}$")]
+Words = Annotated[str, StringConstraints(max_length=200, pattern=r"^[^\x00]*$")]
+Share = Annotated[float, Field(ge=0.0, le=1.0, allow_inf_nan=False)]
+Signed = Annotated[float, Field(ge=-1.0, le=1.0, allow_inf_nan=False)]
+Degree = Annotated[int, Field(ge=1, le=3)]
+
+
+class Claim(BaseModel):
+    """What is claimed to have happened, in a form that can be retold, exaggerated and compared."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    deed: Deed = Field(description="A type of interaction, such as `conflict`.")
+    who: UUID = Field(description="Who did it.")
+    whom: UUID = Field(description="To whom.")
+    degree: Degree = Field(2, description="How bad or good it was, as it is told: 1 mild, 3 strong.")
+    was: Degree | None = Field(None, description="What it was in truth, if that is not `degree`.")
+    quality: Signed = Field(0.0, description="-1 (harm) to 1 (a good deed).")
+    topic: Words | None = None
+    accepted: bool | None = None
+    place: Words | None = None
+
+    def value(self) -> dict[str, Any]:
+        """The claim as memories keep it."""
+        return self.model_dump(mode="json", exclude={"was"} if self.was is None else None)
+
+
+class PlantMemory(Command):
+    """Give a character something to know or remember: true or not, from somebody or by itself.
+
+    If `truth` says what really is, the character is wrong. With `fact_id`, several characters know of the same
+    thing; who knows of it already is made surer, or better informed (see the rules of hearing something again).
+    """
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "character_id": "01890a5d-ac96-774b-bcce-b302099a8057",
+                    "text": "Mira buried something under the mill.",
+                    "about_ids": ["01890a5d-ac96-774b-bcce-b302099a8058"],
+                    "importance": 0.8,
+                    "is_secret": True,
+                }
+            ]
+        }
+    )
+    message_type = "memory.plant_memory"
+    allowed = at_least(Role.GAME_MASTER)
+    refusals = (MEMORY_CHARACTER_NOT_FOUND, MEMORY_PLACE_NOT_FOUND, TELLERS_INVALID, MEMORY_IN_THE_FUTURE)
+
+    character_id: UUID
+    text: MemoryText = Field(description="In the third person, so that it can be told: “Mira owes me money.”")
+    about_ids: list[UUID] = Field([], max_length=MOST_ABOUT, description="Whom it is about, mainly first.")
+    importance: Share = 0.5
+    certainty: Share = Field(1.0, description="How sure the character is.")
+    valence: Signed = Field(0.0, description="How good it is for whom it is about.")
+    is_secret: bool = Field(False, description="It is confided at most, never gossiped about.")
+    at: int | None = Field(
+        None, description="World time (ms) when it happened or was learned; now if left out."
+    )
+    fact_id: UUID | None = Field(None, description="The piece of knowledge that it is; left out, a new one.")
+    truth: MemoryText | None = Field(None, description="What really is, if the character is wrong.")
+    tellers: list[UUID] = Field(
+        [], max_length=MOST_TELLERS, description="Through whom it came, first one first."
+    )
+    kind: Literal["did", "saw", "told", "knows"] = Field(
+        "knows", description="`told` if there are tellers, and only then."
+    )
+    claim: Claim | None = None
+    place_id: UUID | None = None
+
+    @model_validator(mode="after")
+    def _at_in_range(self) -> "PlantMemory":
+        if self.at is not None and not -(2**62) <= self.at <= 2**62:
+            raise ValueError("`at` must fit into 62 bits")
+        return self
+
+
+class ForgetMemory(Command):
+    """Let a character forget something. Others who know of it still do."""
+
+    message_type = "memory.forget_memory"
+    allowed = at_least(Role.GAME_MASTER)
+    refusals = (MEMORY_NOT_FOUND,)
+
+    memory_id: UUID
