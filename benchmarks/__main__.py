@@ -3,7 +3,7 @@
 import asyncio
 import sys
 
-from benchmarks import commands, live, world
+from benchmarks import commands, graph, live, world
 from benchmarks.stage import Row, staged
 
 FLOWS = {
@@ -15,6 +15,7 @@ FLOWS = {
     "busy": live.busy,
     "log": world.reading_log,
     "director": world.director,
+    "graph": graph.answers,
 }
 
 

@@ -6,7 +6,9 @@ from itertools import pairwise
 from typing import Any
 from uuid import UUID
 
+import orjson
 import pytest
+from pydantic import BaseModel
 
 from fablewright.core.refusal import Refused
 from fablewright.systems.characters.commands import CreateCharacter
@@ -36,8 +38,14 @@ async def placed(
 async def around(server: Server, world_id: UUID, who: UUID, depth: int, **fields: Any) -> dict[str, Any]:
     async with server.runtime.database.reading() as connection:
         found = await graph.around(connection, world_id, who, depth, TieFilter(), **fields)
-    views.GraphView.model_validate(found)
-    return found
+    return answered(views.GraphView, graph.surroundings(found))
+
+
+def answered(model: type[BaseModel], answer: dict[str, Any]) -> dict[str, Any]:
+    """An answer as it is sent, which must be as it is documented."""
+    sent: dict[str, Any] = orjson.loads(orjson.dumps(answer))
+    model.model_validate(sent)
+    return sent
 
 
 async def test_the_graph_goes_as_deep_as_asked(server: Server) -> None:

@@ -8,10 +8,14 @@ away from the event loop. Everything is deterministic: characters are numbered i
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import groupby, islice, pairwise
 from math import log
+from operator import itemgetter
+from struct import unpack
 from typing import Any, Final
 from uuid import UUID
+
+import orjson
 
 from fablewright.systems.relationships.rules import (
     GRAPH_TOO_LARGE,
@@ -35,6 +39,10 @@ MOST_TIES: Final = 40_000
 """Ties in a whole graph."""
 LEAST_GAIN: Final = 1e-9
 """A character changes its community only for a gain in modularity beyond what rounding makes."""
+MOST_WORK: Final = 8_000_000
+"""Characters times ties up to which betweenness takes all ties."""
+STRONGEST: Final = 8
+"""Ties of each character that betweenness takes in larger graphs."""
 MOST_ROUNDS: Final = 20
 """Times that all characters are asked whether they change their community, on each level."""
 
@@ -50,9 +58,9 @@ class Graph:
     names: list[str]
     sources: list[int]
     targets: list[int]
-    strength: list[float]
-    trust: list[float]
-    familiarity: list[float]
+    strength: Sequence[float]
+    trust: Sequence[float]
+    familiarity: Sequence[float]
     labels: list[str]
     """Separated by commas."""
 
@@ -66,28 +74,40 @@ class Graph:
         return next((n for n, i in enumerate(self.ids) if i == text), None)
 
 
-# One row of arrays: far quicker to take over than a row for each tie. The graph's characters are those that
-# have one of the ties.
-COLUMNS_OF_TIES: Final = """
-WITH felt AS MATERIALIZED (
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """The graph around a character: how many ties away each one is, by number."""
+
+    graph: Graph
+    depths: list[int]
+    truncated: bool
+
+
+# One row, a column of bytes for each value: a Python object for each of 40,000 ids would cost more than all
+# computing, above all by making the garbage collector look through everything. And no joins: how many ties a
+# filter lets through is hard to guess, and a wrong guess makes joins slow.
+TIES: Final = """
+SELECT count(*) AS many,
+       string_agg(uuid_send(source_id), ''::bytea) AS sources,
+       string_agg(uuid_send(target_id), ''::bytea) AS targets,
+       string_agg(float8send(strength), ''::bytea) AS strength,
+       string_agg(float8send(trust), ''::bytea) AS trust,
+       string_agg(float8send(familiarity), ''::bytea) AS familiarity,
+       string_agg(array_to_string(labels, ','), ';') AS labels
+FROM (
     SELECT source_id, target_id, strength, trust, familiarity, labels FROM {ties} t
-    WHERE world_id = $1{conditions} LIMIT {most}
-), who AS MATERIALIZED (
-    SELECT c.id, c.name, (row_number() OVER (ORDER BY c.id) - 1)::int AS number
-    FROM (SELECT source_id AS id FROM felt UNION SELECT target_id FROM felt) i
-    JOIN characters c ON c.world_id = $1 AND c.id = i.id
-), numbered AS MATERIALIZED (
-    SELECT s.number AS source, o.number AS target, f.strength, f.trust, f.familiarity,
-           array_to_string(f.labels, ',') AS labels
-    FROM felt f JOIN who s ON s.id = f.source_id JOIN who o ON o.id = f.target_id
-    ORDER BY 1, 2
-)
-SELECT (SELECT array_agg(id::text ORDER BY number) FROM who) AS ids,
-       (SELECT array_agg(name ORDER BY number) FROM who) AS names,
-       array_agg(source) AS sources, array_agg(target) AS targets, array_agg(strength) AS strength,
-       array_agg(trust) AS trust, array_agg(familiarity) AS familiarity, array_agg(labels) AS labels
-FROM numbered
+    WHERE world_id = $1{conditions} ORDER BY source_id, target_id LIMIT {most}
+) t
 """
+AMONG: Final = " AND source_id = ANY($3::uuid[]) AND target_id = ANY($3::uuid[])"
+NEIGHBOURS: Final = """
+SELECT target_id AS id FROM {ties} t WHERE world_id = $1 AND source_id = ANY($3::uuid[]){conditions}
+UNION
+SELECT source_id FROM {ties} t WHERE world_id = $1 AND target_id = ANY($3::uuid[]){conditions}
+ORDER BY id LIMIT {most}
+"""
+LIVES: Final = "SELECT 1 FROM characters WHERE world_id = $1 AND id = $2 AND deleted_at IS NULL"
+NAMES: Final = "SELECT id, name FROM characters WHERE world_id = $1 AND id = ANY($2::uuid[])"
 
 
 async def load(
@@ -100,77 +120,74 @@ async def load(
     """The graph of all ties that a filter lets through. Refuses `graph_too_large`."""
     now = await now_of(connection, world_id)
     conditions, values = wanted.where(3)
-    sql = COLUMNS_OF_TIES.format(ties=current("$2"), conditions=conditions, most=int(most_ties) + 1)
+    sql = TIES.format(ties=current("$2"), conditions=conditions, most=int(most_ties) + 1)
     row = await connection.fetchrow(sql, world_id, now, *values)
-    graph = Graph(*(row[c] or [] for c in Graph.__dataclass_fields__))
-    if len(graph.sources) > most_ties or len(graph.ids) > most_nodes:
+    ids = sorted({*_each(row["sources"]), *_each(row["targets"])})
+    if row["many"] > most_ties or len(ids) > most_nodes:
         raise GRAPH_TOO_LARGE(
             f"One answer takes up to {most_nodes:,} characters and {most_ties:,} ties. Filter by strength, "
             "trust or label, or ask for the surroundings of one character.",
             max_characters=most_nodes, max_ties=most_ties,
         )  # fmt: skip
-    return graph
-
-
-NEIGHBOURS: Final = """
-SELECT DISTINCT n.id, c.name FROM (
-    SELECT target_id AS id FROM {ties} t WHERE world_id = $1 AND source_id = ANY($3::uuid[]){conditions}
-    UNION
-    SELECT source_id FROM {ties} t WHERE world_id = $1 AND target_id = ANY($3::uuid[]){conditions}
-) n
-JOIN characters c ON c.world_id = $1 AND c.id = n.id AND c.deleted_at IS NULL
-WHERE n.id <> ALL($4::uuid[]) ORDER BY n.id LIMIT {most}
-"""
-AMONG: Final = """
-SELECT source_id, target_id, strength, trust, familiarity, labels FROM {ties} t
-WHERE world_id = $1 AND source_id = ANY($3::uuid[]) AND target_id = ANY($3::uuid[]){conditions}
-ORDER BY source_id, target_id LIMIT {most}
-"""
+    return await _graph(connection, world_id, ids, row, most_ties)
 
 
 async def around(
     connection: Any, world_id: UUID, character_id: UUID, depth: int, wanted: TieFilter,
     most: int = MOST_AROUND, most_ties: int = MOST_TIES_AROUND,
-) -> dict[str, Any]:  # fmt: skip
-    """A `GraphView` of who is within `depth` such ties of a character. Refuses `character_not_found`.
+) -> Surroundings:  # fmt: skip
+    """Who is within `depth` such ties of a character, nearest first. Refuses `character_not_found`.
 
     It goes ring by ring, each with one query, and stops when there are enough.
     """
-    name = await connection.fetchval(
-        "SELECT name FROM characters WHERE world_id = $1 AND id = $2 AND deleted_at IS NULL",
-        world_id, character_id,
-    )  # fmt: skip
-    if name is None:
+    if not await connection.fetchval(LIVES, world_id, character_id):
         raise TIE_CHARACTER_NOT_FOUND(character_id=str(character_id))
     now = await now_of(connection, world_id)
     ties = current("$2")
-    conditions, values = wanted.where(5)
-    found: dict[UUID, tuple[str, int]] = {character_id: (name, 0)}
-    ring, truncated = [character_id], False
+    conditions, values = wanted.where(4)
+    # Among one more than are wanted in all, enough are new.
+    neighbours = NEIGHBOURS.format(ties=ties, conditions=conditions, most=int(most) + 1)
+    found, ring, truncated = {character_id: 0}, [character_id], False
     for distance in range(1, depth + 1):
-        sql = NEIGHBOURS.format(ties=ties, conditions=conditions, most=int(most - len(found)) + 1)
-        rows = await connection.fetch(sql, world_id, now, ring, list(found), *values)
-        truncated = len(found) + len(rows) > most
-        ring = [row["id"] for row in rows[: most - len(found)]]
-        found.update({row["id"]: (row["name"], distance) for row in rows[: most - len(found)]})
+        rows = await connection.fetch(neighbours, world_id, now, ring, *values)
+        ring = [row["id"] for row in rows if row["id"] not in found]
+        truncated = len(found) + len(ring) > most
+        ring = ring[: most - len(found)]
+        found.update(dict.fromkeys(ring, distance))
         if truncated or not ring:
             break
-    conditions, values = wanted.where(4)
-    sql = AMONG.format(ties=ties, conditions=conditions, most=int(most_ties) + 1)
-    rows = await connection.fetch(sql, world_id, now, list(found), *values)
-    text = {i: str(i) for i in found}
-    return {
-        "nodes": [{"id": text[i], "name": name, "depth": depth} for i, (name, depth) in found.items()],
-        "ties": [
-            {
-                "source_id": text[row["source_id"]], "target_id": text[row["target_id"]],
-                "strength": row["strength"], "trust": row["trust"], "familiarity": row["familiarity"],
-                "labels": row["labels"],
-            }
-            for row in rows[:most_ties]
-        ],
-        "truncated": truncated or len(rows) > most_ties,
-    }  # fmt: skip
+    among = TIES.format(ties=ties, conditions=AMONG + conditions, most=int(most_ties) + 1)
+    row = await connection.fetchrow(among, world_id, now, list(found), *values)
+    graph = await _graph(connection, world_id, sorted(i.bytes for i in found), row, most_ties)
+    depths = [found[UUID(i)] for i in graph.ids]
+    return Surroundings(graph, depths, truncated or row["many"] > most_ties)
+
+
+async def _graph(connection: Any, world_id: UUID, ids: list[bytes], row: Any, most: int) -> Graph:
+    """The graph of the first `most` ties of a row of `TIES`, among characters with these ids, in order."""
+    wanted = [UUID(bytes=i) for i in ids]
+    names = {found["id"]: found["name"] for found in await connection.fetch(NAMES, world_id, wanted)}
+    number = {character: n for n, character in enumerate(ids)}
+    many = min(row["many"], most)
+
+    def numbers(column: str) -> Sequence[float]:
+        return unpack(f">{many}d", (row[column] or b"")[: 8 * many])
+
+    return Graph(
+        ids=[str(i) for i in wanted],
+        names=[names[i] for i in wanted],
+        sources=[number[i] for i in _each(row["sources"])[:many]],
+        targets=[number[i] for i in _each(row["targets"])[:many]],
+        strength=numbers("strength"),
+        trust=numbers("trust"),
+        familiarity=numbers("familiarity"),
+        labels=row["labels"].split(";")[:many] if many else [],
+    )
+
+
+def _each(ids: bytes | None) -> list[bytes]:
+    """Ids that stand one after the other."""
+    return [ids[at : at + 16] for at in range(0, len(ids), 16)] if ids else []
 
 
 # -- computing: plain functions, to be run in a thread -------------------------------------------------------
@@ -178,8 +195,23 @@ async def around(
 
 def whole(graph: Graph) -> dict[str, Any]:
     """A `GraphView` of all of it."""
+    return _picture(graph, list(range(len(graph.ids))), {}, False)
+
+
+def surroundings(found: Surroundings) -> dict[str, Any]:
+    """A `GraphView` of the surroundings of a character, nearest first."""
+    order = sorted(range(len(found.depths)), key=lambda n: (found.depths[n], n))
+    return _picture(found.graph, order, dict(enumerate(found.depths)), found.truncated)
+
+
+def _picture(
+    graph: Graph, order: Sequence[int], depths: Mapping[int, int], truncated: bool
+) -> dict[str, Any]:
     ids = graph.ids
-    split = {text: text.split(",") if text else [] for text in set(graph.labels)}
+    # As finished JSON, so that the many small values hold nothing that the garbage collector follows.
+    labels = {
+        text: orjson.Fragment(orjson.dumps(text.split(",") if text else [])) for text in set(graph.labels)
+    }
     columns = zip(
         graph.sources,
         graph.targets,
@@ -190,15 +222,15 @@ def whole(graph: Graph) -> dict[str, Any]:
         strict=True,
     )
     return {
-        "nodes": [{"id": i, "name": name, "depth": None} for i, name in zip(ids, graph.names, strict=True)],
+        "nodes": [{"id": ids[n], "name": graph.names[n], "depth": depths.get(n)} for n in order],
         "ties": [
             {
                 "source_id": ids[source], "target_id": ids[target], "strength": strength, "trust": trust,
-                "familiarity": familiarity, "labels": split[labels],
+                "familiarity": familiarity, "labels": labels[text],
             }
-            for source, target, strength, trust, familiarity, labels in columns
+            for source, target, strength, trust, familiarity, text in columns
         ],
-        "truncated": False,
+        "truncated": truncated,
     }  # fmt: skip
 
 
@@ -208,20 +240,36 @@ def centrality(graph: Graph, measure: Measure, limit: int) -> dict[str, Any]:
     - `degree`: the share of the others with whom there is a tie, counted in both directions (0..2);
     - `popularity`: the mean strength with which the others feel about one, -1..1; no tie counts as 0;
     - `pagerank`: being liked by those who are liked (Page, Brin, Motwani & Winograd 1998), by strength;
-    - `betweenness`: the share of shortest chains of ties that lead through one (Brandes 2001).
+    - `betweenness`: the share of shortest chains of ties that lead through one (Brandes 2001). In a large
+      graph each one's `STRONGEST` ties only, along which news would travel first.
     """
     scores = MEASURES[measure](graph)
     order = sorted(range(len(scores)), key=lambda n: (-scores[n], n))[:limit]
-    return {"measure": measure, "characters": [graph.member(n) | {"score": scores[n]} for n in order]}
+    return {
+        "measure": measure,
+        "strongest_only": STRONGEST if measure == "betweenness" and _is_large(graph) else None,
+        "characters": [graph.member(n) | {"score": scores[n]} for n in order],
+    }
 
 
-def _digraph(graph: Graph, values: Sequence[float], above: float | None = None) -> Any:
+def _is_large(graph: Graph) -> bool:
+    return len(graph.ids) * len(graph.sources) > MOST_WORK
+
+
+Ties = list[tuple[int, int, float]]
+"""(source, target, value)."""
+
+
+def _ties(graph: Graph, values: Sequence[float]) -> Ties:
+    return list(zip(graph.sources, graph.targets, values, strict=True))
+
+
+def _digraph(many: int, ties: Ties) -> Any:
     import rustworkx
 
     made = rustworkx.PyDiGraph(multigraph=False)
-    made.add_nodes_from(range(len(graph.ids)))
-    ties = zip(graph.sources, graph.targets, values, strict=True)
-    made.add_edges_from([tie for tie in ties if above is None or tie[2] > above])
+    made.add_nodes_from(range(many))
+    made.add_edges_from(ties)
     return made
 
 
@@ -234,7 +282,10 @@ def _listed(scores: Mapping[int, float], many: int) -> list[float]:
 def _degree(graph: Graph) -> list[float]:
     import rustworkx
 
-    return _listed(rustworkx.digraph_degree_centrality(_digraph(graph, graph.strength)), len(graph.ids))
+    return _listed(
+        rustworkx.digraph_degree_centrality(_digraph(len(graph.ids), _ties(graph, graph.strength))),
+        len(graph.ids),
+    )
 
 
 def _popularity(graph: Graph) -> list[float]:
@@ -249,14 +300,23 @@ def _pagerank(graph: Graph) -> list[float]:
 
     if not graph.ids:
         return []
-    made = _digraph(graph, graph.strength, above=0.0)
+    warm = [tie for tie in _ties(graph, graph.strength) if tie[2] > 0.0]
+    made = _digraph(len(graph.ids), warm)
     return _listed(rustworkx.pagerank(made, weight_fn=float, max_iter=500), len(graph.ids))
 
 
 def _betweenness(graph: Graph) -> list[float]:
     import rustworkx
 
-    return _listed(rustworkx.digraph_betweenness_centrality(_digraph(graph, graph.strength)), len(graph.ids))
+    ties = strongest(graph) if _is_large(graph) else _ties(graph, graph.strength)
+    made = _digraph(len(graph.ids), ties)
+    return _listed(rustworkx.digraph_betweenness_centrality(made), len(graph.ids))
+
+
+def strongest(graph: Graph) -> Ties:
+    """The `STRONGEST` ties of each character."""
+    ties = sorted(_ties(graph, graph.strength), key=lambda t: (t[0], -t[2], t[1]))
+    return [tie for _, own in groupby(ties, key=itemgetter(0)) for tie in islice(own, STRONGEST)]
 
 
 MEASURES: Final = {
@@ -277,7 +337,7 @@ def path_of_trust(graph: Graph, source: UUID, target: UUID) -> dict[str, Any]:
     start, end = graph.number_of(source), graph.number_of(target)
     chain: list[int] = []
     if start is not None and end is not None:
-        made = _digraph(graph, graph.trust, above=0.0)
+        made = _digraph(len(graph.ids), [tie for tie in _ties(graph, graph.trust) if tie[2] > 0.0])
         paths = rustworkx.digraph_dijkstra_shortest_paths(
             made, start, end, weight_fn=lambda trust: max(0.0, -log(trust))
         )

@@ -216,7 +216,7 @@ async def get_graph(
     """The characters around one, and the ties among them."""
     async with caller.reading(world_id) as connection:
         found = await graph.around(connection, world_id, character_id, depth, wanted)
-    return await _computed(lambda: found)
+    return await _computed(lambda: graph.surroundings(found))
 
 
 @router.get("/worlds/{world_id}/graph", responses=refusals(GRAPH_TOO_LARGE), response_model=GraphView)

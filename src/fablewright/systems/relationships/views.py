@@ -138,6 +138,9 @@ class CentralityView(BaseModel):
     """The most central characters first."""
 
     measure: Measure
+    strongest_only: int | None = Field(
+        description="In a large graph, betweenness takes only so many of each one's strongest ties."
+    )
     characters: list[Central]
 
 
