@@ -125,6 +125,13 @@ def _felt(pad: Pad) -> dict[str, Any]:
     }  # fmt: skip
 
 
+@lru_cache(maxsize=16_384)
+def _temper(*traits: float) -> tuple[Pad, dict[str, Any]]:
+    """The baseline of a personality, and the fields of its `EmotionView`: they change with the personality only."""
+    base = baseline(Traits(*traits))
+    return base, _felt(base)
+
+
 # Membership, world clock and character in one statement: this is the busiest read of all.
 ONE: Final = """
 SELECT m.role, w.anchor_world_ms, w.anchor_real_ms, w.rate, w.paused, w.advance_id IS NOT NULL AS advancing,
@@ -159,17 +166,18 @@ def world_now(row: Any) -> int:
 
 def encode_one(row: Any) -> bytes:
     """The JSON of a `CharacterView` straight from a row of `ONE`. What is stored as JSON goes through as it is."""
-    now, base = world_now(row), baseline(Traits(*(row[trait] for trait in TRAITS)))
+    traits = {trait: row[trait] for trait in TRAITS}
+    now, (base, described) = world_now(row), _temper(*traits.values())
     felt = Pad(row["pleasure"], row["arousal"], row["dominance"])
     return orjson.dumps(
         {
             "id": str(row["id"]), "name": row["name"], "kind": row["kind"],
             "user_id": None if row["user_id"] is None else str(row["user_id"]),
             "description": row["description"],
-            "personality": {trait: row[trait] for trait in TRAITS},
+            "personality": traits,
             "energy": energy_now(row["energy"], row["energy_at"], now),
             "status": row["status"], "emotion": _felt(settled(felt, row["emotion_at"], now, base)),
-            "baseline": _felt(base), "attributes": orjson.Fragment(row["attributes"]),
+            "baseline": described, "attributes": orjson.Fragment(row["attributes"]),
             "skills": orjson.Fragment(row["skills"]), "tags": row["tags"],
             "goals": orjson.Fragment(row["goals"]),
             "speech": orjson.Fragment(AVERAGE_SPEECH if row["speech"] == "{}" else row["speech"]),
