@@ -45,8 +45,7 @@ from fablewright.systems.characters.views import (
 from fablewright.systems.regions import service as regions
 
 __all__ = [
-    "CHARACTER_NOT_FOUND", "CharacterState", "Pad", "Traits", "load", "peek", "self_acting", "write_energies",
-    "write_states",
+    "CHARACTER_NOT_FOUND", "CharacterState", "Pad", "Traits", "load", "peek", "self_acting", "write_states",
 ]  # fmt: skip
 
 Part = TypeVar("Part", Traits, Speech)
@@ -81,11 +80,6 @@ UPDATE: Final = f"""
 UPDATE characters c SET ({_NAMES}) = ROW ({_VALUES})
 FROM unnest({_SENT}) AS v ({_NAMES}) WHERE c.world_id = $1 AND c.id = v.id
 """  # noqa: S608
-WRITE_ENERGIES: Final = """
-UPDATE characters c SET energy = v.energy, energy_at = v.at
-FROM unnest($2::uuid[], $3::float8[], $4::bigint[]) AS v (id, energy, at)
-WHERE c.world_id = $1 AND c.id = v.id
-"""
 WRITE_STATES: Final = """
 UPDATE characters c SET energy = v.energy, energy_at = v.at, emotion_at = v.at, pleasure = v.pleasure,
     arousal = v.arousal, dominance = v.dominance
@@ -121,15 +115,6 @@ async def write_states(tx: Transaction, states: Sequence[tuple[UUID, float, int,
             WRITE_STATES, tx.world_id,
             [s[0] for s in states], [s[1] for s in states], [s[2] for s in states],
             [s[3].pleasure for s in states], [s[3].arousal for s in states], [s[3].dominance for s in states],
-        )  # fmt: skip
-
-
-async def write_energies(tx: Transaction, energies: Sequence[tuple[UUID, float, int]]) -> None:
-    """Store (id, energy 0..1, world ms at which it is so) of characters that `load` has locked."""
-    if energies:
-        await tx.execute(
-            WRITE_ENERGIES, tx.world_id,
-            [e[0] for e in energies], [e[1] for e in energies], [e[2] for e in energies],
         )  # fmt: skip
 
 
