@@ -26,7 +26,7 @@ class TextsEntry(PackModel):
 
 def type_commands(items: Sequence[Item], ids: Ids) -> list[Command]:
     """One command for each type."""
-    known = {*content.built_in().types, *(item.key for item in items)}
+    known = {*content.built_in_types(), *(item.key for item in items)}
     for item in items:
         _check_name(item, ids)
         like = item.value.like
@@ -42,7 +42,7 @@ def text_commands(items: Sequence[Item], ids: Ids) -> list[Command]:
     for item in items:
         _check_name(item, ids)
     texts = {item.key: item.value.model_extra or {} for item in items}
-    if not ids.mistakes:
+    if texts and not ids.mistakes:
         try:
             content.with_own(texts)
         except Refused as refused:

@@ -16,16 +16,27 @@ Invariants:
 from fablewright.core.system import Handler, System
 from fablewright.systems.memory import service
 from fablewright.systems.memory.checks import CHECKS
-from fablewright.systems.memory.commands import ForgetMemory, PlantMemory
-from fablewright.systems.memory.events import MemoryForgotten, MemoryPlanted, MemoryReflected
+from fablewright.systems.memory.commands import ForgetMemory, PlantMemory, RestoreMemories
+from fablewright.systems.memory.events import (
+    MemoriesRestored,
+    MemoryForgotten,
+    MemoryPlanted,
+    MemoryReflected,
+)
+from fablewright.systems.memory.pack import PACK, restore
 from fablewright.systems.memory.reactions import FORGET_DELETED
 from fablewright.systems.memory.router import router
 
 system = System(
     name="memory",
-    handlers=(Handler(PlantMemory, many=service.plant), Handler(ForgetMemory, one=service.forget)),
-    events=(MemoryPlanted, MemoryForgotten, MemoryReflected),
+    handlers=(
+        Handler(PlantMemory, many=service.plant),
+        Handler(ForgetMemory, one=service.forget),
+        Handler(RestoreMemories, one=restore),
+    ),
+    events=(MemoryPlanted, MemoryForgotten, MemoriesRestored, MemoryReflected),
     guarding=(FORGET_DELETED,),
     routers=(router,),
     checks=CHECKS,
+    extra={"pack": PACK},
 )

@@ -3,21 +3,36 @@
 from typing import Annotated, Any, Final, Literal
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    JsonValue,
+    StringConstraints,
+    model_validator,
+)
 
 from fablewright.core.actors import Role, at_least
-from fablewright.core.messages import Command
+from fablewright.core.messages import Command, check_free_json
 from fablewright.systems.memory.rules import (
     MEMORY_CHARACTER_NOT_FOUND,
+    MEMORY_EXISTS,
     MEMORY_IN_THE_FUTURE,
     MEMORY_NOT_FOUND,
     MEMORY_PLACE_NOT_FOUND,
     MOST_ABOUT,
+    MOST_HEARD,
     MOST_TEXT,
     TELLERS_INVALID,
+    MemoryKind,
 )
 
 MOST_TELLERS: Final = 16
+MOST_RESTORED: Final = 300
+"""Memories in one `RestoreMemories`, so that it stays small."""
+
+WorldMs = Annotated[int, Field(gt=-(2**52), lt=2**52)]
 
 MemoryText = Annotated[
     str, StringConstraints(strip_whitespace=True, min_length=1, max_length=MOST_TEXT, pattern=r"^[^\x00]*$")
@@ -109,3 +124,49 @@ class ForgetMemory(Command):
     refusals = (MEMORY_NOT_FOUND,)
 
     memory_id: UUID
+
+
+def _small(claim: dict[str, Any]) -> dict[str, Any]:
+    check_free_json(claim, 4_000)
+    return claim
+
+
+class MemoryValue(BaseModel):
+    """A memory as it was; see `tables.Memory` for what the fields mean."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    fact_id: UUID
+    kind: MemoryKind
+    text: MemoryText
+    at: WorldMs
+    subject_id: UUID | None = None
+    about_ids: list[UUID] = Field([], max_length=MOST_ABOUT)
+    place_id: UUID | None = None
+    importance: Share = 0.5
+    certainty: Share = 1.0
+    valence: Signed = 0.0
+    secret: bool = False
+    tellers: list[UUID] = Field([], max_length=64)
+    heard_from: list[UUID] = Field([], max_length=MOST_HEARD)
+    claim: Annotated[dict[str, JsonValue], AfterValidator(_small)] | None = None
+    truth: MemoryText | None = None
+    evidence: list[UUID] = Field([], max_length=200, description="Facts (or ids) it was concluded from.")
+
+
+class RestoreMemories(Command):
+    """Give a character memories back as they were, for copies of worlds: nothing is concluded or merged over it."""
+
+    message_type = "memory.restore_memories"
+    allowed = at_least(Role.GAME_MASTER)
+    refusals = (
+        MEMORY_CHARACTER_NOT_FOUND, MEMORY_PLACE_NOT_FOUND, MEMORY_IN_THE_FUTURE, MEMORY_EXISTS,
+    )  # fmt: skip
+
+    character_id: UUID
+    memories: list[MemoryValue] = Field([], max_length=MOST_RESTORED)
+    facts: list[UUID] = Field([], description="All facts it remembers, by which evidence may be named.")
+    unreflected: float | None = Field(
+        None, ge=0, allow_inf_nan=False, description="What was not thought over."
+    )
+    reflected_at: WorldMs | None = None

@@ -59,3 +59,16 @@ class MemoryReflected(_MemoryEvent):
     text: str
     subject_id: UUID
     evidence: list[UUID]
+
+
+class MemoriesRestored(Event):
+    """A character has memories back; the command holds them."""
+
+    message_type = "memory.restored"
+    subjects = ("character_id",)
+
+    character_id: UUID
+    count: int
+
+    def audience(self) -> Audience:
+        return Audience.of(self.character_id)

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from fablewright.core.clock import DAY, HOUR, elapsed, half_life_factor
 from fablewright.core.dice import derived_uuid
-from fablewright.core.refusal import FORBIDDEN, INVALID, NOT_FOUND, Refusal
+from fablewright.core.refusal import CONFLICT, FORBIDDEN, INVALID, NOT_FOUND, Refusal
 
 MemoryKind = Literal["did", "saw", "told", "knows", "reflection"]
 
@@ -60,6 +60,9 @@ TELLERS_INVALID = Refusal(
     "tellers_invalid",
     INVALID,
     "Who is told something has tellers, and is not among them: send `tellers` with kind `told`, and only then.",
+)
+MEMORY_EXISTS = Refusal(
+    "memory_exists", CONFLICT, "The character remembers one of these facts already. Restore memories only once."
 )
 MEMORY_IN_THE_FUTURE = Refusal(
     "memory_in_the_future", INVALID, "Nobody remembers what is still to come. Send an earlier time `at`."
