@@ -26,7 +26,7 @@ EXTRA_FILES = {
         "effects.py",
         "scene.py",
     },
-    "director": {"arcs.py", "story.py", "why.py"},
+    "director": {"arcs.py", "options.py", "scene.py", "story.py", "why.py"},
     "fablewright_weather": {"migrations"},
 }
 """What a system needs beside the usual files: its reason stands in that file's docstring."""
@@ -42,7 +42,7 @@ CLOCKS = {"core/clock.py"}
 CHANCE = {"core/dice.py"}
 PRINTERS = ("cli/",)
 PURE = (
-    "rules.py", "commands.py", "events.py", "emotions.py", "effects.py", "voice.py", "moments.py", "grammar.py", "arcs.py",
+    "rules.py", "commands.py", "events.py", "emotions.py", "effects.py", "voice.py", "moments.py", "grammar.py", "arcs.py", "options.py",
     "rumours.py", "reflections.py",
 )  # fmt: skip
 PURE_CORE = tuple(f"fablewright.core.{name}." for name in ("actors", "clock", "dice", "refusal", "messages"))

@@ -33,7 +33,7 @@ def arc(kind: Kind, tension: float = 0.4, **fields: object) -> ArcState:
     return replace(ArcState(UUID(int=9), kind, A, B, tension, 0, 0), **fields)  # type: ignore[arg-type]
 
 
-def board(*open_: ArcState, room: int | None = None) -> Board:
+def board(*open_: ArcState, room: int = arcs.MOST_PER_WORLD) -> Board:
     ids = count(1000)
     return Board(open_, lambda: UUID(int=next(ids)), room)
 

@@ -315,10 +315,10 @@ RIVALS: Final[Mapping[str, frozenset[str]]] = {
 class Board:
     """The open arcs of a world while happenings go over them, in order."""
 
-    def __init__(self, arcs: Iterable[ArcState], new_id: Callable[[], UUID], room: int | None = None):
+    def __init__(self, arcs: Iterable[ArcState], new_id: Callable[[], UUID], room: int = MOST_PER_WORLD):
         self._open: dict[UUID, ArcState] = {a.id: a for a in arcs}
         self._new_id = new_id
-        self._room = MOST_PER_WORLD - len(self._open) if room is None else room
+        self._room = room
         """How many more arcs the world may have."""
 
     def tell(self, h: Happening) -> list[Change]:

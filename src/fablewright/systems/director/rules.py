@@ -1,60 +1,21 @@
-"""Who acts with whom, and what they do. Pure.
+"""Who acts: beats, the rhythm of the day, needs, and the urge to act. Pure.
 
-Coefficients are our own, tuned for play: the rested and extraverted seek company, people go to those they
-feel something about and have not met for a while, and the open also to strangers.
+All coefficients are our own, tuned for play; where a direction follows research, its source is named.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Final
 from uuid import UUID
 
-from fablewright.core.clock import DAY, MINUTE, elapsed
+from fablewright.core.clock import HOUR, MINUTE, elapsed, half_life_factor
 from fablewright.core.dice import Dice
-
-InteractionType = Literal["greeting", "chat", "collaboration", "conflict"]
+from fablewright.systems.characters.rules import Traits
 
 ENERGY_TO_ACT: Final = 0.1
-"""Who has less energy (0..1) rests."""
-WARMTH: Final = 0.3
-"""The weight (0..1) of someone known but felt nothing about."""
-STRANGER_WEIGHT: Final = 0.25
-"""The weight of a stranger for someone wholly open."""
+"""Who has less energy (0..1) begins nothing with others."""
 
-
-@dataclass(frozen=True, slots=True)
-class Npc:
-    """A character that acts by itself; energy (that of now) and traits are 0..1."""
-
-    id: UUID
-    name: str
-    energy: float
-    openness: float
-    conscientiousness: float
-    extraversion: float
-    agreeableness: float
-    neuroticism: float
-
-
-@dataclass(frozen=True, slots=True)
-class Known:
-    """Someone an npc could turn to: strength -1..1, trust 0..1, last met at (world ms, None for never)."""
-
-    id: UUID
-    name: str
-    strength: float
-    trust: float
-    last_interaction_at: int | None
-
-
-@dataclass(frozen=True, slots=True)
-class Act:
-    """What an npc is about to do."""
-
-    initiator_id: UUID
-    target_id: UUID
-    type: InteractionType
-    content: str
+# -- when -----------------------------------------------------------------------------------------------------
 
 
 def interval_ms(beats_per_minute: float) -> int:
@@ -70,76 +31,190 @@ def next_beat(due_at: int, now: int, beats_per_minute: float) -> int:
     return max(due_at + interval_ms(beats_per_minute), now)
 
 
-def need_for_company(npc: Npc) -> float:
-    """How much someone wants company, 0..1: energy x (0.3 + 0.7 x extraversion), 0 for the tired."""
-    if npc.energy < ENERGY_TO_ACT:
+def hour_of(world_ms: int, hours_per_day: int = 24, start_hour: int = 6) -> float:
+    """The time of day as on a clock of 24 hours, 0 <= h < 24, whatever the hours of the world's own day."""
+    own = (world_ms / HOUR + start_hour) % hours_per_day
+    return (own * 24.0 / hours_per_day) % 24.0
+
+
+def lateness(traits: Traits) -> float:
+    """How much of an evening type someone is, 0..1: less with conscientiousness, more with extraversion.
+
+    The directions, not the sizes, follow Tsaousis (2010), "Circadian preferences and personality traits: a
+    meta-analysis", European Journal of Personality 24.
+    """
+    return 0.6 * (1.0 - traits.conscientiousness) + 0.4 * traits.extraversion
+
+
+def bedtime(traits: Traits) -> float:
+    """The hour at which someone grows sleepy, 21.5..24."""
+    return 21.5 + 2.5 * lateness(traits)
+
+
+def rising(traits: Traits) -> float:
+    """The hour at which someone wakes, 5.5..7.5."""
+    return EARLIEST_RISING + 2.0 * lateness(traits)
+
+
+EARLIEST_RISING: Final = 5.5
+SLEEPY_HOURS: Final = 2.0
+"""From bedtime to the hour at which nobody stays up."""
+
+
+def sleepiness(traits: Traits, hour: float) -> float:
+    """How much the hour (0..24) calls to bed, 0..1: grows over two hours from bedtime, ends on rising."""
+    if rising(traits) <= hour < bedtime(traits):
         return 0.0
-    return npc.energy * (0.3 + 0.7 * npc.extraversion)
+    return min(1.0, ((hour - bedtime(traits)) % 24.0) / SLEEPY_HOURS)
+
+
+def ms_until_rising(traits: Traits, hour: float, hours_per_day: int = 24) -> int:
+    """World milliseconds until someone who sleeps may wake; 0 by day."""
+    if rising(traits) <= hour < bedtime(traits):
+        return 0
+    return round(((rising(traits) - hour) % 24.0) / 24.0 * hours_per_day * HOUR)
+
+
+def slope(hour: float, begins: float, full: float, fades: float, ends: float) -> float:
+    """0..1: rises from `begins` to `full` and falls from `fades` to `ends` (hours in this order, 0..24)."""
+    if not begins < hour < ends:
+        return 0.0
+    if hour < full:
+        return (hour - begins) / (full - begins)
+    return 1.0 if hour <= fades else (ends - hour) / (ends - fades)
+
+
+@dataclass(frozen=True, slots=True)
+class Rhythm:
+    """What the hour inclines someone to, each 0..1."""
+
+    sleep: float
+    work: float
+    home: float
+    leisure: float
+    worship: float
+
+
+def rhythm(traits: Traits, hour: float) -> Rhythm:
+    """The inclinations of an hour (0..24): work by day, company in the evening, home in between, bed at night."""
+    return Rhythm(
+        sleep=sleepiness(traits, hour),
+        work=slope(hour, 6.5, 8.0, 16.5, 18.5) * (0.55 + 0.45 * traits.conscientiousness),
+        home=max(slope(hour, 4.0, 5.5, 6.5, 7.5), slope(hour, 19.0, 22.0, 23.9, 24.0)),
+        leisure=max(
+            slope(hour, 16.5, 18.5, 20.5, 24.0), 0.45 * slope(hour, 11.5, 12.0, 13.0, 13.5)
+        ) * (0.35 + 0.65 * traits.extraversion),
+        worship=max(slope(hour, 6.0, 7.0, 7.5, 8.5), slope(hour, 17.0, 17.5, 18.5, 19.0))
+        * (0.15 + 0.35 * traits.agreeableness),
+    )  # fmt: skip
+
+
+# -- needs ----------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Needs:
+    """What someone lacked at `at` (world ms): company and esteem, each 0 (sated) to 1."""
+
+    company: float
+    esteem: float
+    at: int
+
+    def now(self, now: int, traits: Traits) -> "Needs":
+        """The same at world time `now`: what is not lacked yet halves again and again, so that lack nears 1."""
+        passed = elapsed(self.at, now)
+        return Needs(
+            1.0 - (1.0 - self.company) * half_life_factor(passed, company_half_life_ms(traits)),
+            1.0 - (1.0 - self.esteem) * half_life_factor(passed, esteem_half_life_ms(traits)),
+            max(self.at, now),
+        )
+
+
+FIRST_COMPANY: Final = 0.4
+FIRST_ESTEEM: Final = 0.3
+
+
+def first_needs(now: int) -> Needs:
+    """What someone lacks of whom nothing is known yet."""
+    return Needs(FIRST_COMPANY, FIRST_ESTEEM, now)
+
+
+def company_half_life_ms(traits: Traits) -> int:
+    """World time in which company wears off by half: 4 hours for the most extraverted, 16 for the least."""
+    return round((16.0 - 12.0 * traits.extraversion) * HOUR)
+
+
+def esteem_half_life_ms(traits: Traits) -> int:
+    """World time in which esteem wears off by half: 18 hours for the most neurotic, 48 for the least."""
+    return round((48.0 - 30.0 * traits.neuroticism) * HOUR)
+
+
+COMPANY_OF: Final[Mapping[str, float]] = {
+    "greeting": 0.05, "chat": 0.2, "collaboration": 0.25, "gossip": 0.22, "confide": 0.35, "ask_for_help": 0.15,
+    "praise": 0.15, "tease": 0.15, "gift": 0.2, "apology": 0.15, "conflict": 0.05, "threaten": 0.02,
+}  # fmt: skip
+"""The share of the lack of company that an interaction takes from both."""
+ESTEEM_OF: Final[Mapping[str, tuple[float, float]]] = {
+    "praise": (0.03, 0.35), "gift": (0.1, 0.25), "ask_for_help": (0.0, 0.15), "collaboration": (0.12, 0.12),
+    "confide": (0.05, 0.15), "gossip": (0.05, 0.02), "apology": (-0.05, 0.2), "conflict": (-0.05, -0.2),
+    "threaten": (0.08, -0.3), "tease": (0.04, -0.08),
+}  # fmt: skip
+"""The share of the lack of esteem that it takes from who begins and from the other; below 0 it adds to it."""
+
+
+def met(needs: Needs, kind: str, began: bool, *, turned_down: bool = False) -> Needs:
+    """What someone lacks after an interaction of a type; `needs` are those of that moment. Each stays 0..1.
+
+    Who began and was turned down has had half the company, and lacks esteem the more.
+    """
+    company = COMPANY_OF.get(kind, 0.15) * (0.5 if turned_down else 1.0)
+    esteem = ESTEEM_OF.get(kind, (0.0, 0.0))[0 if began else 1]
+    if turned_down and began:
+        esteem = -0.15
+    lack = needs.esteem * (1.0 - esteem) if esteem >= 0 else needs.esteem - esteem * (1.0 - needs.esteem)
+    return Needs(needs.company * (1.0 - company), lack, needs.at)
+
+
+# -- who ------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """A goal of a character: its kind, and whom it is about."""
+
+    kind: str
+    about_id: UUID | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Npc:
+    """A character that acts by itself, as it is now; energy 0..1, emotion (PAD) -1..1 each."""
+
+    id: UUID
+    name: str
+    traits: Traits
+    energy: float
+    pleasure: float = 0.0
+    arousal: float = 0.0
+    dominance: float = 0.0
+    needs: Needs = Needs(FIRST_COMPANY, FIRST_ESTEEM, 0)
+    goals: tuple[Wish, ...] = ()
+    place_id: UUID | None = None
+    home_id: UUID | None = None
+    work_id: UUID | None = None
+
+
+def urge(npc: Npc) -> float:
+    """How likely someone is to act, 0..1, by what it lacks, energy, extraversion and arousal."""
+    drive = 0.35 * npc.needs.company + 0.15 * npc.needs.esteem + 0.15 * npc.traits.extraversion
+    return (0.15 + drive + 0.1 * max(0.0, npc.arousal) + 0.1 * bool(npc.goals)) * (0.2 + 0.8 * npc.energy)
 
 
 def choose_actors(npcs: Sequence[Npc], acts: int, dice: Dice) -> list[Npc]:
-    """Up to `acts` of them, each at most once, with chances in proportion to their need for company.
+    """Up to `acts` of them, each at most once, with chances in proportion to their urge to act.
 
     Weighted sampling without replacement by the keys u ** (1 / weight) (Efraimidis & Spirakis, 2006).
     """
-    keyed = []
-    for npc in npcs:
-        luck, need = dice.uniform(), need_for_company(npc)
-        if need > 0.0:
-            keyed.append((luck ** (1.0 / need), npc))
+    keyed = [(dice.uniform() ** (1.0 / urge(npc)), npc) for npc in npcs]
     keyed.sort(key=lambda item: (-item[0], item[1].id))
     return [npc for _, npc in keyed[:acts]]
-
-
-def attraction(known: Known, now: int) -> float:
-    """How much someone is drawn to a person it knows, 0..1.3: (0.2 + 0.8 x novelty) x (0.3 + closeness).
-
-    Novelty grows from 0 to 1 in a day of world time; closeness is the strength of the feeling, good or bad.
-    """
-    novelty = (
-        1.0 if known.last_interaction_at is None else min(1.0, elapsed(known.last_interaction_at, now) / DAY)
-    )
-    return (0.2 + 0.8 * novelty) * (WARMTH + abs(known.strength))
-
-
-def choose_partner(
-    npc: Npc, known: Sequence[Known], strangers: Sequence[Known], now: int, dice: Dice
-) -> Known | None:
-    """Whom someone turns to; None if there is nobody. Those known already are not strangers."""
-    familiar = {k.id for k in known} | {npc.id}
-    new = [s for s in strangers if s.id not in familiar]
-    options = [*known, *new]
-    if not options:
-        return None
-    weights = [attraction(k, now) for k in known] + [0.01 + STRANGER_WEIGHT * npc.openness for _ in new]
-    return dice.weighted(options, weights)
-
-
-def inclinations(npc: Npc, partner: Known) -> dict[InteractionType, float]:
-    """How inclined someone is to each type of interaction; weights > 0."""
-    good, bad = max(0.0, partner.strength), max(0.0, -partner.strength)
-    hardness = 0.5 * npc.neuroticism + 0.5 * (1.0 - npc.agreeableness)
-    return {
-        "greeting": 0.5 if partner.last_interaction_at is None else 0.15,
-        "chat": 0.2 + 0.4 * npc.extraversion + 0.3 * good,
-        "collaboration": 0.02 + (0.1 + 0.3 * npc.conscientiousness) * partner.trust * (0.3 + good),
-        "conflict": 0.01 + 0.12 * hardness * (1.0 - good) + 0.6 * bad * (0.3 + hardness),
-    }
-
-
-def choose_type(npc: Npc, partner: Known, dice: Dice) -> InteractionType:
-    """What someone does with the person it turned to."""
-    weights = inclinations(npc, partner)
-    return dice.weighted(list(weights), list(weights.values()))
-
-
-def choose_act(
-    npc: Npc, known: Sequence[Known], strangers: Sequence[Known], now: int, *,
-    dice: Dice, openings: Mapping[str, Sequence[str]],
-) -> Act | None:  # fmt: skip
-    """What someone does next; None if there is nobody to do it with."""
-    partner = choose_partner(npc, known, strangers, now, dice)
-    if partner is None:
-        return None
-    kind = choose_type(npc, partner, dice)
-    return Act(npc.id, partner.id, kind, dice.choice(openings[kind]).replace("{name}", partner.name))
