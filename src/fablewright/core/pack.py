@@ -178,7 +178,7 @@ def _suggested(name: str) -> list[str]:
 def slug(name: str) -> str:
     """A key made of a name: `Orla Fen` becomes `orla_fen`. Empty if nothing in it can stand in a key."""
     plain = "".join(c for c in normalize("NFKD", name.casefold()) if not combining(c))
-    words = "".join(c if c.isalnum() else " " for c in normalize("NFC", plain)).split()
+    words = "".join(c if c.isalpha() or c.isdecimal() else " " for c in normalize("NFC", plain)).split()
     return "_".join(words)[:80].rstrip("_")
 
 

@@ -1,5 +1,6 @@
 """What is wrong with a pack: every fault with its file, line and field, and what to do."""
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from difflib import get_close_matches
@@ -108,7 +109,7 @@ def _message(error: dict[str, Any], model: type[BaseModel]) -> str:
         advice = "put it in quotes" if isinstance(given, int | float) else "write a text"
         return f"it must be a text: {advice}"
     if kind == "literal_error":
-        near = get_close_matches(str(given), [str(w).strip("'") for w in context["expected"].split(", ")], 1)
+        near = get_close_matches(str(given), re.findall("'([^']*)'", context["expected"]), 1)
         return f"it must be {context['expected']}, not {given!r:.60}{_did_you_mean(near)}"
     if kind == "string_pattern_mismatch" and error["loc"] and error["loc"][-1] == "[key]":
         return "a key begins with a letter or digit, and holds only letters, digits, `_` and `-`"

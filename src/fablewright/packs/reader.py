@@ -218,13 +218,18 @@ def _keys(reading: _Reading, sections: Sequence[Section]) -> dict[str, dict[str,
             for file in reading.files:
                 if file.section is section:
                     _keys_of_file(reading, file, known[section.name], where)
+        if section.name in reading.broken:
+            known.pop(section.name, None)
     return known
 
 
 def _keys_of_file(reading: _Reading, file: _File, known: dict[str, UUID], where: dict[Any, str]) -> None:
     found = file.tree.child(file.section.own.top)
     entries = found[1].value if found is not None else None
-    for key, (line, node) in entries.items() if isinstance(entries, dict) else ():
+    if not isinstance(entries, dict):
+        reading.broken.add(file.section.name)
+        return
+    for key, (line, node) in entries.items():
         path = f"{file.section.own.top}.{key}"
         if key in known:
             reading.faults.add(

@@ -164,6 +164,9 @@ def _said(error: yaml.YAMLError) -> SyntaxFault:
     """What the parser found wrong."""
     mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
     said = getattr(error, "problem", None) or getattr(error, "reason", None) or "it cannot be read"
+    began = getattr(error, "context_mark", None)
+    if began is not None and mark is not None and began.line != mark.line:
+        said += f" for what begins in line {began.line + 1}"
     if "\\t" in said or "tab" in said:
         said += " (indent with spaces, not tabs)"
     return SyntaxFault(mark.line + 1 if mark else 1, f"it is no YAML: {said}")

@@ -54,6 +54,9 @@ def place_commands(items: Sequence[Item], ids: Ids) -> list[Command]:
         if item.value.name in names:
             ids.mistake(item, "name", f"the place {names[item.value.name]!r} has this name already")
         names.setdefault(item.value.name, item.key)
+    paths = _paths(items, ids)
+    if ids.mistakes:
+        return []
     places = [
         PlaceValue(
             id=ids.of("places", item.key), name=item.value.name, kind=item.value.kind,
@@ -62,7 +65,7 @@ def place_commands(items: Sequence[Item], ids: Ids) -> list[Command]:
         for item in items
     ]  # fmt: skip
     made: list[Command] = [DefinePlaces(places=group) for group in chunks(places, MOST_AT_ONCE)]
-    return [*made, *(DefinePlaces(paths=group) for group in chunks(_paths(items, ids), MOST_AT_ONCE))]
+    return [*made, *(DefinePlaces(paths=group) for group in chunks(paths, MOST_AT_ONCE))]
 
 
 def _paths(items: Sequence[Item], ids: Ids) -> list[PathValue]:
