@@ -62,7 +62,9 @@ TELLERS_INVALID = Refusal(
     "Who is told something has tellers, and is not among them: send `tellers` with kind `told`, and only then.",
 )
 MEMORY_EXISTS = Refusal(
-    "memory_exists", CONFLICT, "The character remembers one of these facts already. Restore memories only once."
+    "memory_exists",
+    CONFLICT,
+    "The character remembers one of these facts already. Restore memories only once.",
 )
 MEMORY_IN_THE_FUTURE = Refusal(
     "memory_in_the_future", INVALID, "Nobody remembers what is still to come. Send an earlier time `at`."

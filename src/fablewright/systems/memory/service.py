@@ -6,18 +6,20 @@ Locks come in this order: characters (taken by whoever calls), minds, memories, 
 from collections import defaultdict
 from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
+from importlib import resources
 from typing import Any, Final
 from uuid import UUID
 
 import orjson
 
-from fablewright.core.dice import derived_uuid
+from fablewright.core.dice import Dice, derived_uuid
 from fablewright.core.refusal import Refused
 from fablewright.core.transaction import Request, Transaction
 from fablewright.systems.characters import service as characters
-from fablewright.systems.memory import rules
+from fablewright.systems.memory import reflections, rules
 from fablewright.systems.memory.commands import ForgetMemory, PlantMemory
-from fablewright.systems.memory.events import MemoryForgotten, MemoryPlanted
+from fablewright.systems.memory.events import MemoryForgotten, MemoryPlanted, MemoryReflected
 from fablewright.systems.memory.recall import Recalled, recall
 from fablewright.systems.memory.rules import MemoryState, NewMemory, memory_id
 from fablewright.systems.memory.views import COLUMNS, MemoryView, state_of, view_of
@@ -40,6 +42,8 @@ LATEST: Final = 6
 WEIGHTIEST: Final = 6
 """How many of its weightiest ones."""
 MOST_TELLABLE: Final = 20
+REFLECTED_ON: Final = 150
+"""How many of its latest memories a character thinks over."""
 
 # The minds are locked before anything is written: the count must be known before the first row is made.
 PUT: Final = """
@@ -98,6 +102,16 @@ WITH gone AS (
 )
 UPDATE minds SET memories = memories - counted.n FROM counted
 WHERE minds.world_id = $1 AND minds.id = counted.character_id
+"""
+RECENT: Final = f"""
+SELECT {COLUMNS}
+FROM unnest($2::uuid[]) AS s (id)
+CROSS JOIN LATERAL (
+    SELECT * FROM memories WHERE world_id = $1 AND character_id = s.id ORDER BY at DESC, id DESC LIMIT {REFLECTED_ON}
+) m
+"""  # noqa: S608
+REFLECTED: Final = """
+UPDATE minds SET unreflected = 0, reflected_at = $3 WHERE world_id = $1 AND id = ANY($2::uuid[])
 """
 LOCK_MINDS: Final = (
     "SELECT 1 FROM minds WHERE world_id = $1 AND id = ANY($2::uuid[]) ORDER BY id FOR NO KEY UPDATE"
@@ -232,14 +246,19 @@ async def remember(
     """
     if not news:
         return []
-    told: dict[UUID, list[NewMemory]] = defaultdict(list)
+    told: dict[UUID, list[NewMemory | MemoryState]] = defaultdict(list)
     for new in news:
         told[memory_id(tx.world_id, new.character_id, new.fact_id)].append(new)
     states = {s.id: s for s in rules.gathered(rules.remembered(tx.world_id, new) for new in news)}
     made, minds = await _put(tx, states.values())
-    states.update(await _hear_again(tx, {i: told[i] for i in states if i not in made}))
-    await _forget_excess(tx, {who: count for who, (count, _) in minds.items()})
-    return list(states.values())
+    states.update(await _hear_again(tx, {i: told[i] for i in told if i not in made}))
+    counts = {who: count for who, (count, _) in minds.items()}
+    due = sorted(who for who, (_, unreflected) in minds.items() if unreflected >= rules.REFLECT_AFTER)
+    concluded = (
+        await _reflect(tx, due, {n.character_id: n.event_id for n in news}, names, counts) if due else []
+    )
+    await _forget_excess(tx, counts)
+    return [*states.values(), *concluded]
 
 
 async def _put(
@@ -252,7 +271,9 @@ async def _put(
     }
 
 
-async def _hear_again(tx: Transaction, told: Mapping[UUID, Sequence[NewMemory]]) -> dict[UUID, MemoryState]:
+async def _hear_again(
+    tx: Transaction, told: Mapping[UUID, Sequence[NewMemory | MemoryState]]
+) -> dict[UUID, MemoryState]:
     """Merge tellings into the memories that are there; as they are now."""
     if not told:
         return {}
@@ -265,6 +286,84 @@ async def _hear_again(tx: Transaction, told: Mapping[UUID, Sequence[NewMemory]])
     if changed:
         await tx.execute(CHANGE, tx.world_id, *_columns(changed))
     return after
+
+
+async def _reflect(
+    tx: Transaction, due: Sequence[UUID], events: Mapping[UUID, UUID | None], names: Mapping[UUID, str],
+    counts: dict[UUID, int],
+) -> list[MemoryState]:  # fmt: skip
+    """Let these characters draw conclusions from what they remember of late; `counts` is kept true.
+
+    A new conclusion about somebody takes the place of an older one. The same one again is not drawn.
+    """
+    recent: dict[UUID, list[MemoryState]] = {who: [] for who in due}
+    for row in await tx.fetch(RECENT, tx.world_id, due):
+        recent[row["character_id"]].append(state_of(row))
+    drawn = [
+        (who, conclusion)
+        for who, memories in recent.items()
+        for conclusion in reflections.conclude(memories, who, tx.now)[: reflections.MOST_CONCLUSIONS]
+    ]
+    await tx.execute(REFLECTED, tx.world_id, due, tx.now)
+    older = {
+        memory_id(tx.world_id, who, reflections.fact_of(who, name, c.subject_id)): (who, c.subject_id, name)
+        for who, c in drawn
+        for name in reflections.NAMES
+    }
+    known = await load(tx, older)
+    fresh = {older[i] for i, m in known.items() if tx.now - m.at < reflections.RENEWED_AFTER_MS}
+    drawn = [(who, c) for who, c in drawn if (who, c.subject_id, c.name) not in fresh]
+    people = await characters.peek(tx, {c.subject_id for _, c in drawn} - set(names))
+    called = {**{i: person.name for i, person in people.items()}, **names}
+    drawn = [(who, c) for who, c in drawn if c.subject_id in called]
+    new = {(who, c.subject_id): c.name for who, c in drawn}
+    outdated = [
+        i for i, (who, about, name) in older.items() if i in known and new.get((who, about), name) != name
+    ]
+    if outdated:
+        await tx.execute(FORGET, tx.world_id, outdated)
+        for identifier in outdated:
+            counts[older[identifier][0]] -= 1
+    states = [_conclude(tx, who, c, called[c.subject_id], events.get(who)) for who, c in drawn]
+    if states:
+        made, minds = await _put(tx, states)
+        counts.update((who, count) for who, (count, _) in minds.items())
+        await _hear_again(tx, {s.id: [s] for s in states if s.id not in made})
+    return states
+
+
+def _conclude(
+    tx: Transaction, who: UUID, c: reflections.Conclusion, other: str, event_id: UUID | None
+) -> MemoryState:
+    """A conclusion as a memory, told to the log as a consequence of the event that set it off."""
+    fact_id = reflections.fact_of(who, c.name, c.subject_id)
+    when = reflections.since(tx.world.calendar, c.since, tx.now)
+    text = reflections.worded(c, sayings(), other, when, Dice(tx.world.seed, fact_id, tx.now))
+    identifier = memory_id(tx.world_id, who, fact_id)
+    event = MemoryReflected(
+        character_id=who, memory_id=identifier, conclusion=c.name, text=text, subject_id=c.subject_id,
+        evidence=list(c.evidence),
+    )  # fmt: skip
+    cause = next((r for r in reversed(tx.events) if r.id == event_id), None)
+    if cause is None:
+        record = tx.emit(event)
+    else:
+        with tx.reacting(f"memory.reflect:{identifier}", [cause]):
+            record = tx.emit(event)
+    return MemoryState(
+        identifier, who, fact_id, "reflection", text, c.subject_id, (c.subject_id,), None, tx.now,
+        importance=min(0.9, 0.5 + 0.1 * c.weight), certainty=min(1.0, 0.5 + 0.1 * len(c.evidence)),
+        valence=c.valence, event_id=record.id, evidence=c.evidence,
+    )  # fmt: skip
+
+
+@cache
+def sayings() -> reflections.Sayings:
+    """The sentences of `data/reflections.json`."""
+    found: reflections.Sayings = orjson.loads(
+        resources.files(__package__).joinpath("data/reflections.json").read_bytes()
+    )
+    return found
 
 
 async def _forget_excess(tx: Transaction, counts: Mapping[UUID, int]) -> None:
