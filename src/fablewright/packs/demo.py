@@ -1,20 +1,25 @@
-"""The demo world: a village of an evening, with its grudges and its hopes, that lives by itself."""
+"""The demo world: a village with its grudges and its hopes, that lives by itself. Its pack is in `data/lanternwick`."""
 
+from collections.abc import Sequence
 from importlib import resources
-from typing import Any
+from typing import Final
 from uuid import UUID
-
-import orjson
 
 from fablewright.core.actors import Actor
 from fablewright.core.dice import derived_uuid
 from fablewright.core.messages import Command
 from fablewright.core.refusal import Refused
+from fablewright.core.system import System
 from fablewright.gateway.runtime import Runtime
-from fablewright.systems.characters.commands import CreateCharacter, Personality
-from fablewright.systems.director.commands import ConfigureDirector
-from fablewright.systems.relationships.commands import SetTies, TieValue
-from fablewright.systems.worlds.commands import CreateWorld
+from fablewright.packs.reader import Pack, founding, import_pack, read_pack
+from fablewright.systems import characters, dialogue, director, memory, regions, relationships, worlds
+
+DEMO: Final = "lanternwick"
+SYSTEMS: Final[tuple[System, ...]] = (
+    worlds.system, regions.system, characters.system, relationships.system, memory.system, dialogue.system,
+    director.system,
+)  # fmt: skip
+"""The systems to which its content belongs."""
 
 
 def demo_world_id(owner: Actor) -> UUID:
@@ -22,31 +27,15 @@ def demo_world_id(owner: Actor) -> UUID:
     return derived_uuid("demo", owner.user_id)
 
 
-def content() -> dict[str, Any]:
-    """What `data/demo.json` holds: `world`, `director`, `characters` by key, and `ties` between keys."""
-    found: dict[str, Any] = orjson.loads(resources.files(__package__).joinpath("data/demo.json").read_bytes())
-    return found
+def demo_pack(systems: Sequence[System] = SYSTEMS) -> Pack:
+    """The pack of the demo world, read and checked."""
+    with resources.as_file(resources.files(__package__).joinpath("data", DEMO)) as folder:
+        return read_pack(folder, systems)
 
 
 def demo_commands(world_id: UUID) -> list[Command]:
-    """The commands that make the demo world."""
-    data = content()
-    ids = {key: derived_uuid("demo", "character", key) for key in data["characters"]}
-    characters = [
-        CreateCharacter(
-            id=ids[key],
-            name=c["name"],
-            description=c["description"],
-            personality=Personality(**c["personality"]),
-        )
-        for key, c in data["characters"].items()
-    ]
-    ties = [
-        TieValue(source_id=ids[source], target_id=ids[target], strength=strength, trust=trust)
-        for source, target, strength, trust in data["ties"]
-    ]
-    world = CreateWorld(id=world_id, **data["world"])
-    return [world, *characters, SetTies(ties=ties), ConfigureDirector(enabled=True, **data["director"])]
+    """The commands that make the demo world under an id."""
+    return founding(demo_pack(), world_id=world_id)
 
 
 async def ensure_demo(runtime: Runtime, owner: Actor) -> UUID:
@@ -59,7 +48,7 @@ async def ensure_demo(runtime: Runtime, owner: Actor) -> UUID:
         if await connection.fetchval("SELECT true FROM worlds WHERE id = $1", world_id):
             return world_id
     try:
-        await runtime.engine.execute(demo_commands(world_id), owner)
+        await import_pack(runtime, owner, demo_pack(runtime.systems), world_id=world_id)
     except Refused as refused:
         if refused.code != "world_id_taken":
             raise

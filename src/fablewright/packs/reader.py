@@ -106,11 +106,9 @@ async def import_pack(
     `name` and `seed` stand in for those of the pack. What the world itself refuses (as `grammar_invalid`) is
     refused as `pack_invalid` with the file it came of, and nothing is made.
     """
-    given = {"name": name, "seed": seed, "id": world_id}
-    first = pack.commands[0].model_copy(update={k: v for k, v in given.items() if v is not None})
-    first = type(first).model_validate(first.model_dump())  # a name given here is checked, too
+    commands = founding(pack, name=name, seed=seed, world_id=world_id)
     try:
-        answer = await runtime.engine.execute([first, *pack.commands[1:]], owner)
+        answer = await runtime.engine.execute(commands, owner)
     except Refused as refused:
         index: int = refused.facts.get("index", 0)
         if not index:
@@ -120,7 +118,18 @@ async def import_pack(
         raise PACK_INVALID(
             str(faults.found[0]), **{**refused.facts, **faults.refusal().facts, "cause": refused.code}
         ) from refused
-    return Imported(answer.result[0]["id"], getattr(first, "name", ""), pack.counts, answer.seq)
+    made = answer.result[0]
+    return Imported(made["id"], made["name"], pack.counts, answer.seq)
+
+
+def founding(
+    pack: Pack, *, name: str | None = None, seed: int | None = None, world_id: UUID | None = None
+) -> list[Command]:
+    """The commands that make the world of a pack, with another name, seed or id than it says."""
+    given = {"name": name, "seed": seed, "id": world_id}
+    first = pack.commands[0].model_copy(update={k: v for k, v in given.items() if v is not None})
+    # What is given here is checked as the rest was.
+    return [type(first).model_validate(first.model_dump()), *pack.commands[1:]]
 
 
 def most_events(pack: Pack) -> int:
