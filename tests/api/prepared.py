@@ -8,6 +8,13 @@ from uuid import UUID, uuid4
 from fablewright.core.refusal import Refused
 from fablewright.systems.accounts.commands import CreateApiKey
 from fablewright.systems.characters.commands import CreateCharacter
+from fablewright.systems.regions.commands import (
+    DefinePlaces,
+    PathValue,
+    PlaceCharacters,
+    Placement,
+    PlaceValue,
+)
 from fablewright.systems.relationships.commands import SetTie
 from fablewright.systems.worlds.commands import AdvanceWorld, StopAdvance
 from tests.support import PASSWORD, Person, Server
@@ -40,7 +47,7 @@ class Prepared:
 
 
 async def prepare(server: Server) -> Prepared:
-    """A world, its owner, another member, two characters with a tie, an advance and an API key."""
+    """A world, its owner, another member, two characters with a tie, two places, an advance and an API key."""
     owner = await server.person()
     world_id = await server.world(owner)
     member = await server.member(world_id, owner, "player")
@@ -49,6 +56,12 @@ async def prepare(server: Server) -> Prepared:
     ]
     one, two = (character.id for character in made)
     await server.do(SetTie(source_id=one, target_id=two, strength=0.5), owner.actor, world_id)
+    here, there = uuid4(), uuid4()
+    places = [PlaceValue(id=here, name="Here"), PlaceValue(id=there, name="There")]
+    path = PathValue(a_id=here, b_id=there, minutes=5)
+    await server.do(DefinePlaces(places=places, paths=[path]), owner.actor, world_id)
+    placement = Placement(character_id=one, place_id=here)
+    await server.do(PlaceCharacters(placements=[placement]), owner.actor, world_id)
     key = await server.do(CreateApiKey(name="bot", scopes=["read"]), owner.actor)
     advance = await server.do(AdvanceWorld(by_ms=1), owner.actor, world_id)
     with suppress(Refused):  # it may have arrived by itself
@@ -56,5 +69,6 @@ async def prepare(server: Server) -> Prepared:
     ids = {
         "world_id": world_id, "user_id": member.id, "character_id": one, "source_id": one, "target_id": two,
         "initiator_id": one, "advance_id": advance["id"], "key_id": key.id,
+        "place_id": there,
     }  # fmt: skip
     return Prepared(owner, world_id, {name: str(value) for name, value in ids.items()})
