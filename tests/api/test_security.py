@@ -42,6 +42,10 @@ PAYLOADS: dict[str, dict[str, Any]] = {
     "worlds.drop_dead_letter": {"dead_letter_id": str(UUID(int=1))},
     "characters.create_character": {"name": "x", "kind": "player"},
     "characters.update_character": {**CHARACTER, "status": "away"}, "characters.delete_character": CHARACTER,
+    "characters.set_status": {**CHARACTER, "status": "asleep"},
+    "regions.define_places": {"places": [{"name": "x"}]}, "regions.remove_place": {"place_id": "place_id"},
+    "regions.place_characters": {"placements": [{"character_id": str(UUID(int=1))}]},
+    "regions.walk": {**CHARACTER, "place_id": "place_id"},
     "relationships.set_tie": {"source_id": "source_id", "target_id": "target_id", "strength": 0.1},
     "relationships.set_ties": {"ties": [
         {"source_id": str(UUID(int=1)), "target_id": str(UUID(int=2)), "strength": 0.1}]},
