@@ -108,6 +108,11 @@ def test_drift_comes_nearer_to_the_resting_point_and_never_passes_it(
         assert min(start, rest) - 1e-12 <= b <= max(start, rest) + 1e-12
 
 
+@given(ties)
+def test_what_was_just_felt_is_exactly_so(tie: TieState) -> None:
+    assert rules.drifted(tie.strength, tie.resting_strength, tie.felt_at, tie.felt_at, DAY) == tie.strength
+
+
 @given(ties, spans, spans)
 def test_drift_in_two_steps_is_drift_in_one(tie: TieState, one: int, more: int) -> None:
     once = tie.now(tie.felt_at + one + more)

@@ -237,7 +237,7 @@ def _picture(
 def centrality(graph: Graph, measure: Measure, limit: int) -> dict[str, Any]:
     """A `CentralityView`: the `limit` most central characters.
 
-    - `degree`: the share of the others with whom there is a tie, counted in both directions (0..2);
+    - `degree`: the share of the others with whom there is a tie, in either direction, 0..1;
     - `popularity`: the mean strength with which the others feel about one, -1..1; no tie counts as 0;
     - `pagerank`: being liked by those who are liked (Page, Brin, Motwani & Winograd 1998), by strength;
     - `betweenness`: the share of shortest chains of ties that lead through one (Brandes 2001). In a large
@@ -280,12 +280,11 @@ def _listed(scores: Mapping[int, float], many: int) -> list[float]:
 
 
 def _degree(graph: Graph) -> list[float]:
-    import rustworkx
-
-    return _listed(
-        rustworkx.digraph_degree_centrality(_digraph(len(graph.ids), _ties(graph, graph.strength))),
-        len(graph.ids),
-    )
+    near: list[set[int]] = [set() for _ in graph.ids]
+    for source, target in zip(graph.sources, graph.targets, strict=True):
+        near[source].add(target)
+        near[target].add(source)
+    return [len(others) / max(1, len(near) - 1) for others in near]
 
 
 def _popularity(graph: Graph) -> list[float]:

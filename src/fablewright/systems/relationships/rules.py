@@ -158,7 +158,7 @@ def drifted(value: float, rest: float, at: int, now: int, half_life_ms: int) -> 
     Exponential decay, as in Ebbinghaus's forgetting curve. `views.drifted` is the same in SQL.
     """
     distance = value - rest
-    if abs(distance) < STILL:
+    if now <= at or abs(distance) < STILL:
         return value
     return rest + distance * float(2.0 ** -min(MOST_HALF_LIVES, elapsed(at, now) / half_life_ms))
 

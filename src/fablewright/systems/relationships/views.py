@@ -192,10 +192,10 @@ COLUMNS: Final = (
 
 def drifted(value: str, rest: str, half_life_ms: int, now: str) -> str:
     """`rules.drifted` in SQL: of a column, towards another, at the world time that stands in `now`."""
+    half_lives = f"least({rules.MOST_HALF_LIVES}, ({now}::bigint - felt_at)::float8 / {half_life_ms})"
     return (
-        f"CASE WHEN abs({value} - {rest}) < {rules.STILL} THEN {value} ELSE {rest} + ({value} - {rest}) * "
-        f"power(2.0::float8, -least({rules.MOST_HALF_LIVES}::float8, "
-        f"greatest(0, {now}::bigint - felt_at)::float8 / {half_life_ms}::float8)) END"
+        f"CASE WHEN {now}::bigint <= felt_at OR abs({value} - {rest}) < {rules.STILL} THEN {value} "
+        f"ELSE {rest} + ({value} - {rest}) * power(2.0::float8, -{half_lives}) END"
     )
 
 
