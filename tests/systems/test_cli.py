@@ -228,6 +228,54 @@ def test_users_are_made_listed_promoted_and_given_passwords(server: RunningServe
         client_of(server, "anna")
 
 
+PACK = {
+    "world.yaml": "name: Fordwick\npaused: true\n",
+    "places.yaml": "places:\n  mill: {name: The mill}\n",
+    "characters.yaml": "characters:\n  orla: {name: Orla Fen, place: mill}\n  bram: {name: Bram}\n",
+    "ties.yaml": "ties:\n  - {from: orla, to: bram, strength: 0.5}\n",
+}
+
+
+def test_worlds_go_into_folders_and_come_out_of_them(
+    server: RunningServer, mira: str, tmp_path: Path
+) -> None:
+    data, pack, out = server.data_dir, tmp_path / "pack", tmp_path / "out"
+    pack.mkdir()
+    for name, text in PACK.items():
+        (pack / name).write_text(text)
+    done = run(data, "world", "check", str(pack))
+    assert done.stdout == "Fordwick has no mistakes: characters 2, places 1, ties 1.\n", done.stderr
+    done = run(data, "world", "import", str(pack), "--owner", mira, "--seed", "5")
+    assert re.fullmatch(r"Made the world Fordwick \(\S+\): characters 2, places 1, ties 1\.\n", done.stdout)
+    done = run(data, "world", "export", "Fordwick", str(out))
+    assert done.returncode == 0, done.stderr
+    assert (out / "schemas" / "world.schema.json").exists()
+    again = run(data, "world", "export", "Fordwick", str(out))
+    assert (again.returncode, "[folder_not_empty]" in again.stderr) == (1, True)
+    assert run(data, "world", "export", "Fordwick", str(out), "--force", "--with-seed").returncode == 0
+    assert "seed: 5\n" in (out / "world.yaml").read_text()
+    done = run(data, "world", "import", str(out), "--owner", mira, "--name", "Fordwick the second")
+    assert "Made the world Fordwick the second" in done.stdout, done.stderr
+    listed = run(data, "world", "list").stdout
+    assert "Fordwick  of mira: 2 characters" in listed
+    assert "Fordwick the second  of mira: 2 characters" in listed
+    assert run(data, "world", "delete", "Fordwick the second", "--yes").returncode == 0
+    (pack / "ties.yaml").write_text("ties:\n  - {from: orlla, to: bram, strength: 2}\n")
+    (pack / "world.yaml").write_text("name: Third\nrates: 1\n")
+    for command in (("check", str(pack)), ("import", str(pack), "--owner", mira)):
+        done = run(data, "world", *command)
+        assert (done.returncode, done.stdout) == (1, "")
+        assert done.stderr.splitlines() == [
+            "ties.yaml, line 2, ties[1].from: it names none of the characters: 'orlla'. Did you mean 'orla'?",
+            "ties.yaml, line 2, ties[1].strength: input should be less than or equal to 1 (it is 2)",
+            "world.yaml, line 2, rates: there is no field of this name. Did you mean 'rate'?",
+            "fablewright: The pack has 3 mistakes, so nothing was made. [pack_invalid]",
+        ]
+    assert "Third" not in run(data, "world", "list").stdout
+    done = run(data, "world", "schema", str(tmp_path / "schemas"))
+    assert len(done.stdout.splitlines()) == len(list((tmp_path / "schemas").iterdir())) >= 5
+
+
 def test_worlds_are_made_imported_listed_and_deleted(
     server: RunningServer, mira: str, tmp_path: Path
 ) -> None:

@@ -1,6 +1,6 @@
 """`fablewright world …`: worlds, for the server's operator."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
@@ -107,8 +107,14 @@ def _import_pack(folder: Path, owner: str, name: str | None, seed: int | None) -
             )  # fmt: skip
 
         done = with_runtime(settings.model_copy(update={"max_events_per_commit": most}), work)
-    counts = ", ".join(f"{count} {what}" for what, count in done.counts.items() if what != "world")
-    out.print(f"Made the world {done.name} ({done.world_id}): {counts}.", markup=False)
+    out.print(f"Made the world {done.name} ({done.world_id}): {_counted(done.counts)}.", markup=False)
+
+
+def _counted(counts: Mapping[str, int]) -> str:
+    """How many of what a pack holds."""
+    return (
+        ", ".join(f"{what} {count}" for what, count in counts.items() if what != "world") or "an empty world"
+    )
 
 
 @contextmanager
@@ -183,8 +189,9 @@ def export(
         return await export_world(runtime, world_id, folder, force=force, with_seed=with_seed)
 
     done = with_runtime(load_settings(), work)
-    counts = ", ".join(f"{count} {what}" for what, count in done.counts.items() if what != "world")
-    out.print(f"Wrote the world {done.name} into {folder}: {counts}.", markup=False, soft_wrap=True)
+    out.print(
+        f"Wrote the world {done.name} into {folder}: {_counted(done.counts)}.", markup=False, soft_wrap=True
+    )
 
 
 @app.command()
@@ -209,8 +216,7 @@ def check(folder: Annotated[Path, typer.Argument(exists=True, file_okay=False, h
 
     with _told_in_lines():
         pack = read_pack(folder, installed_systems())
-    counts = ", ".join(f"{count} {what}" for what, count in pack.counts.items() if what != "world")
-    out.print(f"{pack.name} has no mistakes: {counts}.", markup=False)
+    out.print(f"{pack.name} has no mistakes: {_counted(pack.counts)}.", markup=False)
 
 
 @app.command()

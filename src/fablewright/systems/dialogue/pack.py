@@ -47,7 +47,10 @@ def text_commands(items: Sequence[Item], ids: Ids) -> list[Command]:
             content.with_own(texts)
         except Refused as refused:
             named = next((item for item in items if item.key == refused.facts.get("file")), items[0])
-            ids.mistake(named, str(refused.facts.get("path", "")), refused.detail)
+            # Grammars count texts from 0, packs the items of lists from 1.
+            steps = str(refused.facts.get("path", "")).split(".")
+            path = ".".join(str(int(step) + 1) if step.isdecimal() else step for step in steps)
+            ids.mistake(named, path, refused.detail)
     return [] if ids.mistakes else [SetGrammar(name=name, content=text) for name, text in texts.items()]
 
 
