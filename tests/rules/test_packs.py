@@ -1,5 +1,6 @@
 """Packs: YAML with lines, every fault with its file, line and field, keys, and schemas."""
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
@@ -28,10 +29,10 @@ from fablewright.core.pack import (
 )
 from fablewright.core.refusal import Refused
 from fablewright.core.system import System
-from fablewright.packs import syntax
+from fablewright.packs import demo, syntax
 from fablewright.packs.faults import MOST_FAULTS, fields_at
 from fablewright.packs.reader import Pack, read_pack
-from fablewright.packs.schemas import schemas_of, write_schemas
+from fablewright.packs.schemas import schema_file, schemas_of, write_schemas
 from fablewright.packs.sections import parts_in_order, sections_of
 from fablewright.packs.syntax import SyntaxFault, dump, parse
 from fablewright.systems.characters.commands import CreateCharacter
@@ -541,3 +542,36 @@ def test_fields_are_found_inside_models() -> None:
     assert fields_at(model, ()) == {"characters"}
     assert {"name", "home", "goals"} <= fields_at(model, ("characters", "orla"))
     assert fields_at(model, ("characters", "orla", "goals", 0)) == {"kind", "about", "text"}
+
+
+# Documentation.
+
+DOCS = Path(__file__).resolve().parents[2] / "docs" / "systems" / "packs.md"
+
+
+def test_the_documented_pack_has_no_mistakes(tmp_path: Path) -> None:
+    found = re.findall(r"^`([a-z]+\.yaml)`[^\n]*:\n\n```yaml\n(.*?)^```$", DOCS.read_text(), re.M | re.S)
+    assert {name for name, _ in found} == {"world.yaml", "places.yaml", "characters.yaml", "ties.yaml"}
+    for name, text in found:
+        (tmp_path / name).write_text(text)
+    pack = read_pack(tmp_path, BUILT_IN)
+    assert pack.counts == {"world": 1, "places": 2, "characters": 2, "ties": 1}
+
+
+def test_the_demo_pack_has_no_mistakes_and_fits_its_schemas(tmp_path: Path) -> None:
+    from jsonschema_rs import validator_for
+
+    folder = Path(demo.__file__).parent / "data" / demo.DEMO
+    assert demo.demo_pack(BUILT_IN).counts["characters"] >= 30
+    schemas = {
+        path.name: validator_for(orjson.loads(path.read_bytes()))
+        for path in write_schemas(tmp_path, BUILT_IN)
+    }
+    files = list(folder.rglob("*.yaml"))
+    assert len(files) > 4
+    for path in files:
+        name = path.relative_to(folder).as_posix()
+        section = next(s for s in sections_of(BUILT_IN) if s.holds(name))
+        node = parse(path.read_text())
+        assert node is not None
+        assert [str(e) for e in schemas[schema_file(section)].iter_errors(node.plain())] == [], name

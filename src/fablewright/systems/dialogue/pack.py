@@ -46,7 +46,9 @@ def text_commands(items: Sequence[Item], ids: Ids) -> list[Command]:
         try:
             content.with_own(texts)
         except Refused as refused:
-            named = next((item for item in items if item.key == refused.facts.get("file")), items[0])
+            named = next((item for item in items if item.key == refused.facts.get("file")), None)
+            if named is None:
+                raise  # not the pack's texts are at fault, but ours
             # Grammars count texts from 0, packs the items of lists from 1.
             steps = str(refused.facts.get("path", "")).split(".")
             path = ".".join(str(int(step) + 1) if step.isdecimal() else step for step in steps)
