@@ -37,7 +37,6 @@ from fablewright.systems.memory.rules import (
 )
 from fablewright.systems.memory.rumours import LEAST_CERTAIN, certainty_after, coloured, retold
 
-WORLD = derived_uuid("world")
 ME, MIRA, BEN, TAM, IDA, ORLA = (derived_uuid("person", n) for n in range(6))
 NAMES = {ME: "Me", MIRA: "Mira", BEN: "Ben", TAM: "Tam", IDA: "Ida", ORLA: "Orla"}
 SHARES = st.floats(0, 1)
@@ -54,7 +53,7 @@ def new(owner: UUID = ME, *, fact: object = "it", kind: MemoryKind = "saw", **fi
 
 
 def memory(owner: UUID = ME, **fields: Any) -> MemoryState:
-    return remembered(WORLD, new(owner, **fields))
+    return remembered(new(owner, **fields))
 
 
 def told(owner: UUID, *tellers: UUID, certainty: float = 0.5, **fields: Any) -> NewMemory:
@@ -113,7 +112,7 @@ def test_corroboration_is_symmetric_and_bounded(a: float, b: float) -> None:
 
 
 def test_an_independent_witness_makes_surer() -> None:
-    after = merged(remembered(WORLD, told(ME, MIRA, certainty=0.5)), told(ME, BEN, certainty=0.4))
+    after = merged(remembered(told(ME, MIRA, certainty=0.5)), told(ME, BEN, certainty=0.4))
     assert after.certainty == pytest.approx(0.7)
     assert after.tellers == (MIRA,) and after.heard_from == (MIRA, BEN)
 
@@ -127,19 +126,19 @@ def test_an_independent_witness_makes_surer() -> None:
     ],
 )
 def test_who_shares_a_teller_is_no_other_witness(again: tuple[UUID, ...]) -> None:
-    before = remembered(WORLD, told(ME, TAM, MIRA, certainty=0.5))
+    before = remembered(told(ME, TAM, MIRA, certainty=0.5))
     assert merged(before, told(ME, *again, certainty=0.4)).certainty == 0.5
     assert merged(before, told(ME, *again, certainty=0.6)).certainty == 0.6
 
 
 def test_a_second_hearing_by_the_same_witness_counts_once() -> None:
-    state = remembered(WORLD, told(ME, MIRA, certainty=0.3))
+    state = remembered(told(ME, MIRA, certainty=0.3))
     once = merged(state, told(ME, BEN, certainty=0.3))
     assert merged(merged(once, told(ME, BEN, certainty=0.3)), told(ME, MIRA, certainty=0.3)) == once
 
 
 def test_the_surer_version_is_believed() -> None:
-    before = remembered(WORLD, told(ME, MIRA, certainty=0.3, text="a lie", truth="the truth"))
+    before = remembered(told(ME, MIRA, certainty=0.3, text="a lie", truth="the truth"))
     after = merged(before, told(ME, BEN, certainty=0.6, text="the truth"))
     assert (after.text, after.truth, after.tellers) == ("the truth", None, (BEN,))
     assert after.id == before.id
@@ -148,7 +147,7 @@ def test_the_surer_version_is_believed() -> None:
 def test_what_one_saw_beats_hearsay_both_ways() -> None:
     hearsay, seen = told(ME, MIRA, text="a lie", truth="x"), new(text="seen")
     for first, second in ((hearsay, seen), (seen, hearsay)):
-        after = merged(remembered(WORLD, first), second)
+        after = merged(remembered(first), second)
         assert (after.text, after.tellers, after.certainty, after.truth) == ("seen", (), 1.0, None)
 
 
@@ -158,9 +157,7 @@ def test_what_one_saw_beats_hearsay_both_ways() -> None:
     )
 )  # fmt: skip
 def test_merging_keeps_the_laws_of_the_table(chains: list[tuple[list[UUID], float]]) -> None:
-    states = [
-        remembered(WORLD, new(kind="told" if t else "saw", tellers=tuple(t), certainty=c)) for t, c in chains
-    ]
+    states = [remembered(new(kind="told" if t else "saw", tellers=tuple(t), certainty=c)) for t, c in chains]
     (after,) = gathered(states)
     assert (after.kind == "told") == bool(after.tellers)
     assert max(s.certainty for s in states if bool(s.tellers) == bool(after.tellers)) <= after.certainty <= 1
@@ -207,7 +204,7 @@ def test_a_rumour_wears_out_along_its_chain(
         assert (got.truth is None) == accurate and ("was" in got.claim) == (not accurate)
         if not accurate:
             assert got.truth is not None and got.truth.startswith(f"{degree} ")
-        state = remembered(WORLD, got)
+        state = remembered(got)
     assert len(state.tellers) <= 14  # 0.85 to the 15th is below the least certainty
 
 
@@ -241,7 +238,7 @@ def test_a_rumour_that_comes_back_to_the_truth_is_true_again() -> None:
     options: dict[str, Any] = {"listener_trusts_teller": 1.0, "now": 1, "luck": 0.0, "render": words}
     wrong = retold(memory(claim=claim), ME, TAM, teller_feels_about_subject=-1, **options)
     assert wrong is not None and (wrong.text, wrong.truth) == ("3 Mira conflict Ben", "2 Mira conflict Ben")
-    right = retold(remembered(WORLD, wrong), TAM, IDA, teller_feels_about_subject=1, **options)
+    right = retold(remembered(wrong), TAM, IDA, teller_feels_about_subject=1, **options)
     assert right is not None and (right.text, right.truth) == ("2 Mira conflict Ben", None)
 
 
@@ -257,8 +254,8 @@ def test_a_lie_stays_a_lie_however_it_is_told() -> None:
     ("state", "listener"),
     [
         pytest.param(memory(), ME, id="oneself"),
-        pytest.param(remembered(WORLD, told(ME, MIRA)), MIRA, id="who told it"),
-        pytest.param(remembered(WORLD, told(ME, BEN, MIRA)), BEN, id="who told who told it"),
+        pytest.param(remembered(told(ME, MIRA)), MIRA, id="who told it"),
+        pytest.param(remembered(told(ME, BEN, MIRA)), BEN, id="who told who told it"),
         pytest.param(memory(kind="reflection", evidence=(ME,)), TAM, id="a mere opinion"),
         pytest.param(memory(certainty=0.11), TAM, id="hardly to be believed"),
     ],
@@ -314,8 +311,8 @@ def test_capacity(settings: dict[str, Any], expected: int) -> None:
 
 
 def test_ids_follow_from_world_owner_and_fact() -> None:
-    assert memory_id(WORLD, ME, MIRA) == memory_id(WORLD, ME, MIRA)
-    assert len({memory_id(WORLD, ME, MIRA), memory_id(WORLD, MIRA, ME), memory_id(ME, ME, MIRA)}) == 3
+    assert memory_id(ME, MIRA) == memory_id(ME, MIRA)
+    assert len({memory_id(ME, MIRA), memory_id(MIRA, ME), memory_id(ME, ME)}) == 3
 
 
 # -- reflections ---------------------------------------------------------------------------------------------
@@ -342,7 +339,6 @@ def hears(about: UUID, valence: float, day: float, *tellers: UUID, who: UUID | N
         "quality": valence,
     }
     return remembered(
-        WORLD,
         told(ME, *tellers, fact=(about, day), claim=claim, valence=valence, at=int(day * DAY), subject_id=about),
     )  # fmt: skip
 

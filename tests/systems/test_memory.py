@@ -158,7 +158,7 @@ async def test_what_is_remembered_is_found_as_it_was(mill: Mill) -> None:
     )  # fmt: skip
     heard = saw(a, about=b, kind="told", tellers=(c, b), certainty=0.4)
     states = await mill.remember([new, heard])
-    assert states == [rules.remembered(mill.world_id, new), rules.remembered(mill.world_id, heard)]
+    assert states == [rules.remembered(new), rules.remembered(heard)]
 
     async def work(tx: Transaction) -> Any:
         return await service.load(tx, [s.id for s in states] + [uuid4()])

@@ -375,7 +375,6 @@ class _Exchange:
     def _told(
         self, content: str, tone: Tone, answer: Line | None, ties: list[TieChange], states: list[StateChange]
     ) -> Interacted:
-        world = self.scene.world_id
         self.scene.news.extend(self.made)
         return Interacted.model_construct(
             initiator_id=self.a.id, target_id=self.b.id, type=self.command.type,
@@ -388,7 +387,7 @@ class _Exchange:
             accepted=self.accepted, topic=self.topic, ties=ties, states=states, bystanders=self.overhearing,
             memories=[
                 MemoryMade.model_construct(
-                    id=memory_id(world, m.character_id, m.fact_id), character_id=m.character_id,
+                    id=memory_id(m.character_id, m.fact_id), character_id=m.character_id,
                     fact_id=m.fact_id, kind=m.kind, text=m.text,
                 )
                 for m in self.made

@@ -70,7 +70,7 @@ async def restore(tx: Transaction, command: RestoreMemories) -> dict[str, int]:
         raise MEMORY_PLACE_NOT_FOUND(place_id=str(min(missing)))
     if any(m.at > tx.now for m in command.memories):
         raise MEMORY_IN_THE_FUTURE(now=tx.now)
-    states = [_state(tx.world_id, command, value) for value in command.memories]
+    states = [_state(command, value) for value in command.memories]
     made, minds = await service._put(tx, states) if states else (set(), {})
     if len(made) != len(states):
         raise MEMORY_EXISTS(character_id=str(who))
@@ -85,16 +85,15 @@ async def restore(tx: Transaction, command: RestoreMemories) -> dict[str, int]:
     return {"memories": len(states)}
 
 
-def _state(world_id: UUID, command: RestoreMemories, value: MemoryValue) -> MemoryState:
+def _state(command: RestoreMemories, value: MemoryValue) -> MemoryState:
     """A memory as it is stored again. Its event stayed behind with the log."""
     facts = set(command.facts)
     state = remembered(
-        world_id,
         NewMemory(
             command.character_id, value.fact_id, value.kind, value.text, value.subject_id, tuple(value.about_ids),
             value.place_id, value.at, value.importance, value.certainty, value.valence, value.secret,
             tuple(value.tellers), value.claim, value.truth, None,
-            tuple(memory_id(world_id, command.character_id, e) if e in facts else e for e in value.evidence),
+            tuple(memory_id(command.character_id, e) if e in facts else e for e in value.evidence),
         ),
     )  # fmt: skip
     return replace(state, heard_from=tuple(value.heard_from))

@@ -131,16 +131,16 @@ class MemoryState:
 NEW_FIELDS: Final = tuple(field.name for field in fields(NewMemory))
 
 
-def memory_id(world_id: UUID, character_id: UUID, fact_id: UUID) -> UUID:
+def memory_id(character_id: UUID, fact_id: UUID) -> UUID:
     """The id of a character's memory of a fact: known before it is stored, so that events can name it."""
-    return derived_uuid("memory", world_id, character_id, fact_id)
+    return derived_uuid("memory", character_id, fact_id)
 
 
-def remembered(world_id: UUID, new: NewMemory) -> MemoryState:
+def remembered(new: NewMemory) -> MemoryState:
     """A new memory as it is stored."""
     values = {name: getattr(new, name) for name in NEW_FIELDS}
     return MemoryState(
-        memory_id(world_id, new.character_id, new.fact_id), **values, heard_from=new.tellers[-MOST_HEARD:]
+        memory_id(new.character_id, new.fact_id), **values, heard_from=new.tellers[-MOST_HEARD:]
     )
 
 
@@ -185,9 +185,13 @@ def score(memory: Weighed, now: int, relevance: float = 1.0) -> Score:
     Source: Park et al. 2023, section 4.1, who add the three; we multiply, so that what has nothing to do with
     the question does not come to mind however fresh it is. The floor is our own.
     """
-    fresh = recency(memory.at, now)
-    total = (FLOOR + (1 - FLOOR) * fresh) * (FLOOR + (1 - FLOOR) * memory.importance) * relevance
-    return Score(fresh, memory.importance, relevance, total)
+    whole = total(memory.at, memory.importance, now, relevance)
+    return Score(recency(memory.at, now), memory.importance, relevance, whole)
+
+
+def total(at: int, importance: float, now: int, relevance: float) -> float:
+    """The total of `score`, for weighing thousands of memories of which few are looked at."""
+    return (FLOOR + (1 - FLOOR) * recency(at, now)) * (FLOOR + (1 - FLOOR) * importance) * relevance
 
 
 # -- hearing again -------------------------------------------------------------------------------------------

@@ -169,7 +169,7 @@ async def load(tx: Transaction, ids: Iterable[UUID]) -> dict[UUID, MemoryState]:
 
 async def known(tx: Transaction, pairs: Iterable[tuple[UUID, UUID]]) -> set[tuple[UUID, UUID]]:
     """Those of the pairs (character, fact) for which the character has heard of the fact, or knows it. Not locked."""
-    ids = {memory_id(tx.world_id, *pair): pair for pair in pairs}
+    ids = {memory_id(*pair): pair for pair in pairs}
     rows = await tx.fetch(
         "SELECT id FROM memories WHERE world_id = $1 AND id = ANY($2::uuid[])", tx.world_id, list(ids)
     )
@@ -203,7 +203,7 @@ async def scene(tx: Transaction, pairs: Sequence[Pair]) -> dict[Pair, list[Memor
 
 def _weight(memory: MemoryState, other: UUID, now: int) -> tuple[float, UUID]:
     relevance = 1.0 if memory.subject_id == other or other in memory.about else 0.5
-    return -rules.score(memory, now, relevance).total, memory.id
+    return -rules.total(memory.at, memory.importance, now, relevance), memory.id
 
 
 async def tellable(tx: Transaction, character_ids: Iterable[UUID], per: int) -> dict[UUID, list[MemoryState]]:
@@ -218,7 +218,9 @@ async def tellable(tx: Transaction, character_ids: Iterable[UUID], per: int) -> 
     for row in await tx.fetch(TELLABLE, tx.world_id, wanted, per):
         found[row["character_id"]][row["id"]] = state_of(row)
     return {
-        who: sorted(states.values(), key=lambda m: (-rules.score(m, tx.now).total, m.id))[:per]
+        who: sorted(states.values(), key=lambda m: (-rules.total(m.at, m.importance, tx.now, 1.0), m.id))[
+            :per
+        ]
         for who, states in found.items()
     }
 
@@ -248,8 +250,8 @@ async def remember(
         return []
     told: dict[UUID, list[NewMemory | MemoryState]] = defaultdict(list)
     for new in news:
-        told[memory_id(tx.world_id, new.character_id, new.fact_id)].append(new)
-    states = {s.id: s for s in rules.gathered(rules.remembered(tx.world_id, new) for new in news)}
+        told[memory_id(new.character_id, new.fact_id)].append(new)
+    states = {s.id: s for s in rules.gathered(rules.remembered(new) for new in news)}
     made, minds = await _put(tx, states.values())
     states.update(await _hear_again(tx, {i: told[i] for i in told if i not in made}))
     counts = {who: count for who, (count, _) in minds.items()}
@@ -306,7 +308,7 @@ async def _reflect(
     ]
     await tx.execute(REFLECTED, tx.world_id, due, tx.now)
     older = {
-        memory_id(tx.world_id, who, reflections.fact_of(who, name, c.subject_id)): (who, c.subject_id, name)
+        memory_id(who, reflections.fact_of(who, name, c.subject_id)): (who, c.subject_id, name)
         for who, c in drawn
         for name in reflections.NAMES
     }
@@ -339,7 +341,7 @@ def _conclude(
     fact_id = reflections.fact_of(who, c.name, c.subject_id)
     when = reflections.since(tx.world.calendar, c.since, tx.now)
     text = reflections.worded(c, sayings(), other, when, Dice(tx.world.seed, fact_id, tx.now))
-    identifier = memory_id(tx.world_id, who, fact_id)
+    identifier = memory_id(who, fact_id)
     event = MemoryReflected(
         character_id=who, memory_id=identifier, conclusion=c.name, text=text, subject_id=c.subject_id,
         evidence=list(c.evidence),
@@ -406,10 +408,10 @@ async def plant(tx: Transaction, requests: Sequence[Request]) -> list[MemoryView
             continue
         fact_id = command.fact_id or derived_uuid("fact", request.id)
         planted = _planted(command, tx.now, fact_id)
-        identifier = memory_id(tx.world_id, command.character_id, fact_id)
+        identifier = memory_id(command.character_id, fact_id)
         record = tx.emit(_told_planted(planted, identifier), by=request)
         news.append(replace(planted, event_id=record.id))
-        results.append(view_of(rules.remembered(tx.world_id, news[-1])))
+        results.append(view_of(rules.remembered(news[-1])))
     await remember(tx, news, {})
     return results
 
