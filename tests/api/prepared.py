@@ -8,6 +8,8 @@ from uuid import UUID, uuid4
 from fablewright.core.refusal import Refused
 from fablewright.systems.accounts.commands import CreateApiKey
 from fablewright.systems.characters.commands import CreateCharacter
+from fablewright.systems.dialogue.commands import DefineInteractionType, SetGrammar
+from fablewright.systems.dialogue.effects import DUEL, TypeDefinition
 from fablewright.systems.regions.commands import (
     DefinePlaces,
     PathValue,
@@ -62,6 +64,11 @@ async def prepare(server: Server) -> Prepared:
     await server.do(DefinePlaces(places=places, paths=[path]), owner.actor, world_id)
     placement = Placement(character_id=one, place_id=here)
     await server.do(PlaceCharacters(placements=[placement]), owner.actor, world_id)
+    await server.do(
+        DefineInteractionType(name="duel", definition=TypeDefinition(**DUEL)), owner.actor, world_id
+    )
+    texts = {"extras": {"place": {"plain": ["[here] They say {place} was a temple once."]}}}
+    await server.do(SetGrammar(name="example", content=texts), owner.actor, world_id)
     key = await server.do(CreateApiKey(name="bot", scopes=["read"]), owner.actor)
     advance = await server.do(AdvanceWorld(by_ms=1), owner.actor, world_id)
     with suppress(Refused):  # it may have arrived by itself
@@ -69,6 +76,6 @@ async def prepare(server: Server) -> Prepared:
     ids = {
         "world_id": world_id, "user_id": member.id, "character_id": one, "source_id": one, "target_id": two,
         "initiator_id": one, "advance_id": advance["id"], "key_id": key.id,
-        "place_id": there,
+        "place_id": there, "type_name": "duel", "texts_name": "example",
     }  # fmt: skip
     return Prepared(owner, world_id, {name: str(value) for name, value in ids.items()})

@@ -268,7 +268,7 @@ async def test_interactions(scene: Scene) -> None:
     )
     assert answer.status_code == 201
     told = Interaction.model_validate(answer.json()["result"])
-    assert told.answer and len(told.ties) == len(told.energies) == 2
+    assert told.answer and len(told.ties) == len(told.states) == 2
     assert answer.json()["seq"] > 0
     await scene.refused(403, "not_your_character", "POST", "/interactions", scene.player, json=chat(a, b))
     await scene.refused(403, "role_too_low", "POST", "/interactions", scene.observer, json=chat(a, b))

@@ -51,6 +51,9 @@ PAYLOADS: dict[str, dict[str, Any]] = {
         {"source_id": str(UUID(int=1)), "target_id": str(UUID(int=2)), "strength": 0.1}]},
     "dialogue.interact": {
         "initiator_id": "initiator_id", "target_id": "target_id", "type": "chat", "content": "Hm"},
+    "dialogue.define_interaction_type": {"name": "duel", "definition": {"like": "conflict"}},
+    "dialogue.remove_interaction_type": {"name": "duel"},
+    "dialogue.set_grammar": {"name": "example", "content": {}}, "dialogue.remove_grammar": {"name": "example"},
     "director.configure_director": {"enabled": True}, "weather.set_sky": {"sky": "rain"},
 }  # fmt: skip
 """A payload for each command of worlds; values that name an id of `Prepared` stand for that."""

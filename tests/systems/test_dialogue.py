@@ -42,14 +42,14 @@ async def test_an_interaction_changes_both_and_is_told(server: Server) -> None:
     a, b = await people(server, owner, world_id, 2)
     result: Interaction = await server.do(chat(a, b), owner.actor, world_id)
     assert [(t.source_id, t.target_id, t.interaction_count) for t in result.ties] == [(a, b, 1), (b, a, 1)]
-    assert [(e.character_id, e.before) for e in result.energies] == [(a, 1.0), (b, 1.0)]
+    assert [(e.character_id, e.energy_before) for e in result.states] == [(a, 1.0), (b, 1.0)]
     assert result.answer
     ties = await server.fetch("SELECT * FROM ties WHERE world_id = $1 ORDER BY source_id", world_id)
     assert [(t["strength"], t["trust"], t["interaction_count"], t["last_interaction_at"]) for t in ties] == [
         (t.strength_after, t.trust_after, 1, 0) for t in result.ties
     ]
     rows = await server.fetch("SELECT energy FROM characters WHERE world_id = $1 ORDER BY id", world_id)
-    assert [row["energy"] for row in rows] == [e.after for e in result.energies]
+    assert [row["energy"] for row in rows] == [e.energy_after for e in result.states]
     event = (
         await server.fetch(
             "SELECT about, audience, data ->> 'content' AS content, command ->> 'type' AS command "
@@ -84,11 +84,11 @@ async def test_each_refusal_refuses_its_own_request_only(server: Server) -> None
         *(server.do(command, person.actor, world_id) for person, command in asked), return_exceptions=True
     )
     assert [r.code if isinstance(r, Refused) else "done" for r in results] == [
-        "done", "same_character", "character_not_found", "character_not_found", "not_present", "not_present",
+        "done", "same_character", "character_not_found", "character_not_found", "asleep", "asleep",
         "too_tired", "not_your_character", "done",
     ]  # fmt: skip
     assert len(await server.fetch("SELECT 1 FROM ties WHERE world_id = $1", world_id)) == 4
-    assert results[-1].energies[1].after == 0.0
+    assert results[-1].states[1].energy_after == 0.0
 
 
 async def test_a_player_acts_as_its_own_character(server: Server) -> None:
@@ -106,7 +106,7 @@ async def test_many_at_once_add_up(server: Server) -> None:
     world_id = await server.world(owner)
     a, b, c = await people(server, owner, world_id, 3)
     pairs = [(a, b), (b, a), (b, c), (c, a)] * 15
-    await asyncio.gather(*(server.do(chat(s, t, "greeting"), owner.actor, world_id) for s, t in pairs))
+    await asyncio.gather(*(server.do(chat(s, t), owner.actor, world_id) for s, t in pairs))
     rows = await server.fetch(
         "SELECT source_id, target_id, interaction_count FROM ties WHERE world_id = $1", world_id
     )
@@ -127,9 +127,7 @@ async def test_transactions_that_cross_do_not_hurt_each_other(server: Server) ->
     owner = await server.person()
     world_id = await server.world(owner)
     ids = await people(server, owner, world_id, 6)
-    lists = [
-        [chat(ids[(n + k) % 6], ids[(n + 2 * k + 1) % 6], "greeting") for k in (1, 2, 3)] for n in range(24)
-    ]
+    lists = [[chat(ids[(n + k) % 6], ids[(n + 2 * k + 1) % 6]) for k in (1, 2, 3)] for n in range(24)]
     results: list[Any] = await asyncio.gather(  # lists do not share a commit
         *(server.runtime.engine.execute(commands, owner.actor, world_id) for commands in lists),
         server.do(DeleteCharacter(character_id=ids[5]), owner.actor, world_id),
@@ -158,7 +156,7 @@ async def test_the_same_seed_and_commands_give_the_same_world(server: Server) ->
     for world_id in worlds:
         ids = await people(server, owner, world_id, 4)
         for n in range(12):
-            kind = ("greeting", "chat", "collaboration", "conflict")[n % 4]
+            kind = ("chat", "conflict")[n % 2]
             command = chat(
                 ids[n % 4], ids[(n * 3 + 1) % 4 if (n * 3 + 1) % 4 != n % 4 else (n + 1) % 4], kind
             )
@@ -196,7 +194,7 @@ async def test_energy_comes_back_in_world_time(server: Server) -> None:
 
     await until(arrived)
     result = await server.do(chat(a, b), owner.actor, world_id)
-    assert [e.before for e in result.energies] == [0.25, 0.25]
+    assert [e.energy_before for e in result.states] == [0.25, 0.25]
 
 
 async def test_a_replay_does_nothing_again(server: Server) -> None:

@@ -7,7 +7,7 @@ from pydantic import AfterValidator, ConfigDict, Field, JsonValue, StringConstra
 
 from fablewright.core.actors import Role, at_least
 from fablewright.core.messages import Command, check_free_json
-from fablewright.systems.dialogue.effects import TypeDefinition
+from fablewright.systems.dialogue.effects import DUEL, TypeDefinition
 from fablewright.systems.dialogue.grammar import GRAMMAR_INVALID
 from fablewright.systems.dialogue.rules import (
     ASLEEP,
@@ -106,21 +106,7 @@ class Interact(Command):
 class DefineInteractionType(Command):
     """Give the world a type of interaction of its own, or its own version of a built-in one."""
 
-    model_config = ConfigDict(
-        json_schema_extra={
-            "examples": [
-                {
-                    "name": "duel",
-                    "definition": {
-                        "summary": "A duel of honour.", "effects": {"strength": -0.2, "trust": 0.05},
-                        "hostile": True, "overheard": 0.8, "importance": 0.9, "energy": 0.2, "valence": -0.7,
-                        "deeds": ["crossed blades with"], "own": "I crossed blades with them",
-                        "other": "crossed blades with me", "like": "conflict",
-                    },
-                }
-            ]
-        }
-    )  # fmt: skip
+    model_config = ConfigDict(json_schema_extra={"examples": [{"name": "duel", "definition": DUEL}]})
     message_type = "dialogue.define_interaction_type"
     allowed = at_least(Role.GAME_MASTER)
     refusals = (TYPE_LIKE_UNKNOWN,)

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from math import exp
-from typing import Annotated, Final, Self
+from typing import Annotated, Any, Final, Self
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator, model_validator
 
@@ -69,6 +69,14 @@ class Feelings(_Table):
         return value
 
 
+DUEL: Final[dict[str, Any]] = {
+    "summary": "A duel of honour.", "effects": {"strength": -0.2, "trust": 0.05}, "hostile": True, "overheard": 0.8,
+    "importance": 0.9, "energy": 0.2, "valence": -0.7, "deeds": ["crossed blades with"],
+    "own": "we crossed blades", "other": "crossed blades with me", "like": "conflict",
+}  # fmt: skip
+"""What a type of a world's own may look like."""
+
+
 class TypeDefinition(_Table):
     """What a type of interaction does.
 
@@ -76,6 +84,8 @@ class TypeDefinition(_Table):
     (-5..5). `own` and `other` say afterwards why one feels differently: who began about the other ("forgave me"),
     and the other about who began ("asked my pardon").
     """
+
+    model_config = ConfigDict(json_schema_extra={"examples": [DUEL]})
 
     summary: str = Field("", max_length=300)
     effects: Effects = Effects()
