@@ -305,8 +305,12 @@ async def test_a_bad_file_changes_nothing(server: Server, body: str, line: int, 
 async def test_only_game_masters_import(server: Server) -> None:
     owner, world_id, _ = await placed(server, 2, [(0, 1)])
     player = await server.member(world_id, owner, "player")
-    answer = await imported(server, player, world_id, file(""))
-    assert (answer.status_code, answer.json()["code"]) == (403, "role_too_low")
+    stranger = await server.person()
+    for text in (file(""), "no file"):  # who may not is not even read
+        answer = await imported(server, player, world_id, text)
+        assert (answer.status_code, answer.json()["code"]) == (403, "role_too_low")
+        answer = await imported(server, stranger, world_id, text)
+        assert (answer.status_code, answer.json()["code"]) == (404, "world_not_found")
     assert "<edge" in await exported(server, player, world_id)
 
 

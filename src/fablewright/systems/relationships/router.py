@@ -285,7 +285,7 @@ async def import_graphml(world_id: UUID, body: GraphMLBody, caller: Caller) -> T
 
     Its nodes are characters of this world, by id or by name.
     """
-    parsed = await asyncio.to_thread(graphml.parsed, body.graphml)
     async with caller.reading(world_id, Role.GAME_MASTER) as connection:
+        parsed = await asyncio.to_thread(graphml.parsed, body.graphml)
         ties = await graphml.resolved(connection, world_id, parsed)
     return await caller.execute(in_commands(ties), world_id)  # type: ignore[no-any-return]
