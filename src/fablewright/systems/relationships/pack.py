@@ -1,4 +1,4 @@
-"""How ties stand in a pack: `ties.yaml`."""
+"""How ties stand in a pack: `ties.yaml`, or several files in `ties/`."""
 
 from collections.abc import Sequence
 from typing import Annotated, Any, Final
@@ -27,6 +27,9 @@ from fablewright.systems.relationships.rules import (
     TRUST_OF_STRANGERS,
 )
 from fablewright.systems.relationships.service import COLUMNS, state_of
+
+MOST_IN_ONE_FILE: Final = 5_000
+"""Ties; an export of more writes a file for each character."""
 
 CharacterKey = Annotated[str, Ref("characters")]
 
@@ -117,8 +120,12 @@ async def read(snapshot: Snapshot) -> list[Item]:
             reasons=[ReasonEntry(at=r.at, why=r.why, strength=r.strength, trust=r.trust) for r in tie.reasons],
             habits={kind: HabitValue(at=h.at, heat=h.heat) for kind, h in sorted(tie.habits.items())},
         )  # fmt: skip
-        items.append(Item("", entry))
+        items.append(Item("", entry, entry.source if len(rows) > MOST_IN_ONE_FILE else ""))
     return sorted(items, key=lambda item: (item.value.source, item.value.target))
 
 
-PACK: Final = (PackSection("ties", ("ties.yaml",), Form.LISTED, TieEntry, commands, read, top="ties"),)
+PACK: Final = (
+    PackSection(
+        "ties", ("ties.yaml", "ties/*.yaml"), Form.LISTED, TieEntry, commands, read, top="ties"
+    ),
+)  # fmt: skip
