@@ -4,17 +4,18 @@ It stands in a file of its own because relevance will have other implementations
 """
 
 from dataclasses import dataclass
-from typing import Any, Final, Protocol
+from heapq import nsmallest
+from typing import Any, Final, NamedTuple, Protocol
 from uuid import UUID
 
-from fablewright.systems.memory.rules import MemoryState, Score, score
+from fablewright.systems.memory.rules import MemoryState, Score, score, total
 from fablewright.systems.memory.views import COLUMNS, state_of
 
 MOST_RECALLED: Final = 100
 """Memories that one recall returns at most."""
 CONSIDERED: Final = 300
 """Memories that one recall without words weighs for each reason: as the latest, as the weightiest."""
-MATCHES_CONSIDERED: Final = 1_000
+MATCHES_CONSIDERED: Final = 600
 """Memories that hold words of the question and are weighed, the latest ones if there are more."""
 
 
@@ -26,8 +27,7 @@ class Recalled:
     score: Score
 
 
-@dataclass(frozen=True, slots=True)
-class Candidate:
+class Candidate(NamedTuple):
     """A memory that may be recalled, and how much it has to do with the question (0..1)."""
 
     id: UUID
@@ -93,7 +93,7 @@ class FullText:
         if not rows:
             return None if await connection.fetchval(SAYS_NOTHING, query) else []
         best = max(row["relevance"] for row in rows)
-        return [Candidate(row["id"], row["at"], row["importance"], row["relevance"] / best) for row in rows]
+        return [Candidate(id_, at, importance, rank / best) for id_, at, importance, rank in rows]
 
 
 FULL_TEXT: Final = FullText()
@@ -116,11 +116,13 @@ async def recall(
         candidates = _candidates(await connection.fetch(ABOUT, world_id, character_id, about))
     elif candidates is None:
         candidates = _candidates(await connection.fetch(LATEST_AND_WEIGHTIEST, world_id, character_id))
-    scores = {c.id: score(c, now, c.relevance) for c in candidates}
-    best = sorted(scores, key=lambda i: (-scores[i].total, i))[: min(limit, MOST_RECALLED)]
-    states = {row["id"]: state_of(row) for row in await connection.fetch(LOAD, world_id, best)}
-    return [Recalled(states[i], scores[i]) for i in best if i in states]
+    weighed = ((-total(c.at, c.importance, now, c.relevance), c.id, c) for c in candidates)
+    best = [candidate for _, _, candidate in nsmallest(min(limit, MOST_RECALLED), weighed)]
+    states = {
+        row["id"]: state_of(row) for row in await connection.fetch(LOAD, world_id, [c.id for c in best])
+    }
+    return [Recalled(states[c.id], score(c, now, c.relevance)) for c in best if c.id in states]
 
 
 def _candidates(rows: list[Any]) -> list[Candidate]:
-    return [Candidate(row["id"], row["at"], row["importance"], row["relevance"]) for row in rows]
+    return [Candidate(*row) for row in rows]
