@@ -89,7 +89,7 @@ def test_hour_of_the_day(world_ms: int, day: int, start: int, expected: float) -
 
 @pytest.mark.parametrize(
     ("hour", "call"),
-    [(12.0, "work"), (15.0, "work"), (19.5, "leisure"), (2.0, "sleep"), (4.5, "sleep"), (7.0, "worship")],
+    [(12.0, "work"), (15.0, "work"), (19.5, "leisure"), (2.0, "sleep"), (3.0, "sleep"), (7.0, "worship")],
 )
 def test_each_hour_has_its_call(hour: float, call: str) -> None:
     day = rules.rhythm(PLAIN, hour)
@@ -106,8 +106,9 @@ def test_the_rhythm_stays_in_bounds(t: Traits, hour: float) -> None:
 
 @given(traits)
 def test_everybody_sleeps_in_the_night_and_is_up_by_day(t: Traits) -> None:
-    assert all(rules.sleepiness(t, hour) == 1.0 for hour in (2.0, 3.5, 5.0))
-    assert all(rules.sleepiness(t, hour) == 0.0 for hour in (8.0, 12.0, 18.0, 21.0))
+    assert all(rules.sleepiness(t, hour) == 1.0 for hour in (2.0, 2.5, 3.0))
+    assert all(rules.sleepiness(t, hour) == 0.0 for hour in (6.5, 8.0, 12.0, 18.0, 21.0))
+    assert all(rules.abed(t, hour) for hour in (0.0, 2.0, 5.4)) and not rules.abed(t, 12.0)
 
 
 @given(traits, hours)
@@ -116,7 +117,7 @@ def test_sleepers_wake_when_it_is_time(t: Traits, hour: float) -> None:
     assert 0 <= wait <= 24 * HOUR
     assert (wait == 0) == (rules.rising(t) <= hour < rules.bedtime(t)) or wait < 2
     after = (hour + wait / HOUR + 0.01) % 24.0
-    assert rules.sleepiness(t, after) == 0.0 or abs(after - rules.bedtime(t)) < 0.02
+    assert not rules.abed(t, after) or abs(after - rules.bedtime(t)) < 0.02
 
 
 @given(hours, st.lists(hours, min_size=4, max_size=4, unique=True))

@@ -13,7 +13,7 @@ from uuid import UUID
 
 from fablewright.core.clock import DAY, HOUR, elapsed
 from fablewright.core.dice import Dice
-from fablewright.systems.director.rules import ENERGY_TO_ACT, Npc, Rhythm, sleepiness
+from fablewright.systems.director.rules import ENERGY_TO_ACT, Npc, Rhythm, abed
 
 ActName = Literal["interact", "walk", "sleep", "wake", "rest"]
 
@@ -149,7 +149,7 @@ def walks(npc: Npc, here: Spot | None, spots: Sequence[Spot], day: Rhythm, hour:
             continue
         to_bed = 4.0 * day.sleep * (spot.id == npc.home_id)
         walk = option(
-            "walk", to_id=spot.id, hour=max(0.0, calls) * 0.9 + to_bed, goal=sought,
+            "walk", to_id=spot.id, hour=2.5 * max(0.0, calls) + to_bed, goal=sought,
             need=0.3 * npc.needs.company * (lonely and spot.friends > 0), place=-min(0.3, spot.minutes / 200.0),
         )  # fmt: skip
         if walk.weight > 0.0:
@@ -175,7 +175,7 @@ def rest(npc: Npc, day: Rhythm) -> Option:
 
 def waking(npc: Npc, hour: float) -> list[Option]:
     """What a sleeper could do: wake, if it is its time, or sleep on."""
-    if sleepiness(npc.traits, hour) > 0.0:
+    if abed(npc.traits, hour):
         return [option("rest", hour=1.0)]
     return [
         option("wake", hour=3.0, need=npc.energy),

@@ -59,18 +59,30 @@ def rising(traits: Traits) -> float:
 EARLIEST_RISING: Final = 5.5
 SLEEPY_HOURS: Final = 2.0
 """From bedtime to the hour at which nobody stays up."""
+TOO_LATE_HOURS: Final = (2.5, 1.0)
+"""Before rising: from when on, and by when, it is not worth while any more to go to bed."""
+
+
+def abed(traits: Traits, hour: float) -> bool:
+    """Whether it is someone's time to be in bed (hour 0..24): from bedtime until rising."""
+    return not rising(traits) <= hour < bedtime(traits)
 
 
 def sleepiness(traits: Traits, hour: float) -> float:
-    """How much the hour (0..24) calls to bed, 0..1: grows over two hours from bedtime, ends on rising."""
-    if rising(traits) <= hour < bedtime(traits):
+    """How much the hour (0..24) calls those who are up to bed, 0..1.
+
+    It grows over two hours from bedtime, and ends in the last hours before rising: who was up all night stays up.
+    """
+    if not abed(traits, hour):
         return 0.0
-    return min(1.0, ((hour - bedtime(traits)) % 24.0) / SLEEPY_HOURS)
+    left = (rising(traits) - hour) % 24.0
+    begin, end = TOO_LATE_HOURS
+    return min(1.0, ((hour - bedtime(traits)) % 24.0) / SLEEPY_HOURS, max(0.0, (left - end) / (begin - end)))
 
 
 def ms_until_rising(traits: Traits, hour: float, hours_per_day: int = 24) -> int:
     """World milliseconds until someone who sleeps may wake; 0 by day."""
-    if rising(traits) <= hour < bedtime(traits):
+    if not abed(traits, hour):
         return 0
     return round(((rising(traits) - hour) % 24.0) / 24.0 * hours_per_day * HOUR)
 
