@@ -48,8 +48,10 @@ TURNS: Final = (
     "me_by_you", "you_by_me", "me_by_third", "third_by_me", "you_by_third", "third_by_you", "third_by_third",
 )  # fmt: skip
 """Who did it, seen from who speaks: `me_by_you` is what the listener did to the speaker."""
-TOLD: Final = ("told", "hearsay", "from_you", "text", "text_told", "text_of_me", "text_of_you", "text_from_you",
-               "reflection")  # fmt: skip
+TOLD: Final = (
+    "refused", "told", "hearsay", "from_you", "text", "text_told", "text_of_me", "text_of_you", "text_from_you",
+    "reflection",
+)  # fmt: skip
 AGES: Final = ("now", "today", "yesterday", "days", "week", "month", "months", "years")
 
 CONDITIONS: Final = frozenset(
@@ -62,7 +64,7 @@ CONDITIONS: Final = frozenset(
         "open", "closed", "dutiful", "careless", "outgoing", "shy", "kind", "hard", "nervous", "steady",
         "morning", "noon", "afternoon", "evening", "night", "dark", "here", "nowhere",
         "yes", "no", "topic", "again", "long", "opening", "answer", "favourite",
-        "good", "bad", "did", "saw", "knows", "told", "unsure", "sure", "fresh", "old",
+        "good", "bad", "did", "saw", "knows", "told", "unsure", "sure", "fresh", "old", "slight", "weighty",
     )
 )  # fmt: skip
 """Everything a text may depend on, beside what begins with one of `FREE`."""
@@ -495,7 +497,7 @@ def _others(turn: str) -> frozenset[str]:
 
 
 def _frame_slots(turn: str) -> frozenset[str]:
-    if turn in TURNS:
+    if turn in (*TURNS, "refused"):
         return _MEMORY | _others(turn)
     if turn in ("told", "hearsay", "from_you"):
         return _MEMORY | ({"teller"} if turn == "told" else frozenset())

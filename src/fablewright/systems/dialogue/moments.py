@@ -108,7 +108,7 @@ class Recollection:
 
     memento: Memento
     turn: str
-    good: bool
+    good: bool | None
     shared: bool
     tags: frozenset[str]
     slots: Mapping[str, str]
@@ -270,10 +270,10 @@ def recollect(
     sides = {me: "me", you: "you"}
     if any(i not in sides and i not in moment.names for i in (who, whom)) or who == whom:
         return None
+    refused = claim.get("accepted") is False
     quality = float(claim.get("quality") or 0.0)
     good = (grammar.signs[deed] == "good") if abs(quality) < 0.05 else quality > 0
-    tags |= {"good" if good else "bad"}
-    slots["memory"] = _clause(grammar, moment, claim, tags, dice, loose)
+    slots["memory"] = _clause(grammar, moment, memento, claim, dice, loose)
     third = next((i for i in (who, whom) if i not in sides), None)
     slots["other"] = known_as(moment.names[third]) if third is not None else ""
     turn = f"{sides.get(whom, 'third')}_by_{sides.get(who, 'third')}"
@@ -281,7 +281,11 @@ def recollect(
         turn = "from_you"
     elif teller is not None and me not in (who, whom):
         turn = "told" if "teller" in slots else "hearsay"
-    return Recollection(memento, turn, good, you in (who, whom, teller), tags, slots)
+    elif refused:
+        turn = "refused"
+    if not refused:
+        tags |= {"good" if good else "bad"}
+    return Recollection(memento, turn, None if refused else good, you in (who, whom, teller), tags, slots)
 
 
 def _text_turn(memento: Memento, me: UUID, you: UUID, teller_known: bool) -> str:
@@ -300,15 +304,16 @@ def _memory_tags(memento: Memento) -> frozenset[str]:
     tags = {memento.kind} & {"did", "saw", "knows", "told"}
     tags.update(_banded(memento.certainty, (0.5, "unsure"), (0.85, "sure")))
     tags.update(["fresh"] if memento.age_ms < DAY else ["old"] if memento.age_ms > 30 * DAY else [])
+    tags.add("slight" if memento.importance < 0.25 else "weighty")
     if memento.tellers:
         tags.add("told")
     return frozenset(tags)
 
 
 def _clause(
-    grammar: Grammar, moment: Moment, claim: Mapping[str, Any], tags: frozenset[str], dice: Dice, loose: bool
+    grammar: Grammar, moment: Moment, memento: Memento, claim: Mapping[str, Any], dice: Dice, loose: bool
 ) -> str:
-    """A claim as a clause, as the speaker would say it to the listener: "you brought me a gift"."""
+    """A claim as a clause, as the speaker would say it to the listener: "you brought me a gift at the mill"."""
     words = {moment.speaker.id: ("I", "me", "my"), moment.listener.id: ("you", "you", "your")}
 
     def said(who: UUID) -> tuple[str, str, str]:
@@ -319,18 +324,27 @@ def _clause(
 
     who, whom = said(UUID(str(claim["who"]))), said(UUID(str(claim["whom"])))
     topic = str(claim.get("topic") or "")
-    if topic:
-        tags |= {"topic"}
+    refused = claim.get("accepted") is False
+    tags = frozenset(
+        ("topic", "no") if topic and refused else ("topic",) if topic else ("no",) if refused else ()
+    )
     slots = {
         "whom": whom[1], "whose": whom[2], "own": who[2] if who[0] in ("I", "you") else "their",
         "topic": grammar.topics[topic].name if topic in grammar.topics else topic,
     }  # fmt: skip
-    degree = min(3, max(1, int(claim.get("degree") or 1)))
-    pool = grammar.pool(("deeds", str(claim["deed"]), str(degree)), tags)
-    if not pool:
-        pool = list(grammar.pools["deeds", str(claim["deed"]), str(degree)])
-    text = grammar.fill(dice.choice(pool), tags, slots, dice, loose)
-    return f"{who[0]} {text}"
+    path = ("deeds", str(claim["deed"]), str(min(3, max(1, int(claim.get("degree") or 1)))))
+    pool = grammar.pool(path, tags)
+    if refused:
+        pool = [template for template in pool if "no" in template.need] or pool
+    text = grammar.fill(dice.choice(pool or list(grammar.pools[path])), tags, slots, dice, loose)
+    place = memento.place_name or str(claim.get("place") or "")
+    at = f" at {inside(place)}" if place and dice.chance(0.4) else ""
+    return f"{who[0]} {text}{at}"
+
+
+def inside(place: str) -> str:
+    """The name of a place within a sentence."""
+    return f"the {place[4:]}" if place.startswith("The ") else place
 
 
 def _sentence(text: str) -> str:

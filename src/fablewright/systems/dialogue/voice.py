@@ -20,6 +20,7 @@ from fablewright.systems.dialogue.moments import (
     Recollection,
     contains,
     formal_name,
+    inside,
     known_as,
     manner_of,
     recollect,
@@ -103,7 +104,7 @@ class _Speaking:
         self.loose = moment.speaker.speech.formality < 0.4
         topic = grammar.topics.get(moment.topic or "")
         self.slots = {
-            "name": "", "place": _inside(moment.place_name or ""),
+            "name": "", "place": inside(moment.place_name or ""),
             "topic": topic.name if topic else moment.topic or "",
             "favourite": moment.speaker.speech.favourite_words[0] if "favourite" in self.tags else "",
         }  # fmt: skip
@@ -376,15 +377,20 @@ class _Speaking:
         ]  # fmt: skip
         if not options:
             return None
-        what = self.dice.weighted(options, [1.0 / (3 + number) for number in range(len(options))])
+        what = self.dice.weighted(
+            options,
+            [(0.4 if "slight" in what.tags else 1.0) / (3 + number) for number, what in enumerate(options)],
+        )
         return self._recalled(("share", what.turn), what, "recall" if shared else "gossip")
 
     def _timely(self, what: Recollection) -> bool:
         """Nobody warms up a quarrel over a present, or kind days in the middle of a quarrel."""
+        if what.memento.importance < 0.08 and what.memento.claim is not None:
+            return False
         if self.moment.type in HOT or self.manner == "cold":
-            return not what.good or self.dice.chance(0.15)
-        unkind = self.moment.type in ("gift", "praise", "collaboration") or self.manner == "warm"
-        return what.good or not what.shared or not unkind
+            return what.good is False or self.dice.chance(0.15)
+        kind = self.moment.type in ("gift", "praise", "collaboration") or self.manner == "warm"
+        return not (kind and what.shared and what.good is False) or self.dice.chance(0.2)
 
     # Memories.
 
@@ -470,8 +476,3 @@ def _takes_tag(text: str) -> bool:
     """Whether a favourite word can follow: at the end of a short plain sentence."""
     last = re.split(r"(?<=[.?!]) ", text)[-1]
     return last.endswith(".") and 12 < len(last) < 70 and '"' not in last and ", " not in last[-24:]
-
-
-def _inside(place: str) -> str:
-    """The name of a place within a sentence."""
-    return f"the {place[4:]}" if place.startswith("The ") else place
