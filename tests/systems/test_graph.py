@@ -1,5 +1,6 @@
 """The graph of ties and its GraphML against the real database."""
 
+import sys
 import uuid
 from collections.abc import Sequence
 from itertools import pairwise
@@ -16,6 +17,8 @@ from fablewright.systems.relationships import graph, graphml, views
 from fablewright.systems.relationships.commands import MOST_TIES, SetTies, TieValue, in_commands
 from fablewright.systems.relationships.views import EVERYTHING, TieFilter
 from tests.support import Person, Server
+
+PACKAGE = "fablewright.systems.relationships"
 
 
 async def people(server: Server, owner: Person, world_id: UUID, count: int) -> list[UUID]:
@@ -129,8 +132,29 @@ async def test_a_graph_beyond_the_bounds_is_refused(server: Server) -> None:
     async with server.runtime.database.reading() as connection:
         for most_nodes, most_ties in ((3, 9), (9, 2)):
             with pytest.raises(Refused, match="graph_too_large"):
-                await graph.load(connection, world_id, EVERYTHING, most_nodes, most_ties)
-        assert len((await graph.load(connection, world_id, EVERYTHING, 4, 3)).sources) == 3
+                await graph.load(connection, world_id, EVERYTHING, (), most_nodes, most_ties)
+        assert len((await graph.load(connection, world_id, EVERYTHING, (), 4, 3)).sources) == 3
+
+
+async def test_only_the_values_that_are_needed_are_read(server: Server) -> None:
+    _, world_id, _ = await placed(server, 3, [(0, 1), (1, 2)], 0.25, trust=0.75)
+    async with server.runtime.database.reading() as connection:
+        found = await graph.load(connection, world_id, EVERYTHING, ("trust",))
+        everything = await graph.load(connection, world_id, EVERYTHING)
+    assert (list(found.trust), len(found.strength), found.labels) == ([0.75, 0.75], 0, [])
+    assert (list(everything.strength), everything.labels) == ([0.25, 0.25], ["", ""])
+
+
+async def test_large_answers_are_compressed_once(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys.modules[f"{PACKAGE}.router"], "GZIP_HERE_FROM", 500)
+    owner, world_id, _ = await placed(server, 5, [(s, t) for s in range(5) for t in range(5) if s != t])
+    path = f"/api/v1/worlds/{world_id}/graph"
+    told = []
+    for accepted, encoded in (("gzip", "gzip"), ("identity", None), ("gzip;q=0", None)):
+        answer = await server.client.get(path, headers={**owner.headers, "Accept-Encoding": accepted})
+        assert answer.headers.get("content-encoding") == encoded
+        told.append(answer.json())
+    assert told[0] == told[1] == told[2] and len(told[0]["ties"]) == 20
 
 
 async def test_an_empty_world_has_an_empty_graph(server: Server) -> None:

@@ -41,8 +41,8 @@ LEAST_GAIN: Final = 1e-9
 """A character changes its community only for a gain in modularity beyond what rounding makes."""
 MOST_WORK: Final = 8_000_000
 """Characters times ties up to which betweenness takes all ties."""
-STRONGEST: Final = 8
-"""Ties of each character that betweenness takes in larger graphs."""
+STRONGEST: Final = 5
+"""Ties of each character that betweenness takes in larger graphs, where every other tie would make it slower."""
 MOST_ROUNDS: Final = 20
 """Times that all characters are asked whether they change their community, on each level."""
 
@@ -52,7 +52,10 @@ MOST_ROUNDS: Final = 20
 
 @dataclass(slots=True)
 class Graph:
-    """A graph in columns: characters by number, and for each tie the numbers of its two ends and its values."""
+    """A graph in columns: characters by number, and for each tie the numbers of its two ends and its values.
+
+    Values that were not asked for are empty.
+    """
 
     ids: list[str]
     names: list[str]
@@ -87,18 +90,18 @@ class Surroundings:
 # computing, above all by making the garbage collector look through everything. And no joins: how many ties a
 # filter lets through is hard to guess, and a wrong guess makes joins slow.
 TIES: Final = """
-SELECT count(*) AS many,
-       string_agg(uuid_send(source_id), ''::bytea) AS sources,
-       string_agg(uuid_send(target_id), ''::bytea) AS targets,
-       string_agg(float8send(strength), ''::bytea) AS strength,
-       string_agg(float8send(trust), ''::bytea) AS trust,
-       string_agg(float8send(familiarity), ''::bytea) AS familiarity,
-       string_agg(array_to_string(labels, ','), ';') AS labels
-FROM (
-    SELECT source_id, target_id, strength, trust, familiarity, labels FROM {ties} t
-    WHERE world_id = $1{conditions} ORDER BY source_id, target_id LIMIT {most}
-) t
+SELECT count(*) AS many, {columns}
+FROM (SELECT * FROM {ties} t WHERE world_id = $1{conditions} ORDER BY source_id, target_id LIMIT {most}) t
 """
+COLUMNS: Final = {
+    "sources": "string_agg(uuid_send(source_id), ''::bytea)",
+    "targets": "string_agg(uuid_send(target_id), ''::bytea)",
+    "strength": "string_agg(float8send(strength), ''::bytea)",
+    "trust": "string_agg(float8send(trust), ''::bytea)",
+    "familiarity": "string_agg(float8send(familiarity), ''::bytea)",
+    "labels": "string_agg(array_to_string(labels, ','), ';')",
+}
+VALUES: Final = ("strength", "trust", "familiarity", "labels")
 AMONG: Final = " AND source_id = ANY($3::uuid[]) AND target_id = ANY($3::uuid[])"
 NEIGHBOURS: Final = """
 SELECT target_id AS id FROM {ties} t WHERE world_id = $1 AND source_id = ANY($3::uuid[]){conditions}
@@ -111,17 +114,16 @@ NAMES: Final = "SELECT id, name FROM characters WHERE world_id = $1 AND id = ANY
 
 
 async def load(
-    connection: Any,
-    world_id: UUID,
-    wanted: TieFilter,
-    most_nodes: int = MOST_NODES,
-    most_ties: int = MOST_TIES,
-) -> Graph:
-    """The graph of all ties that a filter lets through. Refuses `graph_too_large`."""
+    connection: Any, world_id: UUID, wanted: TieFilter, values: Sequence[str] = VALUES,
+    most_nodes: int = MOST_NODES, most_ties: int = MOST_TIES,
+) -> Graph:  # fmt: skip
+    """The graph of all ties that a filter lets through, with those `values` that are needed.
+
+    Refuses `graph_too_large`.
+    """
     now = await now_of(connection, world_id)
-    conditions, values = wanted.where(3)
-    sql = TIES.format(ties=current("$2"), conditions=conditions, most=int(most_ties) + 1)
-    row = await connection.fetchrow(sql, world_id, now, *values)
+    conditions, bounds = wanted.where(3)
+    row = await connection.fetchrow(_sql(conditions, most_ties, values), world_id, now, *bounds)
     ids = sorted({*_each(row["sources"]), *_each(row["targets"])})
     if row["many"] > most_ties or len(ids) > most_nodes:
         raise GRAPH_TOO_LARGE(
@@ -156,11 +158,17 @@ async def around(
         found.update(dict.fromkeys(ring, distance))
         if truncated or not ring:
             break
-    among = TIES.format(ties=ties, conditions=AMONG + conditions, most=int(most_ties) + 1)
+    among = _sql(AMONG + conditions, most_ties, VALUES)
     row = await connection.fetchrow(among, world_id, now, list(found), *values)
     graph = await _graph(connection, world_id, sorted(i.bytes for i in found), row, most_ties)
     depths = [found[UUID(i)] for i in graph.ids]
     return Surroundings(graph, depths, truncated or row["many"] > most_ties)
+
+
+def _sql(conditions: str, most: int, values: Sequence[str]) -> str:
+    """A query for up to `most` ties, and one more to see that there are more."""
+    columns = ", ".join(f"{COLUMNS[name]} AS {name}" for name in ("sources", "targets", *values))
+    return TIES.format(columns=columns, ties=current("$2"), conditions=conditions, most=int(most) + 1)
 
 
 async def _graph(connection: Any, world_id: UUID, ids: list[bytes], row: Any, most: int) -> Graph:
@@ -170,8 +178,10 @@ async def _graph(connection: Any, world_id: UUID, ids: list[bytes], row: Any, mo
     number = {character: n for n, character in enumerate(ids)}
     many = min(row["many"], most)
 
+    read = dict(row)
+
     def numbers(column: str) -> Sequence[float]:
-        return unpack(f">{many}d", (row[column] or b"")[: 8 * many])
+        return unpack(f">{many}d", read[column][: 8 * many]) if read.get(column) else ()
 
     return Graph(
         ids=[str(i) for i in wanted],
@@ -181,7 +191,7 @@ async def _graph(connection: Any, world_id: UUID, ids: list[bytes], row: Any, mo
         strength=numbers("strength"),
         trust=numbers("trust"),
         familiarity=numbers("familiarity"),
-        labels=row["labels"].split(";")[:many] if many else [],
+        labels=read["labels"].split(";")[:many] if read.get("labels") is not None else [],
     )
 
 

@@ -1,6 +1,7 @@
 """HTTP routes for ties and their graph."""
 
 import asyncio
+import gzip
 from collections.abc import Callable
 from typing import Annotated, Any
 from uuid import UUID
@@ -14,6 +15,7 @@ from fablewright.gateway.api import (
     CURSOR_INVALID,
     PAGE_TOO_LARGE,
     Caller,
+    CallerInfo,
     Committed,
     Page,
     PageRequest,
@@ -21,6 +23,7 @@ from fablewright.gateway.api import (
     page_of,
     refusals,
 )  # fmt: skip
+from fablewright.gateway.front import NO_GZIP
 from fablewright.systems.relationships import graph, graphml, views
 from fablewright.systems.relationships.commands import Feelings, SetTie, SetTies, in_commands
 from fablewright.systems.relationships.rules import (
@@ -44,6 +47,9 @@ from fablewright.systems.relationships.views import (
 )
 
 router = APIRouter(tags=["relationships"])
+
+GZIP_HERE_FROM = 65_536
+"""Bytes of an answer from which on compressing it would hold up others."""
 
 Strength = Annotated[float | None, Query(ge=-1, le=1, allow_inf_nan=False)]
 Trust = Annotated[float | None, Query(ge=0, le=1, allow_inf_nan=False)]
@@ -138,8 +144,8 @@ async def get_path(
 ) -> Response:
     """The chain of characters from one to another along which most trust is left."""
     async with caller.reading(world_id) as connection:
-        found = await graph.load(connection, world_id, wanted)
-    return await _computed(lambda: graph.path_of_trust(found, source_id, target_id))
+        found = await graph.load(connection, world_id, wanted, ("strength", "trust"))
+    return await _computed(caller, lambda: graph.path_of_trust(found, source_id, target_id))
 
 
 @router.get("/worlds/{world_id}/relationships", responses=refusals(CURSOR_INVALID, PAGE_TOO_LARGE))
@@ -196,9 +202,22 @@ def _position(paging: PageRequest) -> tuple[UUID, UUID] | None:
 # -- the graph -----------------------------------------------------------------------------------------------
 
 
-async def _computed(compute: Callable[[], dict[str, Any]]) -> Response:
-    """The answer of a computation that is too long for the event loop; it fits its `response_model`."""
-    return Response(await asyncio.to_thread(lambda: orjson.dumps(compute())), media_type="application/json")
+async def _computed(caller: CallerInfo, compute: Callable[[], dict[str, Any]]) -> Response:
+    """The answer of a computation that is too long for the event loop; it fits its `response_model`.
+
+    Large ones are compressed here too, since the front door would do it in the event loop.
+    """
+    accepted = caller.request.headers.get("accept-encoding", "").encode("latin-1")
+    compresses = b"gzip" in accepted and not NO_GZIP.search(accepted)
+
+    def work() -> Response:
+        body = orjson.dumps(compute())
+        if not compresses or len(body) < GZIP_HERE_FROM:
+            return Response(body, media_type="application/json")
+        headers = {"Content-Encoding": "gzip", "Vary": "Accept-Encoding"}
+        return Response(gzip.compress(body, 1, mtime=0), headers=headers, media_type="application/json")
+
+    return await asyncio.to_thread(work)
 
 
 @router.get(
@@ -216,7 +235,7 @@ async def get_graph(
     """The characters around one, and the ties among them."""
     async with caller.reading(world_id) as connection:
         found = await graph.around(connection, world_id, character_id, depth, wanted)
-    return await _computed(lambda: graph.surroundings(found))
+    return await _computed(caller, lambda: graph.surroundings(found))
 
 
 @router.get("/worlds/{world_id}/graph", responses=refusals(GRAPH_TOO_LARGE), response_model=GraphView)
@@ -224,7 +243,7 @@ async def get_whole_graph(world_id: UUID, caller: Caller, wanted: Wanted) -> Res
     """All ties that the filter lets through, and the characters that have one."""
     async with caller.reading(world_id) as connection:
         found = await graph.load(connection, world_id, wanted)
-    return await _computed(lambda: graph.whole(found))
+    return await _computed(caller, lambda: graph.whole(found))
 
 
 @router.get(
@@ -235,8 +254,8 @@ async def get_whole_graph(world_id: UUID, caller: Caller, wanted: Wanted) -> Res
 async def get_communities(world_id: UUID, caller: Caller, wanted: Wanted) -> Response:
     """Groups of characters who like each other more than those outside, by the method of Louvain."""
     async with caller.reading(world_id) as connection:
-        found = await graph.load(connection, world_id, wanted)
-    return await _computed(lambda: graph.communities(found))
+        found = await graph.load(connection, world_id, wanted, ("strength",))
+    return await _computed(caller, lambda: graph.communities(found))
 
 
 @router.get(
@@ -257,8 +276,8 @@ async def get_centrality(
 ) -> Response:
     """The most central characters, by one of four measures."""
     async with caller.reading(world_id) as connection:
-        found = await graph.load(connection, world_id, wanted)
-    return await _computed(lambda: graph.centrality(found, measure, limit))
+        found = await graph.load(connection, world_id, wanted, ("strength",))
+    return await _computed(caller, lambda: graph.centrality(found, measure, limit))
 
 
 class GraphMLResponse(Response):
