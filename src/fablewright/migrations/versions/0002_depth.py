@@ -131,9 +131,8 @@ def upgrade() -> None:
     sa.CheckConstraint('valence BETWEEN -1 AND 1', name=op.f('ck_memories_valence_range')),
     sa.ForeignKeyConstraint(['world_id', 'character_id'], ['characters.world_id', 'characters.id'], name='fk_memories_character', ondelete='CASCADE'),
     sa.PrimaryKeyConstraint('world_id', 'id', name=op.f('pk_memories')),
-    sa.UniqueConstraint('world_id', 'character_id', 'fact_id', name=op.f('uq_memories_world_id_character_id_fact_id'))
+    sa.UniqueConstraint('world_id', 'fact_id', 'character_id', name=op.f('uq_memories_world_id_fact_id_character_id'))
     )
-    op.create_index('ix_memories_fact', 'memories', ['world_id', 'fact_id'], unique=False)
     op.create_index('ix_memories_latest', 'memories', ['world_id', 'character_id', 'at', 'id'], unique=False)
     op.create_index('ix_memories_search', 'memories', ['search'], unique=False, postgresql_using='gin', postgresql_with={'fastupdate': 'off'})
     op.create_index('ix_memories_subject', 'memories', ['world_id', 'character_id', 'subject_id', 'at'], unique=False)
@@ -218,8 +217,8 @@ def upgrade() -> None:
     op.create_check_constraint(op.f('ck_characters_pleasure_range'), 'characters', 'pleasure BETWEEN -1 AND 1')
     op.create_check_constraint(op.f('ck_characters_arousal_range'), 'characters', 'arousal BETWEEN -1 AND 1')
     op.create_check_constraint(op.f('ck_ties_familiarity_range'), 'ties', 'familiarity BETWEEN 0 AND 1')
-    op.create_check_constraint(op.f('ck_ties_resting_strength_range'), 'ties', 'resting_strength BETWEEN -1 AND 1')
     op.create_check_constraint(op.f('ck_ties_resting_trust_range'), 'ties', 'resting_trust BETWEEN 0 AND 1')
+    op.create_check_constraint(op.f('ck_ties_resting_strength_range'), 'ties', 'resting_strength BETWEEN -1 AND 1')
     op.execute("UPDATE ties SET resting_strength = strength, resting_trust = trust, "
                "felt_at = coalesce(last_interaction_at, 0)")
 
@@ -253,7 +252,6 @@ def downgrade() -> None:
     op.drop_index('ix_memories_subject', table_name='memories')
     op.drop_index('ix_memories_search', table_name='memories', postgresql_using='gin', postgresql_with={'fastupdate': 'off'})
     op.drop_index('ix_memories_latest', table_name='memories')
-    op.drop_index('ix_memories_fact', table_name='memories')
     op.drop_table('memories')
     op.drop_table('listeners')
     op.drop_table('conversations')

@@ -76,7 +76,7 @@ async def restore(tx: Transaction, command: RestoreMemories) -> dict[str, int]:
         raise MEMORY_EXISTS(character_id=str(who))
     await service._forget_excess(tx, {mind: count for mind, (count, _) in minds.items()})
     await tx.execute(
-        "INSERT INTO minds (world_id, id, memories, unreflected, reflected_at) VALUES ($1, $2, 0, coalesce($3, 0), $4) "
+        "INSERT INTO minds (world_id, id, memories, unreflected, reflected_at) VALUES ($1, $2, 0, coalesce($3::float8, 0), $4::bigint) "
         "ON CONFLICT (world_id, id) DO UPDATE SET unreflected = coalesce($3, minds.unreflected), "
         "reflected_at = coalesce($4, minds.reflected_at)",
         tx.world_id, who, command.unreflected, command.reflected_at,

@@ -36,7 +36,7 @@ ABOUT_LATEST: Final = 8
 """How many of the latest memories about the other one a scene holds."""
 ABOUT_WEIGHTIEST: Final = 4
 """How many of the weightiest ones about the other, among the last `ABOUT_CONSIDERED`."""
-ABOUT_CONSIDERED: Final = 40
+ABOUT_CONSIDERED: Final = 24
 LATEST: Final = 6
 """How many of the latest memories of the speaker a scene holds."""
 WEIGHTIEST: Final = 6

@@ -29,7 +29,8 @@ class Memory(Base):
 
     __tablename__ = "memories"
     __table_args__ = (
-        UniqueConstraint("world_id", "character_id", "fact_id"),
+        # The fact first: what several remember of one deed is written at once, and to the same page.
+        UniqueConstraint("world_id", "fact_id", "character_id"),
         ForeignKeyConstraint(
             ["world_id", "character_id"], CHARACTER, name="fk_memories_character", ondelete="CASCADE"
         ),
@@ -42,7 +43,6 @@ class Memory(Base):
         Index("ix_memories_latest", "world_id", "character_id", "at", "id"),
         Index("ix_memories_weightiest", "world_id", "character_id", "importance", "id"),
         Index("ix_memories_subject", "world_id", "character_id", "subject_id", "at"),
-        Index("ix_memories_fact", "world_id", "fact_id"),
         # Without a list of pending entries, which every search would have to read and some insert to clear.
         Index("ix_memories_search", "search", postgresql_using="gin", postgresql_with={"fastupdate": "off"}),
     )
