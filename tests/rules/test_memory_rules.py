@@ -233,6 +233,13 @@ def test_tellers_colour_what_they_tell(
     assert coloured(claim, feeling, luck)["degree"] == expected
 
 
+@pytest.mark.parametrize(
+    "claim", [{}, {"degree": 2}, {"degree": "2", "quality": 1}, {"quality": None, "degree": 1}]
+)
+def test_what_is_no_full_claim_stays_as_it_is(claim: dict[str, Any]) -> None:
+    assert coloured(claim, -1.0, 0.0) == claim
+
+
 def test_a_rumour_that_comes_back_to_the_truth_is_true_again() -> None:
     claim = {"deed": "conflict", "who": str(MIRA), "whom": str(BEN), "degree": 2, "quality": -0.6}
     options: dict[str, Any] = {"listener_trusts_teller": 1.0, "now": 1, "luck": 0.0, "render": words}
@@ -240,6 +247,15 @@ def test_a_rumour_that_comes_back_to_the_truth_is_true_again() -> None:
     assert wrong is not None and (wrong.text, wrong.truth) == ("3 Mira conflict Ben", "2 Mira conflict Ben")
     right = retold(remembered(wrong), TAM, IDA, teller_feels_about_subject=1, **options)
     assert right is not None and (right.text, right.truth) == ("2 Mira conflict Ben", None)
+
+
+def test_where_words_are_the_same_nothing_was_changed() -> None:
+    claim = {"deed": "greeting", "who": str(MIRA), "whom": str(BEN), "degree": 1, "quality": 0.2}
+    got = retold(
+        memory(claim=claim), ME, TAM, teller_feels_about_subject=1, listener_trusts_teller=1, now=1, luck=0,
+        render=lambda c: "Mira greeted Ben.",
+    )  # fmt: skip
+    assert got is not None and (got.truth, got.claim) == (None, claim)
 
 
 def test_a_lie_stays_a_lie_however_it_is_told() -> None:
@@ -395,6 +411,13 @@ def test_every_rule_has_a_case() -> None:
         pytest.param([hears(ME, -0.5, 39, MIRA)], id="said to one's face"),
         pytest.param([hears(MIRA, -0.5, 38 + n / 10, BEN) for n in range(4)], id="one mouth"),
         pytest.param([memory(), memory(fact=2, kind="knows")], id="no deeds"),
+        pytest.param(
+            [
+                memory(fact=n, claim=c, valence=-1)
+                for n, c in enumerate([{}, {"who": str(ME)}, {"who": str(ME), "whom": "x"}])
+            ],
+            id="claims that are none",
+        ),
     ],
 )
 def test_what_is_not_concluded(memories: Sequence[MemoryState]) -> None:

@@ -151,7 +151,13 @@ class MemoryValue(BaseModel):
     heard_from: list[UUID] = Field([], max_length=MOST_HEARD)
     claim: Annotated[dict[str, JsonValue], AfterValidator(_small)] | None = None
     truth: MemoryText | None = None
-    evidence: list[UUID] = Field([], max_length=200, description="Facts (or ids) it was concluded from.")
+    evidence: list[UUID] = Field([], max_length=200, description="The memories it was concluded from.")
+
+    @model_validator(mode="after")
+    def _told_by_somebody(self) -> "MemoryValue":
+        if (self.kind == "told") != bool(self.tellers):
+            raise ValueError("`tellers` belong to kind `told`, and only there")
+        return self
 
 
 class RestoreMemories(Command):
@@ -165,7 +171,6 @@ class RestoreMemories(Command):
 
     character_id: UUID
     memories: list[MemoryValue] = Field([], max_length=MOST_RESTORED)
-    facts: list[UUID] = Field([], description="All facts it remembers, by which evidence may be named.")
     unreflected: float | None = Field(
         None, ge=0, allow_inf_nan=False, description="What was not thought over."
     )

@@ -50,7 +50,6 @@ from fablewright.systems.memory.rules import (
     MemoryKind,
     MemoryState,
     NewMemory,
-    memory_id,
     remembered,
 )
 from fablewright.systems.memory.views import COLUMNS, state_of
@@ -76,7 +75,8 @@ async def restore(tx: Transaction, command: RestoreMemories) -> dict[str, int]:
         raise MEMORY_EXISTS(character_id=str(who))
     await service._forget_excess(tx, {mind: count for mind, (count, _) in minds.items()})
     await tx.execute(
-        "INSERT INTO minds (world_id, id, memories, unreflected, reflected_at) VALUES ($1, $2, 0, coalesce($3::float8, 0), $4::bigint) "
+        "INSERT INTO minds (world_id, id, memories, unreflected, reflected_at) "
+        "VALUES ($1, $2, 0, coalesce($3::float8, 0), $4::bigint) "
         "ON CONFLICT (world_id, id) DO UPDATE SET unreflected = coalesce($3, minds.unreflected), "
         "reflected_at = coalesce($4, minds.reflected_at)",
         tx.world_id, who, command.unreflected, command.reflected_at,
@@ -87,13 +87,12 @@ async def restore(tx: Transaction, command: RestoreMemories) -> dict[str, int]:
 
 def _state(command: RestoreMemories, value: MemoryValue) -> MemoryState:
     """A memory as it is stored again. Its event stayed behind with the log."""
-    facts = set(command.facts)
     state = remembered(
         NewMemory(
             command.character_id, value.fact_id, value.kind, value.text, value.subject_id, tuple(value.about_ids),
             value.place_id, value.at, value.importance, value.certainty, value.valence, value.secret,
             tuple(value.tellers), value.claim, value.truth, None,
-            tuple(memory_id(command.character_id, e) if e in facts else e for e in value.evidence),
+            tuple(value.evidence),
         ),
     )  # fmt: skip
     return replace(state, heard_from=tuple(value.heard_from))
@@ -219,7 +218,9 @@ class MemoryEntry(PackModel):
     fact: UUID
     claim: ClaimEntry | None = None
     truth: MemoryText | None = None
-    evidence: list[UUID] = Field([], max_length=200, description="Facts that a reflection was drawn from.")
+    evidence: list[UUID] = Field(
+        [], max_length=200, description="Ids of the memories that a reflection was drawn from."
+    )
 
 
 def memory_commands(items: Sequence[Item], ids: Ids) -> list[Command]:
@@ -239,15 +240,10 @@ def memory_commands(items: Sequence[Item], ids: Ids) -> list[Command]:
         seen.add((entry.character, entry.fact))
         by_character.setdefault(ids.of("characters", entry.character), []).append(_value(entry, ids))
     return [
-        RestoreMemories(character_id=who, memories=group, facts=_evidence(group, {m.fact_id for m in values}))
+        RestoreMemories(character_id=who, memories=group)
         for who, values in by_character.items()
         for group in chunks(values, MOST_RESTORED)
     ]
-
-
-def _evidence(group: Sequence[MemoryValue], facts: set[UUID]) -> list[UUID]:
-    """The facts, among those remembered, that are evidence of something in a group."""
-    return sorted({e for memory in group for e in memory.evidence} & facts)
 
 
 def _value(entry: MemoryEntry, ids: Ids) -> MemoryValue:
@@ -276,7 +272,6 @@ async def read_memories(snapshot: Snapshot) -> list[Item]:
     )
     keys = snapshot.keys
     states = [state_of(row) for row in rows if keys.has("characters", row["character_id"])]
-    facts = {state.id: state.fact_id for state in states}
     items = []
     for state in states:
         key = keys.of("characters", state.character_id)
@@ -292,7 +287,7 @@ async def read_memories(snapshot: Snapshot) -> list[Item]:
             if state.heard_from == usual
             else [keys.of("characters", i) for i in state.heard_from],
             fact=state.fact_id, claim=_claim(state.claim, snapshot), truth=state.truth,
-            evidence=[facts.get(i, i) for i in state.evidence],
+            evidence=list(state.evidence),
         )  # fmt: skip
         items.append(Item("", entry, key))
     return sorted(items, key=lambda item: (item.value.character, item.value.at, item.value.fact))

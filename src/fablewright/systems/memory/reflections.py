@@ -6,10 +6,11 @@ sets reflection off, and that reflections cite their evidence, is Park et al. 20
 thresholds are our own, tuned for play.
 """
 
+import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 from uuid import UUID
 
 from fablewright.core.clock import DAY, Calendar, elapsed
@@ -33,6 +34,7 @@ BAD: Final = -0.15
 
 HELPFUL: Final = frozenset({"collaboration", "gift", "ask_for_help", "confide"})
 KIND: Final = frozenset({"praise", "gift"})
+UUID_TEXT: Final = re.compile(r"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$")
 SMALL_NUMBERS: Final = ("no", "one", "two", "three", "four", "five", "six")
 
 Sayings = Mapping[str, Sequence[str]]
@@ -133,7 +135,7 @@ def quarrel(past: Past) -> Conclusion | None:
 def threatens(past: Past) -> Conclusion | None:
     """The other threatened, twice or in earnest."""
     threats = past.recent(lambda m: _deed(m) == "threaten" and past.by_other(m))
-    if len(threats) < 2 and not any(int((m.claim or {}).get("degree", 1)) >= 2 for m in threats):
+    if len(threats) < 2 and not any((m.claim or {}).get("degree") in (2, 3) for m in threats):
         return None
     return _found("threatens", past, threats[0].at, -0.8, threats)
 
@@ -255,15 +257,21 @@ def _pasts(memories: Sequence[MemoryState], me: UUID, now: int) -> list[Past]:
                 told_by[teller].append(m)
             if m.subject_id is not None:
                 hearsay[m.subject_id].append(m)
-        elif m.claim is not None:
-            parties = {str(m.claim.get("who")), str(m.claim.get("whom"))}
-            other = UUID(next(iter(parties - {str(me)}))) if str(me) in parties and len(parties) > 1 else None
-            if other is not None:
-                deeds[other].append(m)
+        elif m.claim is not None and (other := _other(m.claim, me)) is not None:
+            deeds[other].append(m)
     others = sorted({*deeds, *hearsay, *told_by} - {me})
     return [
         Past(me, o, now, tuple(deeds.get(o, ())), tuple(hearsay.get(o, ())), tuple(told_by.get(o, ()))) for o in others
     ]  # fmt: skip
+
+
+def _other(claim: Mapping[str, Any], me: UUID) -> UUID | None:
+    """With whom the deed was, if it was one's own; None too for claims that are not as they should be."""
+    parties = {str(claim.get("who")), str(claim.get("whom"))}
+    others = parties - {str(me)}
+    if len(others) != 1 or len(parties) != 2 or not UUID_TEXT.match(other := others.pop()):
+        return None
+    return UUID(other)
 
 
 # -- into words ----------------------------------------------------------------------------------------------

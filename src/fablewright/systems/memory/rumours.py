@@ -48,10 +48,13 @@ def coloured(claim: Mapping[str, Any], feeling: float, luck: float) -> dict[str,
 
     A friend makes more of good deeds and less of bad ones, an enemy the other way round: the degree (1..3) goes
     one step up or down, with a chance of `COLOURING` x |feeling|. The quality goes with it: it keeps its sign,
-    and grows or shrinks by a quarter. Indifferent tellers change nothing. Our own, tuned for play; that tellers
-    bend rumours to their attitudes is Allport & Postman's "assimilation" (1947).
+    and grows or shrinks by a quarter. Indifferent tellers change nothing, and claims without degree and quality stay
+    as they are. Our own, tuned for play; that tellers bend rumours to their attitudes is Allport & Postman's
+    "assimilation" (1947).
     """
-    degree, quality = int(claim["degree"]), float(claim["quality"])
+    degree, quality = claim.get("degree"), claim.get("quality")
+    if not isinstance(degree, int) or not isinstance(quality, int | float):
+        return dict(claim)
     if luck >= COLOURING * abs(feeling) or not quality:
         return dict(claim)
     step = 1 if feeling * quality > 0 else -1
@@ -92,7 +95,8 @@ def retold(
     claim, text, truth = memory.claim, memory.text, memory.truth
     if claim is not None and render is not None:
         told = coloured(claim, teller_feels_about_subject, luck)
-        text = render(told)
+        if (text := render(told)) == render(claim):  # the same words for both degrees: nothing was changed
+            told = dict(claim)
         if "was" in told:
             truth = truth or render(claim)
         elif "was" in claim:
