@@ -45,7 +45,7 @@ def told(changes: list[Change]) -> list[tuple[str, str, str | None]]:
     return [(c.what, c.arc.kind, c.arc.outcome) for c in changes]
 
 
-CLASH = ((0.1, -0.05), (0.1, -0.1))
+CLASH = ((0.1, -0.05), (0.1, -0.15))
 KIND = ((0.2, 0.25), (0.2, 0.25))
 
 
@@ -62,6 +62,7 @@ KIND = ((0.2, 0.25), (0.2, 0.25))
         (happening("gift", *KIND, wishes=frozenset({"win_heart"})), "courtship"),
         (happening("gift", *KIND, wishes=frozenset({"win_heart"}), accepted=False), None),
         (happening("gift", (-0.4, -0.3), (0.2, 0.3), wishes=frozenset({"win_heart"})), None),
+        (happening("gift", (0.6, 0.6), (0.5, 0.6), wishes=frozenset({"win_heart"})), None),
         (happening("greeting", *KIND, wishes=frozenset({"win_heart"})), None),
     ],
 )

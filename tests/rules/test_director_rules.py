@@ -58,8 +58,12 @@ def named(found: list[Option]) -> dict[str | None, float]:
     return {o.type: o.weight for o in found}
 
 
+def dealings(npc: Npc, known: Known, situation: Situation) -> list[Option]:
+    return options.dealings(options.stance(npc, situation, table()), known)
+
+
 def weights(npc: Npc = NPC, known: Known = FRIEND, situation: Situation = HERE) -> dict[str | None, float]:
-    return named(options.dealings(npc, known, situation, table()))
+    return named(dealings(npc, known, situation))
 
 
 # -- when -----------------------------------------------------------------------------------------------------
@@ -247,15 +251,15 @@ def test_arcs_incline(plot: Plot, kind: str, sign: int) -> None:
     with_, without = weights(known=known, situation=replace(HERE, plots=(plot,))), weights(known=known)
     assert (with_.get(kind, 0.0) - without.get(kind, 0.0)) * sign > 0
     if sign > 0:
-        found = options.dealings(NPC, known, replace(HERE, plots=(plot,)), table())
+        found = dealings(NPC, known, replace(HERE, plots=(plot,)))
         assert next(o.arc_id for o in found if o.type == kind) == DAN
 
 
 def test_a_foe_is_gossiped_about() -> None:
     tale, dull = Tale(HOME, CYD, importance=0.3), Tale(MILL, DAN, importance=0.9)
     quarrel = Plot(DAN, "quarrel", frozenset({CYD}), 0.9, 0)
-    calm = options.dealings(NPC, FRIEND, replace(HERE, tales=(tale, dull)), table())
-    cross = options.dealings(NPC, FRIEND, replace(HERE, tales=(tale, dull), plots=(quarrel,)), table())
+    calm = dealings(NPC, FRIEND, replace(HERE, tales=(tale, dull)))
+    cross = dealings(NPC, FRIEND, replace(HERE, tales=(tale, dull), plots=(quarrel,)))
     assert [o.memory_id for o in calm if o.type == "gossip"] == [MILL]
     (gossip,) = (o for o in cross if o.type == "gossip")
     assert (gossip.memory_id, gossip.arc_id) == (HOME, DAN)
@@ -289,7 +293,7 @@ def test_weights_are_the_sum_of_their_parts(
     npc: Npc, known: Known, hour: float, open_: tuple[Plot, ...], mine: tuple[Tale, ...]
 ) -> None:
     situation = Situation(NOW, rules.rhythm(npc.traits, hour), "tavern", open_, mine)
-    for o in options.dealings(npc, known, situation, table()):
+    for o in dealings(npc, known, situation):
         assert 0.0 <= o.weight <= options.MOST_WEIGHT
         assert o.weight == pytest.approx(max(0.0, sum(o.parts)), abs=1e-9)
         assert (o.act, o.with_id, len(o.parts)) == ("interact", BEN, len(options.PARTS))

@@ -40,9 +40,9 @@ MOST_TURNS: Final = 40
 
 HOSTILE: Final = frozenset({"conflict", "threaten"})
 GRUDGES: Final = frozenset({"quarrel", "feud"})
-CLASH: Final = 0.1
+CLASH: Final = 0.2
 """The harm (see `Happening.harm`) from which on a clash begins a quarrel."""
-SWAYED: Final = 0.015
+SWAYED: Final = 0.03
 """By how much worse one must think of somebody to take sides against it."""
 FEUD_AT: Final = -0.35
 """When both feel no better than this and the quarrel is at its height, it becomes a feud."""
@@ -96,7 +96,7 @@ class Happening:
 
     @property
     def hostile(self) -> bool:
-        return self.type in HOSTILE or self.change <= -CLASH
+        return self.type in HOSTILE or self.change <= -CLASH / 2
 
     @property
     def least(self) -> float:
@@ -226,6 +226,8 @@ def _heat(arc: ArcState, h: Happening) -> float:
     return -0.25 if h.type == "gift" else -0.06
 
 
+HEART_WON: Final = 0.5
+"""How strongly one must feel to be won."""
 WOOING: Final[Mapping[str, float]] = {
     "gift": 0.2,
     "confide": 0.2,
@@ -246,7 +248,7 @@ def _courtship(arc: ArcState, h: Happening) -> Change:
     if h.hostile or turned_down:
         return moved(arc, -0.2, h)
     turn = moved(arc, WOOING.get(h.type, 0.05) if h.change > 0.0 else 0.0, h)
-    if turn.arc.tension >= 0.6 and back.after >= 0.5:
+    if turn.arc.tension >= 0.6 and back.after >= HEART_WON:
         return resolved(turn.arc, "hearts_won", h.at, h.event_id)
     return turn
 
@@ -295,7 +297,8 @@ def beginning(h: Happening) -> tuple[Kind, float] | None:
         return ("quarrel", min(0.45, 0.2 + 0.5 * h.harm)) if h.harm >= CLASH else None
     if h.accepted is False or h.change <= 0.0:
         return None
-    if "win_heart" in h.wishes and h.type in WOOING and h.there.after > 0.1:
+    heart = h.back.after  # neither won already nor hopeless
+    if "win_heart" in h.wishes and h.type in WOOING and h.there.after > 0.1 and -0.1 < heart < HEART_WON:
         return "courtship", 0.2
     liked_before = min(h.there.before, h.back.before)
     if liked_before < 0.3 <= h.least and min(h.there.familiarity, h.back.familiarity) >= 0.1:

@@ -201,13 +201,15 @@ QUARRELS_LAST_MS: Final = 5 * DAY
 
 @dataclass(frozen=True, slots=True)
 class Leaning:
-    """What inclines to a type: (index of the part, index of the feature, coefficient), and the least values that
-    features must have. The type has its full weight again `repeat_ms` after it was last done to the same."""
+    """What inclines to a type: terms (index of the part, index of the feature, coefficient), and the least values that
+    features of the tie must have. The type has its full weight again `repeat_ms` after it was last done to the same."""
 
     type: str
     like: str
     """The built-in type that it is like: itself, or what a world's own type names."""
-    terms: tuple[tuple[int, int, float], ...]
+    own: tuple[tuple[int, int, float], ...]
+    """Terms of features of the npc's own."""
+    of_tie: tuple[tuple[int, int, float], ...]
     least: tuple[tuple[int, float], ...]
     repeat_ms: int
 
@@ -235,7 +237,8 @@ def leanings(raw: Mapping[str, Mapping[str, Mapping[str, object]]]) -> Leanings:
         ]
         least = [(INDEX[feature], float(value)) for feature, value in row.get("needs", {}).items()]  # type: ignore[attr-defined]
         hours = float(row["repeat_hours"])  # type: ignore[arg-type]
-        types.append(Leaning(name, name, tuple(terms), tuple(least), round(hours * HOUR)))
+        own, of_tie = (tuple(t for t in terms if (t[1] >= OF_TIE) == tie) for tie in (False, True))
+        types.append(Leaning(name, name, own, of_tie, tuple(least), round(hours * HOUR)))
     return Leanings(tuple(types), raw["goals"], raw["arcs"])  # type: ignore[arg-type]
 
 
@@ -321,28 +324,55 @@ class Situation:
     tales: tuple[Tale, ...] = ()
 
 
-def dealings(npc: Npc, known: Known, s: Situation, table: Leanings) -> list[Option]:
+@dataclass(frozen=True, slots=True)
+class Stance:
+    """What an npc brings to whomever it turns to: for each type, the parts that do not depend on the other."""
+
+    npc: Npc
+    situation: Situation
+    table: Leanings
+    hard: float
+    foes: frozenset[UUID]
+    bases: tuple[tuple[Leaning, tuple[float, ...]], ...]
+
+
+def stance(npc: Npc, s: Situation, table: Leanings) -> Stance:
+    """The stance of an npc in a situation; reckoned once, since it may turn to several."""
+    own = own_features(npc, s.place_kind, s.day)
+    bases = []
+    for leaning in table.types:
+        parts = [0.0] * len(PARTS)
+        for part, feature, value in leaning.own:
+            parts[part] += value * own[feature]
+        bases.append((leaning, tuple(parts)))
+    foes = frozenset(i for p in s.plots if p.kind in GRUDGES for i in p.others)
+    return Stance(npc, s, table, own[INDEX["hard"]], foes, tuple(bases))
+
+
+def dealings(who: Stance, known: Known) -> list[Option]:
     """Every interaction to which an npc is inclined with someone, each with its parts."""
+    npc, s = who.npc, who.situation
     if known.barred is None or npc.energy < ENERGY_TO_ACT:
         return []
     plots = [p for p in s.plots if known.id in p.others]
-    foes = {i for p in s.plots if p.kind in GRUDGES for i in p.others}
-    tale = tale_for(s.tales, known.id, foes, secret=False)
-    secret = tale_for(s.tales, known.id, (), secret=True)
-    own = own_features(npc, s.place_kind, s.day)
-    values = own + tie_features(npc, known, own[INDEX["hard"]], plots, tale, secret, s.now)
+    tale = tale_for(s.tales, known.id, who.foes, secret=False) if s.tales else None
+    secret = tale_for(s.tales, known.id, (), secret=True) if s.tales else None
+    values = tie_features(npc, known, who.hard, plots, tale, secret, s.now)
     done_at = known.done_at or {}
     found = []
-    for leaning in table.types:
-        if leaning.type in known.barred or any(values[i] < least for i, least in leaning.least):
+    for leaning, base in who.bases:
+        if leaning.type in known.barred or any(values[i - OF_TIE] < least for i, least in leaning.least):
             continue
-        parts = [0.0] * len(PARTS)
-        for part, feature, value in leaning.terms:
-            parts[part] += value * values[feature]
-        memory = {"gossip": tale, "confide": secret}.get(leaning.like)
-        parts[GOAL] += _of_goals(npc, known, leaning.like, memory, table)
-        arc, most = _of_arcs(plots, s.plots, leaning.like, memory, table)
-        parts[ARC] += arc
+        parts = list(base)
+        for part, feature, value in leaning.of_tie:
+            parts[part] += value * values[feature - OF_TIE]
+        memory = tale if leaning.like == "gossip" else secret if leaning.like == "confide" else None
+        if npc.goals:
+            parts[GOAL] += _of_goals(npc, known, leaning.like, memory, who.table)
+        most = None
+        if s.plots:
+            arc, most = _of_arcs(plots, s.plots, leaning.like, memory, who.table)
+            parts[ARC] += arc
         total = sum(parts)
         if total <= 0.0:
             continue

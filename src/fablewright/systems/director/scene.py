@@ -28,15 +28,21 @@ from fablewright.systems.memory import service as memory
 from fablewright.systems.regions import service as regions
 from fablewright.systems.regions.service import NOWHERE, PathState, PlaceState, Where
 from fablewright.systems.relationships import service as relationships
-from fablewright.systems.relationships.service import Acquaintance, TieState
+from fablewright.systems.relationships.rules import (
+    FAMILIARITY_HALF_LIFE_MS,
+    STRENGTH_HALF_LIFE_MS,
+    TRUST_HALF_LIFE_MS,
+    drifted,
+)
+from fablewright.systems.relationships.service import Acquaintance
 
 LEAST_NPCS: Final = 128
 MOST_NPCS: Final = 2_000
-"""Characters among whom one beat chooses: four for each that acts, within these bounds. In larger worlds the dice
+"""Characters among whom one beat chooses: three for each that acts, within these bounds. In larger worlds the dice
 choose a stretch of them each time."""
 MOST_ABED: Final = 500
 """Sleepers that one beat considers, and others that it sends to bed because the hour is late."""
-MOST_KNOWN: Final = 16
+MOST_KNOWN: Final = 12
 """Acquaintances that an actor considers in one beat, wherever they are."""
 MOST_PARTNERS: Final = 8
 """Characters that an actor considers to turn to."""
@@ -54,11 +60,16 @@ MOST_SPOTS: Final = 5
 NEEDS: Final = (
     "SELECT id, company, esteem, at FROM needs WHERE world_id = $1 AND id = ANY($2::uuid[]) ORDER BY id"
 )
-ESTRANGED: Final = """
-SELECT t.source_id, t.target_id FROM unnest($2::uuid[], $3::uuid[]) AS p (source_id, target_id)
-JOIN ties t ON t.world_id = $1 AND t.source_id = p.source_id AND t.target_id = p.target_id
-WHERE t.strength < $4 ORDER BY t.source_id, t.target_id
+# Leaner than `relationships.service.peek`: neither reasons nor labels are needed to choose.
+TIES: Final = """
+SELECT p.n, t.strength, t.trust, t.familiarity, t.resting_strength, t.resting_trust, t.felt_at, t.last_interaction_at,
+       t.habits::text AS habits, coalesce(b.strength < $4, false) AS estranged
+FROM unnest($2::uuid[], $3::uuid[]) WITH ORDINALITY AS p (source_id, target_id, n)
+LEFT JOIN ties t ON t.world_id = $1 AND t.source_id = p.source_id AND t.target_id = p.target_id
+LEFT JOIN ties b ON b.world_id = $1 AND b.source_id = p.target_id AND b.target_id = p.source_id
+ORDER BY p.n
 """
+NEARLY_ESTRANGED: Final = ESTRANGED_BELOW + 0.05
 ARC: Final = (
     "id, kind, stage, first_id, second_id, others, tension, turns, started_at, changed_at, resolved_at, outcome, "
     "data::text AS data"
@@ -142,7 +153,7 @@ class Company:
 
 async def people(tx: Transaction, acts: int, hour: float) -> People:
     """The npcs among whom a beat chooses. Sleepers are read when they may wake, or when nobody is awake."""
-    most = min(MOST_NPCS, max(LEAST_NPCS, 4 * acts))
+    most = min(MOST_NPCS, max(LEAST_NPCS, 3 * acts))
     active = await characters.self_acting(tx, most)
     asleep: list[CharacterState] = []
     if hour >= rules.EARLIEST_RISING or not active:
@@ -243,34 +254,40 @@ async def _partners(
 ) -> dict[UUID, list[Known]]:
     """How each actor stands to those it considers, and what it may not do with them."""
     pairs = [(actor.id, other) for actor in actors for other in wanted[actor.id] if other in names]
-    ties = await relationships.peek(tx, pairs)
-    rows = await tx.fetch(
-        ESTRANGED,
-        tx.world_id,
-        [other for _, other in pairs],
-        [who for who, _ in pairs],
-        ESTRANGED_BELOW + 0.05,
-    )
-    estranged = {(row["target_id"], row["source_id"]) for row in rows}
+    rows = await tx.fetch(TIES, tx.world_id, [p[0] for p in pairs], [p[1] for p in pairs], NEARLY_ESTRANGED)
     types = await dialogue.types(tx)
     cooldowns = {name: d.cooldown_seconds * SECOND for name, d in types.items() if d.cooldown_seconds}
     shut = frozenset(name for name, d in types.items() if not d.when_estranged)
-    costly = {name: d.energy for name, d in types.items()}
+    costly = {
+        a.id: frozenset(name for name, d in types.items() if d.energy > a.energy)
+        if a.energy < 1.0
+        else frozenset()
+        for a in actors
+    }
     partners: dict[UUID, list[Known]] = {actor.id: [] for actor in actors}
-    energies = {actor.id: actor.energy for actor in actors}
-    nobody = TieState()
-    for who, other in pairs:
-        tie = ties.get((who, other), nobody).now(tx.now)
-        done_at = {kind: habit.at for kind, habit in tie.habits.items()}
-        barred = {k for k, at in done_at.items() if elapsed(at, tx.now) < cooldowns.get(k, 0)}
-        barred |= {k for k, cost in costly.items() if cost > energies[who]}
-        if (who, other) in estranged:
-            barred |= shut
-        partners[who].append(Known(
-            other, names[other], tie.strength, tie.trust, tie.familiarity, tie.last_interaction_at, done_at,
-            frozenset(barred),
-        ))  # fmt: skip
+    for row in rows:
+        who, other = pairs[row["n"] - 1]
+        barred = costly[who] | shut if row["estranged"] else costly[who]
+        partners[who].append(_known(row, other, names[other], barred, cooldowns, tx.now))
     return partners
+
+
+def _known(
+    row: Any, other: UUID, name: str, barred: frozenset[str], cooldowns: Mapping[str, int], now: int
+) -> Known:
+    """Somebody as an actor knows it now, from a row of `TIES`."""
+    if row["strength"] is None:
+        return Known(other, name, barred=barred)
+    at = row["felt_at"]
+    done_at = {kind: habit[0] for kind, habit in orjson.loads(row["habits"]).items()}
+    soon = [kind for kind, when in done_at.items() if elapsed(when, now) < cooldowns.get(kind, 0)]
+    return Known(
+        other, name,
+        drifted(row["strength"], row["resting_strength"], at, now, STRENGTH_HALF_LIFE_MS),
+        drifted(row["trust"], row["resting_trust"], at, now, TRUST_HALF_LIFE_MS),
+        drifted(row["familiarity"], 0.0, at, now, FAMILIARITY_HALF_LIFE_MS),
+        row["last_interaction_at"], done_at, barred.union(soon) if soon else barred,
+    )  # fmt: skip
 
 
 async def _plots(tx: Transaction, actors: Sequence[Npc]) -> dict[UUID, tuple[Plot, ...]]:

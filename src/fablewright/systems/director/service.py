@@ -187,10 +187,11 @@ def _choose(
     situation = Situation(
         tx.now, day, place.kind if place else None, around.plots[npc.id], around.tales.get(npc.id, ())
     )
+    stance = options.stance(npc, situation, leanings)
     found: list[Option] = []
     for known in around.partners[npc.id]:
         if frozenset((npc.id, known.id)) not in engaged:
-            found += options.dealings(npc, known, situation, leanings)
+            found += options.dealings(stance, known)
     found += _moves(npc, around, day, hour)
     decision = _decided(tx, npc, [*found, options.rest(npc, day)])
     if decision is not None and decision.option.with_id is not None:
