@@ -6,7 +6,7 @@ away from the event loop. Everything is deterministic: characters are numbered i
 """
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby, islice, pairwise
 from math import log
@@ -328,7 +328,7 @@ def strongest(graph: Graph) -> Ties:
     return [tie for _, own in groupby(ties, key=itemgetter(0)) for tie in islice(own, STRONGEST)]
 
 
-MEASURES: Final = {
+MEASURES: Final[Mapping[Measure, Callable[[Graph], list[float]]]] = {
     "degree": _degree, "popularity": _popularity, "pagerank": _pagerank, "betweenness": _betweenness,
 }  # fmt: skip
 
