@@ -58,7 +58,7 @@ def baseline(traits: "Traits") -> Pad:
 def settled(pad: Pad, at: int, now: int, base: Pad) -> Pad:
     """The feeling at world time `now` (ms), if it was `pad` at `at` and `base` is the baseline.
 
-    Exponential decay of the distance with `EMOTION_HALF_LIFE_MS`; before `at`, it is `pad`.
+    Exponential decay of the distance with `EMOTION_HALF_LIFE_MS`; until `at`, it is `pad`.
     """
     if now <= at:
         return pad

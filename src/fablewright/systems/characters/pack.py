@@ -31,7 +31,9 @@ class GoalEntry(PackModel):
     """Something a character wants. The director acts on every kind but `free`."""
 
     kind: GoalKind
-    about: Annotated[str, Ref("characters")] | None = Field(None, description="The key of whom it is about.")
+    about: Annotated[str, Ref("characters", or_id=True)] | None = Field(
+        None, description="The key of whom it is about."
+    )
     text: str = Field(min_length=1, max_length=300)
 
 
@@ -109,9 +111,14 @@ def _entry(c: CharacterState, snapshot: Snapshot) -> CharacterEntry:
         attributes=dict(sorted(c.attributes.items())),
         skills=dict(sorted(c.skills.items())),
         tags=list(c.tags),
-        # Who a goal is about may be gone; then the goal is without anybody.
+        # Who a goal is about may be gone; then its id stays.
         goals=[
-            GoalEntry(kind=g.kind, text=g.text, about=keys.maybe("characters", g.about_id)) for g in c.goals
+            GoalEntry(
+                kind=g.kind,
+                text=g.text,
+                about=None if g.about_id is None else keys.of("characters", g.about_id),
+            )
+            for g in c.goals
         ],
         portrait_url=c.portrait_url,
         energy=c.energy_now(now),
@@ -122,8 +129,7 @@ def _entry(c: CharacterState, snapshot: Snapshot) -> CharacterEntry:
 
 def _emotion(c: CharacterState, now: int) -> EmotionValue | None:
     """What it feels now, unless that is what it always feels."""
-    # A feeling of this moment is taken as it is: computing it would change its last digit.
-    felt = c.emotion if c.emotion_at >= now else c.emotion_now(now)
+    felt = c.emotion_now(now)
     if felt == c.baseline:
         return None
     values: dict[str, Any] = {
