@@ -170,7 +170,8 @@ class _Exchange:
             return
         before = self.scene.tie(listener.id, subject)
         change = effects.believed(new.certainty, new.valence, new.importance)
-        why = f"heard from {teller.name}: {new.text}"[:200]
+        news = f"from {teller.name}: {new.text}"[:180]
+        why = f"heard a secret from {teller.name}" if new.secret else f"heard {news}"
         self._influence(listener.id, subject, before, change, why)
 
     def _influence(self, who: UUID, about: UUID, before: TieState, change: float, why: str) -> None:

@@ -117,7 +117,7 @@ def check(
     if habit is not None and elapsed(habit.at, now) < wait:
         retry_at = habit.at + wait
         raise TOO_SOON(
-            f"{initiator.name} did this with {target.name} a moment ago. "
+            f"{initiator.name} and {target.name} did this a moment ago. "
             f"Try again at {retry_at} ({calendar.read(retry_at)}).",
             retry_at=retry_at,
         )  # fmt: skip
