@@ -181,6 +181,8 @@ CHARACTERS = """characters:
 """
 TIES = "ties:\n  - {from: orla, to: bram, strength: 0.5, because: he carried her over the ford}\n"
 
+FACT = "11111111-2222-8333-8444-555555555555"
+
 MakePack = Callable[..., Path]
 
 
@@ -345,7 +347,31 @@ def characters(text: str) -> dict[str, str | bytes | None]:
          "characters.orla", "the key stands in characters.yaml, line 2 already"),
         (characters(f"characters:\n  a: {{name: A}}\n  b:\n    name: B\n    id: {entry_id('characters', 'a')}\n"),
          "characters.yaml", 5, "characters.b.id", "characters.yaml, line 2 has this id already"),
+        # What is known and remembered.
+        (characters("characters:\n  a: {name: A, knows: [{text: x, about: [b]}]}\n"), "characters.yaml", 2,
+         "characters.a.knows[1].about[1]", "names none of the characters: 'b'"),
+        (characters("characters:\n  a:\n    name: A\n    knows:\n      - text: x\n      - text: x\n"),
+         "characters.yaml", 6, "characters.a.knows[2].text", "known already"),
+        (characters("characters:\n  a:\n    name: A\n    knows:\n      - text: x\n        tellers: [a]\n"),
+         "characters.yaml", 6, "characters.a.knows[1].tellers", "nobody tells oneself"),
+        (characters("characters:\n  a:\n    name: A\n    knows:\n      - text: x\n        at: 1\n"),
+         "characters.yaml", 6, "characters.a.knows[1].at", "the world begins at 0"),
+        ({"memories.yaml": f"memories:\n  - character: orla\n    at: 9\n    text: x\n    fact: {FACT}\n"},
+         "memories.yaml", 3, "memories[1].at", "the world begins at 0"),
+        ({"memories/orla.yaml": f"memories:\n  - {{character: orla, at: 0, text: x, fact: {FACT}, kind: told}}\n"},
+         "memories/orla.yaml", 2, "memories[1].kind", "has tellers"),
+        ({"memories.yaml": f"memories:\n  - {{character: orla, at: 0, text: x, fact: {FACT}, tellers: [bram]}}\n"},
+         "memories.yaml", 2, "memories[1].tellers", "only what is told"),
+        ({"memories.yaml": f"memories:\n  - {{character: orla, at: 0, text: x, fact: {FACT}, evidence: [{FACT}]}}\n"},
+         "memories.yaml", 2, "memories[1].evidence", "a reflection has evidence"),
+        ({"memories.yaml": "memories:\n" + f"  - {{character: orla, at: 0, text: x, fact: {FACT}}}\n" * 2},
+         "memories.yaml", 3, "memories[2].fact", "'orla' remembers this fact already"),
+        ({"memories.yaml": f"memories:\n  - {{character: orla, at: 0, text: x, fact: {FACT}, subject: gone}}\n"},
+         "memories.yaml", 2, "memories[1].subject", "names none of the characters"),
         # Types and texts.
+        ({"texts/local.yaml": "about: x\ntopics:\n  river: 3\n"}, "texts/local.yaml", 3, "topics.river",
+         "mapping"),
+        ({"texts/Local.yaml": "about: x\n"}, "texts/Local.yaml", 1, "", "is no name for it"),
         ({"interactions.yaml": "types:\n  duel: {like: conflictt}\n"}, "interactions.yaml", 2, "types.duel.like",
          "there is no type 'conflictt'"),
         ({"interactions.yaml": "types:\n  Duel: {summary: x}\n"}, "interactions.yaml", 2, "types.Duel",

@@ -7,6 +7,7 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
+from pydantic import ValidationError
 
 from fablewright.core.clock import HOUR
 from fablewright.core.refusal import Refused
@@ -18,7 +19,7 @@ from fablewright.systems.characters.commands import CreateCharacter, DeleteChara
 from fablewright.systems.dialogue.commands import DefineInteractionType, SetGrammar
 from fablewright.systems.dialogue.effects import TypeDefinition
 from fablewright.systems.director.commands import ConfigureDirector
-from fablewright.systems.memory.commands import PlantMemory
+from fablewright.systems.memory.commands import MemoryValue, PlantMemory, RestoreMemories
 from fablewright.systems.relationships.commands import SetTie
 from fablewright.systems.worlds.commands import AdvanceWorld, SetClock, SetMember
 from tests.support import Person, Server, until
@@ -343,3 +344,56 @@ async def test_texts_and_feelings_come_along(server: Server, small: Path, tmp_pa
     assert after == before
     assert before["characters"][0]["energy"] in (0.25, 1.0)
     assert "texts/local.yaml" in text_of(tmp_path / "one")
+
+
+@pytest.mark.parametrize(
+    ("change", "code"),
+    [
+        ({}, None),
+        ({"place_id": UUID(int=7)}, "place_not_found"),
+        ({"at": 3_600_001}, "memory_in_the_future"),
+        ({"fact_id": UUID(int=1)}, "memory_exists"),
+    ],
+)
+async def test_memories_are_restored_or_refused(
+    server: Server, small: Path, change: dict[str, Any], code: str | None
+) -> None:
+    owner = await server.person()
+    made = await imported(server, owner, small)
+    orla = (await server.fetch("SELECT id FROM characters WHERE world_id = $1 ORDER BY name", made.world_id))[
+        1
+    ]["id"]
+
+    async def restore(**values: Any) -> Any:
+        memory = MemoryValue(**{"fact_id": uuid4(), "kind": "saw", "text": "It rained.", "at": 0, **values})
+        command = RestoreMemories(character_id=orla, memories=[memory], unreflected=0.5)
+        return await server.do(command, owner.actor, made.world_id)
+
+    assert await restore(fact_id=UUID(int=1)) == {"memories": 1}
+    if code is None:
+        assert await restore(**change) == {"memories": 1}
+        minds = await server.fetch("SELECT memories, unreflected FROM minds WHERE id = $1", orla)
+        assert [tuple(m) for m in minds if m["memories"] == 2] == [(2, 0.5)]
+    else:
+        with pytest.raises(Refused, match=code):
+            await restore(**change)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"kind": "told"},
+        {"tellers": [UUID(int=1)]},
+        {"kind": "told", "tellers": [UUID(int=1)] * 2},
+        {"kind": "told", "tellers": [UUID(int=9)]},
+        {"kind": "reflection", "subject_id": UUID(int=1)},
+        {"kind": "reflection", "evidence": [UUID(int=1)]},
+        {"evidence": [UUID(int=1)]},
+    ],
+)
+def test_a_memory_that_does_not_fit_together_is_no_command(wrong: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError):
+        RestoreMemories(
+            character_id=UUID(int=9),
+            memories=[{"fact_id": UUID(int=2), "kind": "saw", "text": "x", "at": 0, **wrong}],
+        )

@@ -1,6 +1,6 @@
 """What may be asked about memories, and by whom."""
 
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final, Literal, Self
 from uuid import UUID
 
 from pydantic import (
@@ -154,6 +154,18 @@ class MemoryValue(BaseModel):
     evidence: list[UUID] = Field([], max_length=200, description="The memories it was concluded from.")
 
     @model_validator(mode="after")
+    def _whole(self) -> Self:
+        if (self.kind == "told") != bool(self.tellers):
+            raise ValueError("a memory of kind `told` has tellers, and no other has")
+        if (self.kind == "reflection") != bool(self.evidence):
+            raise ValueError("a reflection has evidence, and no other memory has")
+        if self.kind == "reflection" and self.subject_id is None:
+            raise ValueError("a reflection is about somebody: send `subject_id`")
+        if len(set(self.tellers)) < len(self.tellers):
+            raise ValueError("name each teller once")
+        return self
+
+    @model_validator(mode="after")
     def _told_by_somebody(self) -> "MemoryValue":
         if (self.kind == "told") != bool(self.tellers):
             raise ValueError("`tellers` belong to kind `told`, and only there")
@@ -175,3 +187,9 @@ class RestoreMemories(Command):
         None, ge=0, allow_inf_nan=False, description="What was not thought over."
     )
     reflected_at: WorldMs | None = None
+
+    @model_validator(mode="after")
+    def _told_by_others(self) -> Self:
+        if any(self.character_id in m.tellers for m in self.memories):
+            raise ValueError("nobody is told something by oneself")
+        return self

@@ -5,7 +5,7 @@ of tellers and the conclusions drawn, is restored as it was (`RestoreMemories`),
 the first one would have.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Annotated, Any, Final
 from uuid import UUID
@@ -224,26 +224,41 @@ class MemoryEntry(PackModel):
 
 
 def memory_commands(items: Sequence[Item], ids: Ids) -> list[Command]:
-    """As few commands as hold all memories of each character, and its mind."""
+    """As few commands as hold all memories of each character."""
     by_character: dict[UUID, list[MemoryValue]] = {}
     seen: set[tuple[str, UUID]] = set()
     for item in items:
         entry: MemoryEntry = item.value
-        if (entry.kind == "told") != bool(entry.tellers):
-            ids.mistake(item, "tellers", "who is told something has tellers, and nobody else")
-        if (entry.kind == "reflection") != bool(entry.evidence):
-            ids.mistake(item, "evidence", "a reflection has evidence, and nothing else has")
+        for path, message in _mistakes(entry, ids):
+            ids.mistake(item, path, message)
         if (entry.character, entry.fact) in seen:
             ids.mistake(item, "fact", f"{entry.character!r} remembers this fact already: keep one")
-        if entry.at > ids.now:
-            ids.mistake(item, "at", f"the world begins at {ids.now}: give an earlier time")
         seen.add((entry.character, entry.fact))
-        by_character.setdefault(ids.of("characters", entry.character), []).append(_value(entry, ids))
+        if not ids.mistakes:
+            by_character.setdefault(ids.of("characters", entry.character), []).append(_value(entry, ids))
+    if ids.mistakes:
+        return []
     return [
         RestoreMemories(character_id=who, memories=group)
         for who, values in by_character.items()
         for group in chunks(values, MOST_RESTORED)
     ]
+
+
+def _mistakes(entry: MemoryEntry, ids: Ids) -> Iterator[tuple[str, str]]:
+    """What does not fit together in a memory: the field, and what to do."""
+    if entry.kind == "told" and not entry.tellers:
+        yield "kind", "who is told something has tellers: name them, or choose another kind"
+    if entry.tellers and entry.kind != "told":
+        yield "tellers", "only what is told has tellers: write `kind: told`"
+    if entry.character in entry.tellers or len(set(entry.tellers)) < len(entry.tellers):
+        yield "tellers", "name each teller once, and not the character itself"
+    if (entry.kind == "reflection") != bool(entry.evidence):
+        yield "evidence", "a reflection has evidence, and nothing else has"
+    if entry.kind == "reflection" and entry.subject is None:
+        yield "kind", "a reflection is about somebody: name its `subject`"
+    if entry.at > ids.now:
+        yield "at", f"the world begins at {ids.now}: give an earlier time"
 
 
 def _value(entry: MemoryEntry, ids: Ids) -> MemoryValue:
