@@ -42,7 +42,7 @@ LATEST: Final = 6
 WEIGHTIEST: Final = 6
 """How many of its weightiest ones."""
 MOST_TELLABLE: Final = 20
-REFLECTED_ON: Final = 150
+REFLECTED_ON: Final = 100
 """How many of its latest memories a character thinks over."""
 
 # The minds are locked before anything is written: the count must be known before the first row is made.
