@@ -3,7 +3,7 @@
 import asyncio
 import sys
 
-from benchmarks import commands, graph, live, world
+from benchmarks import commands, feed, graph, live, recall, world
 from benchmarks.stage import Row, staged
 
 FLOWS = {
@@ -15,7 +15,11 @@ FLOWS = {
     "busy": live.busy,
     "log": world.reading_log,
     "director": world.director,
+    "ten_thousand": world.ten_thousand,
+    "feed": feed.feed,
+    "answer": feed.answer,
     "graph": graph.answers,
+    "recall": recall.recall,
 }
 
 

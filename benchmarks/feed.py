@@ -6,7 +6,7 @@ import statistics
 import time
 from collections import defaultdict
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
@@ -18,8 +18,8 @@ from fablewright.core.clock import HOUR
 from fablewright.core.dice import Dice
 from fablewright.core.refusal import Refused
 from fablewright.packs.demo import demo_commands
-from fablewright.systems.dialogue import content, service
-from fablewright.systems.dialogue.voice import Line, Moment, Voice
+from fablewright.systems.dialogue import service
+from fablewright.systems.dialogue.voice import GrammarVoice, Line, Moment
 
 ANSWERS = 2_000
 WINDOW = 50
@@ -83,7 +83,7 @@ async def feed(stage: Stage) -> list[Row]:
     async with beside(stage) as (runtime, owner):
         await runtime.engine.execute(demo_commands(world_id), owner)
     base = f"/api/v1/worlds/{world_id}"
-    stage.call("PATCH", base + "/clock", {"paused": True})
+    stage.call("PUT", base + "/clock", {"paused": True})
     connection = await stage.connect()
     events: list[dict[str, Any]] = []
     while len(events) < ANSWERS:
@@ -123,39 +123,31 @@ def _print_sample(events: list[dict[str, Any]], names: dict[str, str]) -> None:
         print(f"    {b}: “{event['answer']}”")
 
 
-class _Recorder:
-    """A voice that keeps the moments in which it spoke."""
-
-    def __init__(self, voice: Voice):
-        self.voice, self.moments = voice, list[Moment]()
-
-    def speak(self, moment: Moment, dice: Dice) -> Line:
-        self.moments.append(moment)
-        return self.voice.speak(moment, dice)
-
-
 async def answer(stage: Stage) -> list[Row]:
     """One line of a character's, in moments that came up in the demo world."""
     world_id = UUID(int=0xA5)
-    built_in = content.built_in()
-    recorder = _Recorder(built_in.voice)
-    kinds = ("chat", "greeting", "conflict", "praise", "tease", "ask_for_help")
-    async with beside(stage) as (runtime, owner):
-        commands = demo_commands(world_id)
-        await runtime.engine.execute(commands, owner)
-        ids = [row[0] for row in await _characters(stage, world_id)]
-        original = content.built_in
-        content.built_in = lambda: replace(built_in, voice=recorder)  # type: ignore[assignment]
-        try:
-            for n in range(600):
-                pair = ids[n % len(ids)], ids[(n * 7 + 3) % len(ids)]
-                if pair[0] != pair[1]:
-                    with suppress(Refused):  # asleep, elsewhere, too soon
-                        command = service.interaction(*pair, kinds[n % len(kinds)])
-                        await runtime.engine.execute(command, owner, world_id)
-        finally:
-            content.built_in = original
-    return _timed(built_in.voice, recorder.moments)
+    kinds = ("chat", "greeting", "conflict", "praise", "tease", "ask_for_help", "gossip")
+    spoken: list[tuple[GrammarVoice, Moment]] = []
+    speak = GrammarVoice.speak
+
+    def recording(voice: GrammarVoice, moment: Moment, dice: Dice) -> Line:
+        spoken.append((voice, moment))
+        return speak(voice, moment, dice)
+
+    GrammarVoice.speak = recording  # type: ignore[assignment, method-assign]
+    try:
+        async with beside(stage) as (runtime, owner):
+            await runtime.engine.execute(demo_commands(world_id), owner)
+            ids = [row["id"] for row in await _characters(stage, world_id)]
+            for n in range(3_000):
+                pair = ids[n % len(ids)], ids[(n * 7 + n // len(ids) + 3) % len(ids)]
+                with suppress(Refused):  # asleep, elsewhere, too soon
+                    await runtime.engine.execute(
+                        service.interaction(*pair, kinds[n % len(kinds)]), owner, world_id
+                    )
+    finally:
+        GrammarVoice.speak = speak  # type: ignore[method-assign]
+    return _timed(spoken)
 
 
 async def _characters(stage: Stage, world_id: UUID) -> list[Any]:
@@ -165,13 +157,14 @@ async def _characters(stage: Stage, world_id: UUID) -> list[Any]:
     return list(rows)
 
 
-def _timed(voice: Voice, moments: list[Moment]) -> list[Row]:
+def _timed(spoken: list[tuple[GrammarVoice, Moment]]) -> list[Row]:
     took = []
-    for n, moment in enumerate(moments * 3):
+    for n, (voice, moment) in enumerate(spoken * 3):
         dice = Dice("bench", n)
         start = time.perf_counter()
         voice.speak(moment, dice)
         took.append(time.perf_counter() - start)
     took.sort()
     median, p99 = (took[int(q * (len(took) - 1))] * 1000 for q in (0.5, 0.99))
-    return [Row("one answer generated", f"median {median:.2f} ms, p99 {p99:.2f} ms", "< 1 ms", met=p99 < 1)]
+    measured = f"median {median:.2f} ms, p99 {p99:.2f} ms ({len(spoken):,} moments of the demo world)"
+    return [Row("one answer generated", measured, "< 1 ms", met=p99 < 1)]
