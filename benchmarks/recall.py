@@ -1,5 +1,6 @@
 """Recall from the 10,000 memories of one character, with 200,000 memories of others in the table."""
 
+import gc
 import random
 import statistics
 import time
@@ -72,6 +73,8 @@ async def recall(stage: Stage) -> list[Row]:
     ids = stage.characters(world_id, OTHERS + 1)
     connection = await stage.connect()
     await fill(connection, world_id, ids)
+    gc.collect()
+    gc.freeze()  # as the server does when it has started
     rows = []
     for what, query in QUESTIONS.items():
 

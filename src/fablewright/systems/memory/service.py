@@ -22,11 +22,12 @@ from fablewright.systems.memory.commands import ForgetMemory, PlantMemory
 from fablewright.systems.memory.events import MemoryForgotten, MemoryPlanted, MemoryReflected
 from fablewright.systems.memory.recall import Recalled, recall
 from fablewright.systems.memory.rules import MemoryState, NewMemory, memory_id
+from fablewright.systems.memory.rumours import retold
 from fablewright.systems.memory.views import COLUMNS, MemoryView, state_of, view_of
 from fablewright.systems.regions import service as regions
 
 __all__ = [
-    "MemoryState", "NewMemory", "Recalled", "known", "load", "memory_id", "recall", "remember", "scene", "tellable",
+    "MemoryState", "NewMemory", "Recalled", "known", "load", "memory_id", "recall", "remember", "retold", "scene", "tellable",
 ]  # fmt: skip
 
 Pair = tuple[UUID, UUID]
