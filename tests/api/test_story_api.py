@@ -25,7 +25,7 @@ async def scene(server: Server) -> Scene:
 
 
 async def living(scene: Scene, hours: int = 6) -> None:
-    await direct(scene.server, scene.owner, scene.world_id)
+    await direct(scene.server, scene.owner, scene.world_id, beats=0.2)
     await advance(scene.server, scene.owner, scene.world_id, hours * HOUR)
 
 
@@ -110,7 +110,7 @@ async def test_a_story_is_told(scene: Scene) -> None:
 
 async def test_a_story_goes_on_where_it_stopped(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
     await living(scene, 10)
-    monkeypatch.setattr(story, "MOST_EVENTS", 60)
+    monkeypatch.setattr(story, "MOST_EVENTS", 30)
     seqs: set[int] = set()
     at, rounds = 0, 0
     while at < 10 * HOUR and rounds < 100:
@@ -118,7 +118,7 @@ async def test_a_story_goes_on_where_it_stopped(scene: Scene, monkeypatch: pytes
         assert part["complete_to"] > at or not part["paragraphs"]
         seqs |= {seq for p in part["paragraphs"] for seq in p["seqs"]}
         at, rounds = max(part["complete_to"], at + 1), rounds + 1
-    assert rounds > 2 and len(seqs) > 60
+    assert rounds > 2 and len(seqs) > 40
 
 
 @pytest.mark.parametrize("span", ["from=5&to=5", "from=10&to=5", f"from=0&to={41 * DAY}"])
@@ -216,3 +216,26 @@ def test_labels_and_arcs_are_told() -> None:
     (paragraph,) = story.tell([clash, arc], NAMES, Calendar())
     assert "a rival" in paragraph.text and paragraph.text.endswith("Orla and Wat have fallen out.")
     assert paragraph.seqs == [1, 2] and paragraph.place == "The Old Ford"
+
+
+def test_what_is_mutual_is_told_once() -> None:
+    ties = [
+        {
+            "source_id": str(UUID(int=a)),
+            "target_id": str(UUID(int=b)),
+            "labels_gained": ["friend"],
+            "labels_lost": [],
+        }
+        for a, b in ((1, 2), (2, 1))
+    ]
+    (paragraph,) = story.tell([met(1, "chat", 1, 2, ties=ties)], NAMES, Calendar())
+    assert paragraph.text.count("friends") == 1 and "a friend" not in paragraph.text
+
+
+def test_newcomers_are_listed() -> None:
+    made = [
+        Happened(n, uuid4(), "characters.character_created", 0, uuid4(), {"character_id": str(UUID(int=n))})
+        for n in range(1, 4)
+    ]
+    (paragraph,) = story.tell(made, NAMES, Calendar())
+    assert paragraph.text == "Orla, Wat and Tamsin came into the world." and paragraph.place is None

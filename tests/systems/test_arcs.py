@@ -7,9 +7,10 @@ from fablewright.core.clock import DAY, HOUR
 from fablewright.systems.characters.commands import CreateCharacter, DeleteCharacter, GoalValue, Personality
 from fablewright.systems.dialogue.commands import Interact
 from fablewright.systems.director.commands import ConfigureDirector
+from fablewright.systems.regions.commands import DefinePlaces, PlaceCharacters, Placement, PlaceValue
 from fablewright.systems.relationships.commands import SetTies, TieValue
 from tests.support import Person, Server
-from tests.systems.test_director import advance, direct, log, sound, town, village
+from tests.systems.test_director import SQUARE, advance, direct, log, sound, town, village
 
 A, B, C = (UUID(int=n) for n in range(1, 4))
 
@@ -61,7 +62,15 @@ async def test_bystanders_are_drawn_in(server: Server) -> None:
     owner = await server.person()
     world_id = await village(server, owner, 3)
     await still(server, owner, world_id)
-    ties = [TieValue(source_id=C, target_id=A, strength=0.9, trust=0.9, familiarity=0.8)]
+    await server.do(
+        DefinePlaces(places=[PlaceValue(id=SQUARE, name="the square")], paths=[]), owner.actor, world_id
+    )
+    placements = [Placement(character_id=who, place_id=SQUARE) for who in (A, B, C)]
+    await server.do(PlaceCharacters(placements=placements), owner.actor, world_id)
+    ties = [
+        TieValue(source_id=C, target_id=who, strength=strength, trust=0.9, familiarity=0.8)
+        for who, strength in ((A, 0.9), (B, 0.0))
+    ]
     await server.do(SetTies(ties=ties), owner.actor, world_id)
     for _ in range(3):
         await clash(server, owner, world_id, initiator_id=B, target_id=A)
@@ -106,8 +115,8 @@ async def test_a_courtship_begins_with_a_wish(server: Server) -> None:
     )
     await server.do(CreateCharacter(id=A, name="Ada", goals=[goal]), owner.actor, world_id)
     ties = [
-        TieValue(source_id=s, target_id=t, strength=0.5, trust=0.9, familiarity=0.6)
-        for s, t in ((A, B), (B, A))
+        TieValue(source_id=s, target_id=t, strength=f, trust=0.9, familiarity=0.6)
+        for s, t, f in ((A, B, 0.5), (B, A, 0.2))
     ]
     await server.do(SetTies(ties=ties), owner.actor, world_id)
     await still(server, owner, world_id)
@@ -119,7 +128,7 @@ async def test_a_courtship_begins_with_a_wish(server: Server) -> None:
 async def test_arcs_start_rise_and_end_in_some_days(server: Server) -> None:
     owner = await server.person()
     world_id = await town(server, owner)
-    await direct(server, owner, world_id, beats=0.5)
+    await direct(server, owner, world_id, beats=0.1, acts=4)
     await advance(server, owner, world_id, 4 * DAY)
     started = await log(server, world_id, "director.arc_started")
     resolved = await log(server, world_id, "director.arc_resolved")

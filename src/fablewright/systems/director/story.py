@@ -41,8 +41,8 @@ TYPES: Final = (
 MERGED: Final[Mapping[str, str]] = {"greeting": "talk", "chat": "talk", "collaboration": "work"}
 WEIGHT: Final[Mapping[str, float]] = {
     "talk": 0.15, "work": 0.2, "tease": 0.3, "praise": 0.3, "ask_for_help": 0.35, "gossip": 0.35, "other": 0.5,
-    "gift": 0.6, "confide": 0.7, "conflict": 0.8, "apology": 0.85, "threaten": 0.9, "label": 0.9, "event": 0.9,
-    "arc": 1.0,
+    "label": 0.55, "gift": 0.6, "joined": 0.65, "confide": 0.7, "arc_rose": 0.75, "conflict": 0.8, "apology": 0.85,
+    "threaten": 0.9, "event": 0.9, "arc_started": 0.95, "arc_resolved": 1.0,
 }  # fmt: skip
 """How telling each kind of sentence is, 0..1."""
 QUOTED: Final = frozenset({"conflict", "threaten", "apology", "gift", "confide", "praise"})
@@ -189,22 +189,26 @@ def variant(options: Sequence[str], seq: int) -> str:
 
 def _sentences(members: Sequence[Happened], names: Mapping[str, str]) -> list[Sentence]:
     """What is told of these events: the most telling, in their order."""
-    found = _together(members, names)
+    found = [*_together(members, names), *_labels(members, names)]
     deeds: dict[tuple[str, str, str, str], list[Happened]] = defaultdict(list)
+    people: dict[str, list[Happened]] = defaultdict(list)
     for h in members:
         if h.type == "dialogue.interacted":
-            found += _labels(h, names)
             if h.data["type"] not in MERGED:
                 outcome = {True: "yes", False: "no", None: "open"}[h.data.get("accepted")]
                 deeds[h.data["type"], outcome, h.data["initiator_id"], h.data["target_id"]].append(h)
         elif h.type.startswith("director.arc_"):
-            found.append(Sentence(h.data["title"], (h.seq,), WEIGHT["arc"], whole=True))
+            kind = "joined" if h.data.get("joined_id") else h.type.removeprefix("director.")
+            found.append(Sentence(h.data["title"], (h.seq,), WEIGHT[kind], whole=True))
         else:
-            name = names.get(h.data["character_id"], h.data.get("name", "somebody"))
-            found.append(
-                Sentence(variant(texts()["events"][h.type], h.seq).format(a=name), (h.seq,), WEIGHT["event"])
-            )
+            people[h.type].append(h)
     found += [_deed(key, done, names) for key, done in deeds.items()]
+    for kind, done in people.items():
+        who = listed([names.get(h.data["character_id"], h.data.get("name", "somebody")) for h in done])
+        seqs = tuple(h.seq for h in done)
+        found.append(
+            Sentence(variant(texts()["events"][kind], seqs[0]).format(all=who), seqs, WEIGHT["event"])
+        )
     found.sort(key=lambda s: (-s.weight, s.seqs))
     return sorted(found[:MOST_SENTENCES], key=lambda s: s.seqs[0])
 
@@ -275,20 +279,34 @@ def _quoted(h: Happened) -> str:
     return variant(texts()["quote"], h.seq).format(content=content.replace("“", "‘").replace("”", "’"))
 
 
-def _labels(h: Happened, names: Mapping[str, str]) -> list[Sentence]:
-    """What one has become to the other."""
+def _labels(members: Sequence[Happened], names: Mapping[str, str]) -> list[Sentence]:
+    """What people have become to each other: one sentence for what is so in both directions."""
+    gained: dict[tuple[str, str, str], int] = {}
     found = []
-    for tie in h.data.get("ties", ()):
-        for key, field in (("label", "labels_gained"), ("unlabel", "labels_lost")):
-            for label in tie.get(field, ())[:1]:
-                words = {
-                    "a": names.get(tie["source_id"], "somebody"), "b": names.get(tie["target_id"], "somebody"),
-                    "label": texts()["labels"].get(label, label),
-                }  # fmt: skip
-                found.append(
-                    Sentence(variant(texts()[key], h.seq).format(**words), (h.seq,), WEIGHT["label"])
-                )
+    for h in members:
+        for tie in h.data.get("ties", ()) if h.type == "dialogue.interacted" else ():
+            pair = tie["source_id"], tie["target_id"]
+            gained.update({(*pair, label): h.seq for label in tie.get("labels_gained", ())})
+            found += [
+                _label("unlabel", *pair, label, (h.seq,), names) for label in tie.get("labels_lost", ())[:1]
+            ]
+    for (source, target, label), seq in gained.items():
+        back = gained.get((target, source, label))
+        if back is None:
+            found.append(_label("label", source, target, label, (seq,), names))
+        elif source < target:
+            found.append(_label("mutual", source, target, label, tuple(sorted({seq, back})), names))
     return found
+
+
+def _label(
+    key: str, source: str, target: str, label: str, seqs: tuple[int, ...], names: Mapping[str, str]
+) -> Sentence:
+    words = {
+        "a": names.get(source, "somebody"), "b": names.get(target, "somebody"),
+        "label": texts()["labels"].get(label, label), "labels": texts()["plural"].get(label, label),
+    }  # fmt: skip
+    return Sentence(variant(texts()[key], seqs[0]).format(**words), seqs, WEIGHT["label"])
 
 
 THEN: Final = ("", "", "Then ", "", "Later ", "After that ", "")
