@@ -27,7 +27,8 @@ from fablewright.systems.memory.views import COLUMNS, MemoryView, state_of, view
 from fablewright.systems.regions import service as regions
 
 __all__ = [
-    "MemoryState", "NewMemory", "Recalled", "known", "load", "memory_id", "recall", "remember", "retold", "scene", "tellable",
+    "MemoryState", "NewMemory", "Recalled", "known", "load", "memory_id", "recall", "remember", "retold", "scene",
+    "tellable",
 ]  # fmt: skip
 
 Pair = tuple[UUID, UUID]
