@@ -26,7 +26,7 @@ from fablewright.systems.relationships.commands import SetTies, TieValue
 
 KINDS = ("home", "work", "tavern", "market", "temple", "square", "hall", "wild", "road")
 T = TypeVar("T")
-CHUNK = 300
+CHUNK = 200
 DEEDS = (
     "sold the same cow twice", "sings to the bees", "owes the miller for three winters", "cannot read and hides it",
     "left bread at the widow's door", "was seen at the ford after dark", "keeps a letter unopened",

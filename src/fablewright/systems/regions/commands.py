@@ -22,7 +22,7 @@ from fablewright.systems.regions.rules import (
     TOO_MANY_PLACES,
 )
 
-MOST_AT_ONCE: Final = 300
+MOST_AT_ONCE: Final = 200
 """Places, ways or characters in one command, so that its event stays small."""
 MOST_TAGS: Final = 20
 MOST_PLACES: Final = 5_000
