@@ -18,13 +18,15 @@ EXTRA_FILES = {
     "relationships": {"graph.py", "graphml.py"},
     "memory": {"rumours.py", "reflections.py", "recall.py"},
     "dialogue": {
-        "voice.py",
-        "moments.py",
-        "grammar.py",
         "content.py",
-        "sentiment.py",
         "effects.py",
+        "exchange.py",
+        "grammar.py",
+        "moments.py",
         "scene.py",
+        "sentiment.py",
+        "stage.py",
+        "voice.py",
     },
     "director": {"arcs.py", "options.py", "scene.py", "story.py", "why.py"},
     "fablewright_weather": {"migrations"},
@@ -42,7 +44,7 @@ CLOCKS = {"core/clock.py"}
 CHANCE = {"core/dice.py"}
 PRINTERS = ("cli/",)
 PURE = (
-    "rules.py", "commands.py", "events.py", "emotions.py", "effects.py", "voice.py", "moments.py", "grammar.py",
+    "rules.py", "commands.py", "events.py", "emotions.py", "effects.py", "exchange.py", "stage.py", "voice.py", "moments.py", "grammar.py",
     "arcs.py", "options.py", "rumours.py", "reflections.py",
 )  # fmt: skip
 PURE_CORE = tuple(f"fablewright.core.{name}." for name in ("actors", "clock", "dice", "refusal", "messages"))
@@ -125,8 +127,8 @@ def test_only_the_command_line_prints() -> None:
 
 
 def test_systems_use_of_other_systems_only_what_these_offer() -> None:
-    """Service, views and events of other systems may be used, and the pure values in rules and commands."""
-    offered = {"service", "views", "events", "rules", "commands", "emotions"}
+    """Service, views and events of other systems may be used, and the pure files that speak for themselves."""
+    offered = {"service", "views", "events", "rules", "commands", "emotions", "rumours"}
     offending([
         f"{s.at(node)} imports {name}" for s in sources()
         if s.name.startswith("systems/") and s.name.count("/") == 2
