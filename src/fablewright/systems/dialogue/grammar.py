@@ -42,7 +42,7 @@ MOODS: Final = (
 PLACES: Final = ("home", "work", "tavern", "market", "temple", "hall", "wild", "road", "square")
 LABELS: Final = ("friend", "close_friend", "rival", "enemy", "kin", "mentor", "confidant", "spouse")
 EXTRAS: Final = (
-    "hail", "ack", "resume", "asked", "dodge", "place", "hour", "mood", "aside", "tail", "barb", "close",
+    "hail", "ack", "resume", "asked", "dodge", "place", "hour", "mood", "aside", "tail", "barb", "close", "sigh",
 )  # fmt: skip
 TURNS: Final = (
     "me_by_you", "you_by_me", "me_by_third", "third_by_me", "you_by_third", "third_by_you", "third_by_third",
@@ -68,7 +68,7 @@ CONDITIONS: Final = frozenset(
     )
 )  # fmt: skip
 """Everything a text may depend on, beside what begins with one of `FREE`."""
-FREE: Final = ("at:", "is:", "tag:", "topic:", "type:")
+FREE: Final = ("at:", "is:", "tag:", "topic:", "type:", "deed:")
 """Kinds of place, labels, tags, topics and types are a world's own words."""
 
 _GUARANTEES: Final[Mapping[str, frozenset[str]]] = {
@@ -152,7 +152,7 @@ class Grammar:
     topics: Mapping[str, Topic]
     questions: Mapping[str, Question]
     signs: Mapping[str, str]
-    """By type of deed, whether it is `good` or `bad` to have it done to oneself."""
+    """By type of deed, whether it is `good`, `bad` or neither (`even`) to have it done to oneself."""
     intents: Mapping[tuple[str, str], tuple[str, ...]]
     """What may be meant by a part of a type."""
     words: Mapping[str, str]
@@ -237,21 +237,15 @@ class _Reader:
 
     def file(self, name: str, content: Mapping[str, Any]) -> None:
         """Read one file."""
-        self.name = name
+        self.name, self.replace = name, isinstance(content, Mapping) and content.get("replace") is True
         sections = {
             "lines": self._lines, "extras": self._extras, "tones": self._extras, "because": self._because,
             "share": self._frames, "tell": self._frames, "deeds": self._deeds, "ages": self._ages,
             "topics": self._topics, "rules": self._rules, "fallback": self._fallback,
         }  # fmt: skip
-        if not isinstance(content, Mapping):
-            raise self.fault((), "a grammar is a mapping of sections")
-        self.replace = content.get("replace", False) is True
-        for section, value in content.items():
-            if section in ("replace", "about"):
-                continue
-            if section not in sections:
-                raise self.fault((section,), f"there is no such section; there are {', '.join(sections)}")
-            sections[section]((section,), value)
+        for section, value in self._mapping((), content, (*sections, "replace", "about")):
+            if section in sections:
+                sections[section]((section,), value)
 
     def grammar(self) -> Grammar:
         """What was read, after the checks that need all of it."""
@@ -306,8 +300,8 @@ class _Reader:
         for deed, degrees in self._mapping(path, value):
             for degree, texts in self._mapping((*path, deed), degrees, ("sign", "1", "2", "3")):
                 if degree == "sign":
-                    if texts not in ("good", "bad"):
-                        raise self.fault((*path, deed, degree), "a sign is `good` or `bad`")
+                    if texts not in ("good", "bad", "even"):
+                        raise self.fault((*path, deed, degree), "a sign is `good`, `bad` or `even`")
                     self.signs[deed] = texts
                 else:
                     self._pool((*path, deed, degree), texts, frozenset(("whom", "whose", "own", "topic")))
@@ -383,7 +377,7 @@ class _Reader:
             yield key, inner
 
     def _strings(self, path: Path, value: Any) -> Iterator[str]:
-        if not isinstance(value, Sequence) or isinstance(value, str):
+        if not isinstance(value, list | tuple):
             raise self.fault(path, "here stands a list of texts")
         for number, text in enumerate(value):
             if not isinstance(text, str) or not text.strip():
@@ -416,10 +410,12 @@ class _Reader:
                 raise self.fault(path, f"a brace, a hash or a bracket is left over in {value!r}")
             if kind in (_SLOT, _SLOT_CAPITAL):
                 if value not in slots:
-                    raise self.fault(path, f"there is no slot {{{value}}} here; there are {_listed(slots)}")
+                    raise self.fault(
+                        path, f"there is no slot {{{value}}} here; there are {', '.join(sorted(slots))}"
+                    )
                 needed = _GUARANTEES.get(value, frozenset())
                 if not needed <= need:
-                    raise self.fault(path, f"{{{value}}} needs the condition {_listed(needed)}")
+                    raise self.fault(path, f"{{{value}}} needs the condition {', '.join(needed)}")
         return Template(
             need, bar, either, pieces, _pieces(contracted(found[2])), found[3],
             1.0 + 1.5 * len(need - {*MANNERS, "told", "good", "bad"}) + 0.75 * len(either),
@@ -486,7 +482,7 @@ class _Reader:
     def _enough(self, path: Path, least: int) -> None:
         always = [t for t in self.pools.get(path, ()) if not (t.need or t.bar or t.either)]
         if len(always) < least:
-            self.name = self.at.get(path, "grammar")
+            self.name = next((name for at, name in self.at.items() if at[:3] == path[:3]), "grammar")
             raise self.fault(
                 path, f"{len(always)} variants without conditions are too few; it takes at least {least}"
             )
@@ -502,7 +498,3 @@ def _frame_slots(turn: str) -> frozenset[str]:
     if turn in ("told", "hearsay", "from_you"):
         return _MEMORY | ({"teller"} if turn == "told" else frozenset())
     return frozenset(("text", "age")) | ({"teller"} if turn == "text_told" else frozenset())
-
-
-def _listed(words: AbstractSet[str]) -> str:
-    return ", ".join(sorted(words)) or "none"

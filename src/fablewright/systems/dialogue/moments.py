@@ -103,6 +103,24 @@ class Moment:
 
 
 @dataclass(frozen=True, slots=True)
+class Line:
+    """What is said, what is meant by it (`intent`), and how.
+
+    `topic` is what it is about, None if about nothing that goes on; `pending` the question it ends in; `mentions` the
+    memories that it speaks of; `shared` whether it refers to what both share: a memory, a topic held, the place.
+    """
+
+    text: str
+    intent: str
+    manner: Manner
+    topic: str | None
+    pending: str | None
+    mentions: tuple[UUID, ...]
+    shared: bool
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
 class Recollection:
     """A memento that can be put into words: how it stands to the two, and the slots that it fills."""
 
@@ -270,9 +288,11 @@ def recollect(
     sides = {me: "me", you: "you"}
     if any(i not in sides and i not in moment.names for i in (who, whom)) or who == whom:
         return None
-    refused = claim.get("accepted") is False
+    refused = is_refusal(grammar, claim)
     quality = float(claim.get("quality") or 0.0)
-    good = (grammar.signs[deed] == "good") if abs(quality) < 0.05 else quality > 0
+    good = None if grammar.signs[deed] == "even" or refused else grammar.signs[deed] == "good"
+    if good is not None and abs(quality) >= 0.05:
+        good = quality > 0
     slots["memory"] = _clause(grammar, moment, memento, claim, dice, loose)
     third = next((i for i in (who, whom) if i not in sides), None)
     slots["other"] = known_as(moment.names[third]) if third is not None else ""
@@ -283,9 +303,17 @@ def recollect(
         turn = "told" if "teller" in slots else "hearsay"
     elif refused:
         turn = "refused"
-    if not refused:
+    if good is not None:
         tags |= {"good" if good else "bad"}
-    return Recollection(memento, turn, None if refused else good, you in (who, whom, teller), tags, slots)
+    tags |= {f"deed:{deed}"}
+    return Recollection(memento, turn, good, you in (who, whom, teller), tags, slots)
+
+
+def verbatim(memento: Memento) -> Recollection:
+    """A memento in the words that it is remembered in."""
+    return Recollection(
+        memento, "text", None, False, _memory_tags(memento), {"text": _sentence(memento.text)}
+    )
 
 
 def _text_turn(memento: Memento, me: UUID, you: UUID, teller_known: bool) -> str:
@@ -324,7 +352,7 @@ def _clause(
 
     who, whom = said(UUID(str(claim["who"]))), said(UUID(str(claim["whom"])))
     topic = str(claim.get("topic") or "")
-    refused = claim.get("accepted") is False
+    refused = is_refusal(grammar, claim)
     tags = frozenset(
         ("topic", "no") if topic and refused else ("topic",) if topic else ("no",) if refused else ()
     )
@@ -342,6 +370,19 @@ def _clause(
     return f"{who[0]} {text}{at}"
 
 
+def is_refusal(grammar: Grammar, claim: Mapping[str, Any]) -> bool:
+    """Whether a claim is of something that was turned down, and that can be told as such."""
+    pool = grammar.pools.get(("deeds", str(claim.get("deed")), "1"), ())
+    return claim.get("accepted") is False and any("no" in template.need for template in pool)
+
+
+def news_tags(grammar: Grammar, claim: Mapping[str, Any] | None) -> frozenset[str]:
+    """Whether what was just told is `good` or `bad`, if one can say."""
+    if claim is None or claim.get("deed") not in grammar.signs or is_refusal(grammar, claim):
+        return frozenset()
+    return frozenset((grammar.signs[str(claim["deed"])],)) & {"good", "bad"}
+
+
 def inside(place: str) -> str:
     """The name of a place within a sentence."""
     return f"the {place[4:]}" if place.startswith("The ") else place
@@ -351,3 +392,31 @@ def _sentence(text: str) -> str:
     """A free text as a sentence: with a capital and a full stop."""
     text = " ".join(text.split())
     return text[:1].upper() + text[1:] + ("" if text.endswith((".", "!", "?", '"', "…")) else ".")
+
+
+_MAY_BE_SMALL: Final = frozenset(
+    re.findall(
+        r"\w+",
+        """all always are as at better come did do every everyone for from give good half have he how if in
+        is it keep leave let look my never no nobody not nothing on once one only people say she so some
+        somebody take that the there they this to we well what when where who whoever yes you""",
+    )
+)
+"""Words that do not keep their capital when something is put before them."""
+
+
+def led_in(word: str, text: str) -> str:
+    """The text with a favourite word before it, if it begins in a way that allows for it."""
+    first = re.match(r"\w+", text)
+    if first is None:
+        return text
+    lead = word[:1].upper() + word[1:]
+    if first[0].casefold() in _MAY_BE_SMALL:
+        return f"{lead}, {text[:1].lower()}{text[1:]}"
+    return f"{lead}, {text}" if first[0] == "I" else text
+
+
+def takes_tag(text: str) -> bool:
+    """Whether a favourite word can follow: at the end of a short plain sentence."""
+    last = re.split(r"(?<=[.?!]) ", text)[-1]
+    return last.endswith(".") and 12 < len(last) < 70 and '"' not in last and ", " not in last[-24:]

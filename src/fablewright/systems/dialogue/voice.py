@@ -14,6 +14,7 @@ from uuid import UUID
 from fablewright.core.dice import Dice, derived_uuid
 from fablewright.systems.dialogue.grammar import Grammar, Manner, Template
 from fablewright.systems.dialogue.moments import (
+    Line,
     Memento,
     Moment,
     Person,
@@ -22,9 +23,13 @@ from fablewright.systems.dialogue.moments import (
     formal_name,
     inside,
     known_as,
+    led_in,
     manner_of,
+    news_tags,
     recollect,
     tags_of,
+    takes_tag,
+    verbatim,
 )  # fmt: skip
 
 __all__ = ["GrammarVoice", "Line", "Memento", "Moment", "Person", "Voice", "line_number"]
@@ -35,27 +40,13 @@ SPOKEN_OF: Final = 10
 """How many of the memories at hand are considered: the best come first."""
 HOT: Final = frozenset(("conflict", "threaten"))
 """Types in which nobody talks of the weather."""
+_SMALL_TALK: Final = frozenset(("greeting", "chat", "collaboration", "praise", "tease", "gossip"))
+"""Types in which one may speak of something else as well."""
+_BETWEEN_US: Final = frozenset(("me_by_you", "you_by_me", "third_by_you", "from_you"))
+_ALWAYS: Final = frozenset(("type:greeting",))
 _YES: Final = frozenset(("decline", "doubt", "defend"))
 _NO: Final = frozenset(("accept", "believe"))
 """Intents that are out of the question when something was accepted, and when it was not."""
-
-
-@dataclass(frozen=True, slots=True)
-class Line:
-    """What is said, what is meant by it (`intent`), and how.
-
-    `topic` is what it is about, None if about nothing that goes on; `pending` the question it ends in; `mentions` the
-    memories that it speaks of; `shared` whether it refers to what both share: a memory, a topic held, the place.
-    """
-
-    text: str
-    intent: str
-    manner: Manner
-    topic: str | None
-    pending: str | None
-    mentions: tuple[UUID, ...]
-    shared: bool
-    number: int
 
 
 class Voice(Protocol):
@@ -101,6 +92,8 @@ class _Speaking:
         self.grammar, self.moment, self.dice = grammar, moment, dice
         self.manner: Manner = manner_of(moment, dice.uniform(-0.12, 0.12))
         self.tags = tags_of(moment, self.manner)
+        if moment.telling is not None and moment.part == "answer":
+            self.tags |= news_tags(grammar, moment.telling.claim)
         self.loose = moment.speaker.speech.formality < 0.4
         topic = grammar.topics.get(moment.topic or "")
         self.slots = {
@@ -112,6 +105,7 @@ class _Speaking:
         self.told: Recollection | None = None
         if moment.telling is not None and moment.part == "opening":
             self.told = recollect(grammar, moment, moment.telling, dice, self.loose)
+            self.told = self.told or verbatim(moment.telling)
         self.recollections = list(self._recollections())
 
     def line(self) -> Line:
@@ -120,7 +114,7 @@ class _Speaking:
             self.slots["name"] = self._address()
             bits = self._bits()
             text = self._styled(bits)
-            if self._may_be_said(text):
+            if self._may_be_said(text) and not self._echoes(bits):
                 return self._line(text, bits)
         return self._last_resort()
 
@@ -130,10 +124,16 @@ class _Speaking:
         if question is not None:
             topic = self.grammar.questions[question].topic
         mentions = tuple(dict.fromkeys(i for bit in bits for i in bit.mentions))
-        held = topic is not None and topic == self.moment.topic and self.moment.part == "answer"
-        held = held or (topic is not None and topic == self.moment.topic and self.moment.turns > 0)
-        shared = held or any(bit.shared for bit in bits)
+        held = topic is not None and topic == self.moment.topic
+        goes_on = held and (self.moment.part == "answer" or self.moment.turns > 0)
+        shared = goes_on or any(bit.shared for bit in bits)
         return Line(text, bits[0].intent, self.manner, topic, question, mentions, shared, line_number(text))
+
+    def _echoes(self, bits: Sequence[_Bit]) -> bool:
+        """Whether it repeats what the other has just said."""
+        heard = (self.moment.content or "").replace(known_as(self.moment.speaker.name), "")
+        name = known_as(self.moment.listener.name)
+        return bool(heard) and any(len(b.text) > 12 and b.text.replace(name, "") in heard for b in bits)
 
     def _may_be_said(self, text: str) -> bool:
         if self.taboo is not None and self.taboo.search(text):
@@ -145,21 +145,16 @@ class _Speaking:
         told = [self._told_bit(self.told)] if self.told else []
         pools = [self.grammar.pools["fallback", number] for number in "123"]
         size = len(pools[0]) * len(pools[1]) * len(pools[2])
-        start, last = self.dice.whole(0, size - 1), ""
+        start, text = self.dice.whole(0, size - 1), ""
         for number in range(size):
             rest, first = divmod((start + number) % size, len(pools[0]))
             third, second = divmod(rest, len(pools[1]))
-            text = " ".join(
-                self._fill(pool[at]) for pool, at in zip(pools, (first, second, third), strict=True)
-            )
-            taboo = self.taboo is not None and self.taboo.search(text)
-            text = f"{told[0].text} {text}" if told else text
-            if line_number(text) in self.moment.heard:
-                continue
-            last = last or text
-            if not taboo:
-                return self._line(text, [*told, _Bit("", told[0].intent if told else "murmur")])
-        return self._line(last or self._fill(pools[0][0]), [*told, _Bit("", "murmur")])
+            parts = [self._fill(pool[at]) for pool, at in zip(pools, (first, second, third), strict=True)]
+            text = " ".join([*(bit.text for bit in told), *parts])
+            taboo = self.taboo is not None and self.taboo.search(" ".join(parts))
+            if not taboo and line_number(text) not in self.moment.heard:
+                break
+        return self._line(text, [*told, _Bit("", "murmur")])
 
     # What is said.
 
@@ -185,7 +180,7 @@ class _Speaking:
             return [self._told_bit(self.told)]
         if m.part == "answer" and m.type in ("chat", "greeting") and m.tone and self.dice.chance(0.8):
             reply = self._drawn(("tones", m.tone, self.manner), m.tone)
-            if reply and m.tone not in ("neutral", "question"):
+            if reply:
                 return [reply]
         if m.pending in self.grammar.questions and m.type not in HOT:
             answered = self._answered(m.pending or "")
@@ -201,6 +196,7 @@ class _Speaking:
         m = self.moment
         kind = m.type if (m.part, m.type) in self.grammar.intents else "any"
         intents = [i for i in self.grammar.intents[m.part, kind] if self._may_mean(i, kind)]
+        intents = intents or list(self.grammar.intents[m.part, kind])
         weights = [self._meaning_weight(intent) for intent in intents]
         intent = self.dice.weighted(intents, weights) if len(intents) > 1 else intents[0]
         bit = self._drawn(("lines", m.part, kind, self.manner, intent), intent)
@@ -212,19 +208,24 @@ class _Speaking:
     def _may_mean(self, intent: str, kind: str) -> bool:
         m = self.moment
         known = m.telling is not None and any(x.fact_id == m.telling.fact_id for x in m.memories)
+        mine = m.telling is not None and m.speaker.id in (m.telling.subject_id, *m.telling.about)
+        if intent == "about_me" or (mine and "about_me" in self.grammar.intents[m.part, kind]):
+            return mine and intent == "about_me"
         if intent == "known":
             return known
+        if intent == "defend" and "good" in self.tags:
+            return False
         if intent == "question":
             return m.tone == "question"
         if m.accepted is None:
-            return intent != "decline" or ("answer", kind) != (m.part, m.type) or self.manner == "cold"
+            return intent != "decline" or self.manner == "cold"
         return intent not in (_YES if m.accepted else _NO)
 
     def _meaning_weight(self, intent: str) -> float:
-        trust = self.moment.trust
+        trust, cold = self.moment.trust, self.manner == "cold"
         weights = {
             "believe": 0.1 + trust, "doubt": 1.05 - trust, "defend": 0.45, "known": 6.0, "question": 4.0,
-            "accept": 1.0 if self.manner != "cold" else 0.1, "decline": 1.0 if self.manner == "cold" else 0.1,
+            "accept": 0.1 if cold else 1.0, "decline": 1.0 if cold else 0.1,
         }  # fmt: skip
         return weights.get(intent, 1.0)
 
@@ -232,6 +233,8 @@ class _Speaking:
         """What is to be said, for a reason that lies in a memory."""
         m = self.moment
         for what in self.recollections[:6]:
+            if what.good is None:
+                continue
             path = ("because", m.part, m.type, f"{what.turn}_{'good' if what.good else 'bad'}")
             if path in self.grammar.pools and self.dice.chance(0.55):
                 return self._recalled(path, what, "because")
@@ -267,13 +270,12 @@ class _Speaking:
         return [*bits[:1], question] if question and len(bits) == 1 else bits
 
     def _replied(self, key: str) -> list[_Bit]:
-        reply = self._drawn(("topics", key, "reply"), "reply") if self.dice.chance(0.45) else None
+        reply = self._drawn(("topics", key, "reply"), "reply", topic=key) if self.dice.chance(0.45) else None
         if reply:
-            reply.topic = key
             bits = [reply]
         else:
-            ack = self._drawn(("extras", "ack", self.manner), "agree")
-            bits = [ack, self._said(key)] if ack and self.dice.chance(0.8) else [self._said(key)]
+            ack = self._drawn(("extras", "ack", self.manner), "agree") if self.dice.chance(0.8) else None
+            bits = [ack, self._said(key)] if ack else [self._said(key)]
         if self.manner != "cold" and self.dice.chance(0.15 + 0.35 * self.moment.speaker.traits.extraversion):
             question = self._asked(key)
             bits = [bits[0], question] if question else bits
@@ -297,24 +299,23 @@ class _Speaking:
         return [answer]
 
     def _said(self, key: str) -> _Bit:
-        bit = self._drawn(("topics", key, "say"), "topic")
-        bit = bit or self._lines()
-        bit.topic = key
-        return bit
+        return self._drawn(("topics", key, "say"), "topic", topic=key) or self._lines()
 
     def _asked(self, key: str) -> _Bit | None:
         open_ = [q for q in self.grammar.topics[key].questions if q != self.moment.pending]
         if not open_:
             return None
         number = self.dice.choice(open_)
-        bit = self._drawn(("topics", key, "questions", number.split(".")[1], "ask"), "ask")
+        bit = self._drawn(("topics", key, "questions", number.split(".")[1], "ask"), "ask", topic=key)
         if bit:
-            bit.question, bit.topic = number, key
+            bit.question = number
         return bit
 
-    def _some_topic(self, but: str | None) -> str:
+    def _some_topic(self, but: str | None, suits: str | None = None) -> str:
+        """A topic that suits the moment; with `suits`, one of those that have this condition, if there are any."""
         topics = [topic for key, topic in self.grammar.topics.items() if key != but]
-        weights = [1.0 + 2.5 * len(topic.suits & self.tags) for topic in topics]
+        topics = [topic for topic in topics if suits is None or suits in topic.suits] or topics
+        weights = [1.0 + 2.5 * len((topic.suits - _ALWAYS) & self.tags) for topic in topics]
         return self.dice.weighted(topics, weights).key
 
     def _recognised(self) -> str | None:
@@ -327,11 +328,11 @@ class _Speaking:
     def _additions(self, room: int, used: set[UUID], core: Sequence[_Bit]) -> list[_Bit]:
         """At most `room` things beside the point, each of another sort."""
         found: list[_Bit] = []
-        kinds = self._kinds(core)
+        kinds = {kind: weight for kind, weight in self._kinds(core).items() if weight > 0.0}
         while len(found) < room and kinds:
             kind = self.dice.weighted(list(kinds), list(kinds.values()))
             del kinds[kind]
-            bit = self._addition(kind, used)
+            bit = self._addition(kind, used, core[-1].topic)
             if bit is not None:
                 used.update(bit.mentions)
                 found.append(bit)
@@ -340,30 +341,35 @@ class _Speaking:
         return found
 
     def _kinds(self, core: Sequence[_Bit]) -> dict[str, float]:
+        """What might be added, and how likely each is; by what is being said, not all of it is fit."""
         m, traits = self.moment, self.moment.speaker.traits
         if m.type in HOT:
             return {"shared": 1.2, "barb": 1.0}
+        shared = 0.2 if any(bit.mentions for bit in core) else 1.4
+        if m.type not in _SMALL_TALK:
+            return {"shared": shared, "tail": 0.7 * (m.part == "answer"), "nothing": 0.5}
+        if self.told is not None:
+            return {}
         kinds = {
-            "shared": 1.7, "place": 0.55 if "here" in self.tags or m.place_kind else 0.0, "hour": 0.35,
-            "mood": 0.3 + 0.5 * abs(m.speaker.pleasure), "aside": 1.3 * m.speaker.speech.humour ** 2, "tail": 0.6,
+            "shared": shared, "place": 0.55 if "here" in self.tags or m.place_kind else 0.0, "hour": 0.35,
+            "mood": 0.3 + 0.5 * abs(m.speaker.pleasure), "aside": 1.3 * m.speaker.speech.humour**2, "tail": 0.6,
         }  # fmt: skip
         if self.manner == "cold":
-            kinds["barb"] = 0.8
-        elif m.type in ("greeting", "chat", "collaboration", "praise", "tease", "gossip"):
+            kinds["barb"] = 0.6
+        elif m.type in ("greeting", "chat", "gossip", "tease"):
             kinds["gossip"] = 0.7 * m.trust
+        if m.type in ("greeting", "chat") and self.manner != "cold":
             kinds["ask"] = 0.3 + 0.5 * traits.extraversion
-        if any(bit.mentions for bit in core):
-            kinds["shared"] = 0.2
         if m.part == "answer" and m.turns > 3:
             kinds["close"] = 0.8
         return kinds
 
-    def _addition(self, kind: str, used: set[UUID]) -> _Bit | None:
+    def _addition(self, kind: str, used: set[UUID], topic: str | None) -> _Bit | None:
         if kind in ("shared", "gossip"):
             return self._remembered(kind == "shared", used)
         if kind == "ask":
-            topic = self.moment.topic if self.moment.topic in self.grammar.topics else None
-            return self._asked(topic or self._some_topic(None))
+            light = "type:greeting" if self.moment.type == "greeting" else None
+            return self._asked(topic or self._some_topic(None, light))
         bit = self._drawn(("extras", kind, self.manner), kind)
         if bit and kind == "place":
             bit.shared = True
@@ -373,7 +379,8 @@ class _Speaking:
         """A memory, told in passing: one with the listener, or one of other people."""
         options = [
             what for what in self.recollections
-            if what.shared == shared and what.memento.memory_id not in used and self._timely(what)
+            if what.shared == shared and what.memento.memory_id not in used
+            and self._timely(what) and (self.moment.type in _SMALL_TALK or what.turn in _BETWEEN_US)
         ]  # fmt: skip
         if not options:
             return None
@@ -410,9 +417,9 @@ class _Speaking:
         return bit
 
     def _recollections(self) -> Iterator[Recollection]:
-        telling = self.moment.telling
+        told = self.moment.telling.fact_id if self.moment.telling else None
         for memento in self.moment.memories[:SPOKEN_OF]:
-            if memento.secret or (telling is not None and memento.fact_id == telling.fact_id):
+            if memento.secret or memento.fact_id == told:
                 continue
             what = recollect(self.grammar, self.moment, memento, self.dice, self.loose)
             if what is not None and what.turn not in ("text_of_me", "text_from_me"):
@@ -422,7 +429,7 @@ class _Speaking:
 
     def _drawn(
         self, path: tuple[str, ...], intent: str, tags: frozenset[str] | None = None,
-        slots: Mapping[str, str] | None = None,
+        slots: Mapping[str, str] | None = None, topic: str | None = None,
     ) -> _Bit | None:  # fmt: skip
         """A text of the pool at `path`; those with more conditions that hold come first more often."""
         tags = self.tags if tags is None else tags
@@ -433,7 +440,7 @@ class _Speaking:
         text = self.grammar.fill(
             template, tags, self.slots if slots is None else slots, self.dice, self.loose
         )
-        return _Bit(text, intent, template.question)
+        return _Bit(text, intent, template.question, topic)
 
     def _fill(self, template: Template) -> str:
         return self.grammar.fill(template, self.tags, self.slots, self.dice, self.loose)
@@ -454,25 +461,25 @@ class _Speaking:
         return formal_name(name) if self.manner == "cold" and self.dice.chance(0.3) else known_as(name)
 
     def _styled(self, bits: Sequence[_Bit]) -> str:
-        """The whole line, with a favourite word woven in now and then."""
+        """The whole line, with a favourite word woven in now and then, and a sigh or a name before it ends."""
         texts = [bit.text for bit in bits if bit.text]
+        plain = [n for n, bit in enumerate(bits) if not bit.mentions and takes_tag(bit.text)]
         words = self.moment.speaker.speech.favourite_words
-        if words and self.dice.chance(0.22):
+        if words and self.dice.chance(0.2):
             word = self.dice.choice(words)
-            plain = [n for n, bit in enumerate(bits) if not bit.mentions and _takes_tag(bit.text)]
-            if plain and self.dice.chance(0.7):
-                at = self.dice.choice(plain)
-                texts[at] = f"{texts[at][:-1]}, {word}."
-            else:
-                texts.insert(0, f"{word[:1].upper()}{word[1:]}.")
+            if plain and self.dice.chance(0.6):
+                texts[plain[-1]] = f"{texts[plain[-1]][:-1]}, {word}."
+            elif bits[0].intent != "hail":
+                texts[0] = led_in(word, texts[0])
+        elif len(texts) == 1 and not bits[0].mentions:
+            name = self.slots["name"]
+            if plain and name not in texts[0] and self.dice.chance(0.35):
+                texts[0] = f"{texts[0][:-1]}, {name}."
+            elif self.moment.part == "answer" and self.dice.chance(0.3):
+                sigh = self._drawn(("extras", "sigh", self.manner), "sigh")
+                texts[0] = f"{sigh.text} {texts[0]}" if sigh else texts[0]
         text = " ".join(texts)
         return text[:1].upper() + _AFTER_STOP.sub(lambda found: found[1] + found[2].upper(), text[1:])
 
 
 _AFTER_STOP = re.compile(r"([.?!] )(old friend|my friend|dear|my dear|cousin|my heart|love)\b")
-
-
-def _takes_tag(text: str) -> bool:
-    """Whether a favourite word can follow: at the end of a short plain sentence."""
-    last = re.split(r"(?<=[.?!]) ", text)[-1]
-    return last.endswith(".") and 12 < len(last) < 70 and '"' not in last and ", " not in last[-24:]
