@@ -91,6 +91,8 @@ class Option:
     arc_kind: str | None = None
     feeling: tuple[float, float] = (0.0, 0.0)
     """The strength and familiarity that were felt for the other one."""
+    met_at: int | None = None
+    """When the two last met."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -382,7 +384,7 @@ def dealings(who: Stance, known: Known) -> list[Option]:
         found.append(Option(
             "interact", min(MOST_WEIGHT, max(0.0, sum(parts))), tuple(parts), leaning.type, known.id,
             memory_id=memory.memory_id if memory else None, arc_id=most.id if most else None,
-            arc_kind=most.kind if most else None, feeling=(known.strength, known.familiarity),
+            arc_kind=most.kind if most else None, feeling=(known.strength, known.familiarity), met_at=known.met_at,
         ))  # fmt: skip
     return found
 

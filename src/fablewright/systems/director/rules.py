@@ -214,6 +214,8 @@ class Npc:
     place_id: UUID | None = None
     home_id: UUID | None = None
     work_id: UUID | None = None
+    company_at: int | None = None
+    """When it last had to do with anybody (world ms), as far as that is known."""
 
 
 def urge(npc: Npc) -> float:

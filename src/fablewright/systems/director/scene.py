@@ -178,6 +178,7 @@ def _npc(c: CharacterState, where: Where, lacks: Needs | None, now: int) -> Npc:
         c.id, c.name, c.traits, c.energy_now(now), emotion.pleasure, emotion.arousal, emotion.dominance,
         lacks.now(now, c.traits) if lacks else rules.first_needs(now),
         tuple(Wish(g.kind, g.about_id) for g in c.goals), where.place_id, where.home_id, where.work_id,
+        lacks.at if lacks else None,
     )  # fmt: skip
 
 

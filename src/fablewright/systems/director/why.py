@@ -49,14 +49,17 @@ def because(
     words = {
         "other": names.get(option.with_id, "somebody") if option.with_id else "somebody",
         "place": _place(option.to_id, places), "here": _place(npc.place_id, places),
-        "lonely": span(elapsed(npc.needs.at, now)), "type": option.type or option.act,
+        "lonely": span(elapsed(npc.company_at or now, now)), "apart": span(elapsed(option.met_at or now, now)),
+        "type": option.type or option.act,
     }  # fmt: skip
     acts = phrases()["acts"]
     kind = option.type if option.act == "interact" else option.act
     deed = acts.get(kind, acts["interact"]).format(**words)
     parts = sorted(zip(PARTS, option.parts, strict=True), key=lambda part: -part[1])
     told = [(name, value) for name, value in parts if value >= LEAST_PART][:MOST_REASONS]
-    reasons = [f"{_reason(name, npc, option, hour).format(**words)} ({value:.2f})" for name, value in told]
+    reasons = [
+        f"{_reason(name, npc, option, now, hour).format(**words)} ({value:.2f})" for name, value in told
+    ]
     return f"{npc.name} {deed}{_joined(npc.name, reasons)}."
 
 
@@ -85,12 +88,13 @@ def span(ms: int) -> str:
     return "a moment"
 
 
-def _reason(part: str, npc: Npc, option: Option, hour: float) -> str:
+def _reason(part: str, npc: Npc, option: Option, now: int, hour: float) -> str:
     """The phrase for a part, with its slots open."""
     if part == "tie":
         return _tie(option)
+    if part == "need":
+        return str(phrases()["need"][_need(npc, option, now)])
     find = {
-        "need": _need,
         "mood": _mood,
         "novelty": _novelty,
         "goal": _goal,
@@ -122,18 +126,21 @@ def _when(option: Option, hour: float) -> str:
     return next(name for end, name in times if hour < end)
 
 
-def _need(npc: Npc, option: Option) -> str:
+def _need(npc: Npc, option: Option, now: int) -> str:
     if option.act == "wake":
         return "rested"
     if option.act in ("sleep", "rest") or option.type == "ask_for_help":
         return "tired"
     if npc.needs.esteem > npc.needs.company:
         return "esteem"
-    return "company" if npc.needs.company > 0.3 else "lonely"
+    long = npc.company_at is not None and elapsed(npc.company_at, now) >= 2 * HOUR
+    return "company" if long else "lonely"
 
 
 def _tie(option: Option) -> str:
     strength, familiarity = option.feeling
+    if option.type == "greeting" and strength < 0.25 and (option.met_at is not None or familiarity < 0.05):
+        return str(phrases()["apart_new" if option.met_at is None else "apart"])
     if familiarity < 0.1 and abs(strength) < 0.1:
         return str(phrases()["stranger"])
     return str(next(words for least, words in phrases()["tie"] if strength >= least))
