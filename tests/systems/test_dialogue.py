@@ -180,6 +180,30 @@ async def test_an_outcome_does_not_depend_on_its_neighbours(server: Server) -> N
     assert one_by_one == await asyncio.gather(*(act(together, n) for n in range(3)))
 
 
+async def test_neighbours_know_what_was_said_before_them_in_the_batch(server: Server) -> None:
+    """The same commands one by one and as one list: the same people among themselves, again and again."""
+    owner = await server.person()
+    alone, together = await server.world(owner, seed=6), await server.world(owner, seed=6)
+    a, b, c = (UUID(int=n) for n in (1, 2, 3))
+    acts = [
+        (i, t, kind) for kind in ("chat", "conflict", "praise") for i, t in ((a, b), (b, a), (b, c), (c, a))
+    ]
+    for world_id in (alone, together):
+        await people(server, owner, world_id, 3)
+
+    async def act(world_id: UUID, n: int) -> Any:
+        command = Interact(initiator_id=acts[n][0], target_id=acts[n][1], type=acts[n][2])
+        try:
+            answer = await server.runtime.engine.execute(command, owner.actor, world_id, key=f"k{n}")
+        except Refused as refused:
+            return refused.code
+        return answer.result
+
+    one_by_one = [await act(alone, n) for n in range(len(acts))]
+    assert one_by_one == await asyncio.gather(*(act(together, n) for n in range(len(acts))))
+    assert any(result.mentions for result in one_by_one if not isinstance(result, str))
+
+
 async def test_energy_comes_back_in_world_time(server: Server) -> None:
     owner = await server.person()
     world_id = await server.world(owner)

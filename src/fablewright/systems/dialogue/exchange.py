@@ -29,7 +29,7 @@ from fablewright.systems.dialogue.events import (
 )
 from fablewright.systems.dialogue.stage import Scene, Talk, check, pair_of
 from fablewright.systems.dialogue.voice import Line, Memento, Moment, Person, line_number
-from fablewright.systems.memory.rules import MemoryKind, MemoryState, NewMemory, memory_id, score
+from fablewright.systems.memory.rules import MemoryKind, MemoryState, NewMemory, memory_id
 from fablewright.systems.memory.rumours import retold
 from fablewright.systems.regions.rules import NOWHERE
 from fablewright.systems.relationships.rules import Reason, TieState, moved_by
@@ -115,16 +115,8 @@ class _Exchange:
 
     def _mementos(self, speaker: UUID, listener: UUID) -> list[Memento]:
         """What comes to the speaker's mind before the listener, best first; secrets are not for small talk."""
-        scene = self.scene
-
-        def fit(m: MemoryState) -> float:
-            shared = listener in m.about or listener in m.tellers
-            on_topic = self.topic is not None and self.topic.lower() in m.text.lower()
-            return score(m, scene.now, 1.0 if shared else 0.6 if on_topic else 0.25).total
-
-        open_ones = [m for m in scene.memories.get((speaker, listener), ()) if not m.secret]
-        best = sorted(open_ones, key=lambda m: (-fit(m), m.id))[:MOST_MEMENTOS]
-        return [_memento(m, scene.now) for m in best]
+        known = self.scene.memories.get((speaker, listener), ())
+        return [_memento(m, self.scene.now) for m in known if not m.secret][:MOST_MEMENTOS]
 
     def _pending(self, listener: UUID) -> str | None:
         return self.talk.pending if self.talk.pending_by == listener else None
@@ -376,7 +368,7 @@ class _Exchange:
     def _told(
         self, content: str, tone: Tone, answer: Line | None, ties: list[TieChange], states: list[StateChange]
     ) -> Interacted:
-        self.scene.news.extend(self.made)
+        self.scene.learn(self.made)
         return Interacted.model_construct(
             initiator_id=self.a.id, target_id=self.b.id, type=self.command.type,
             place_id=self.place.id if self.place else None, content=content,

@@ -11,7 +11,14 @@ from fablewright.systems.dialogue import rules
 from fablewright.systems.dialogue.commands import Interact
 from fablewright.systems.dialogue.effects import TypeDefinition
 from fablewright.systems.dialogue.voice import Voice
-from fablewright.systems.memory.rules import MemoryState, NewMemory, score
+from fablewright.systems.memory.rules import (
+    MemoryState,
+    NewMemory,
+    gathered,
+    order_before,
+    remembered,
+    score,
+)
 from fablewright.systems.regions.rules import NOWHERE, PlaceState, Where
 from fablewright.systems.relationships.rules import TieState
 
@@ -56,7 +63,7 @@ class Scene:
     places: dict[UUID, PlaceState]
     ties: dict[Pair, TieState]
     memories: dict[Pair, list[MemoryState]]
-    """What a speaker remembers that matters before another."""
+    """What a speaker remembers that matters before another, best first."""
     chosen: dict[UUID, MemoryState]
     """What an interaction passes on, by request."""
     bystanders: dict[UUID, list[UUID]]
@@ -77,6 +84,16 @@ class Scene:
     def set_tie(self, source: UUID, target: UUID, tie: TieState) -> None:
         self.ties[source, target] = tie
         self.changed_ties[source, target] = None
+
+    def learn(self, made: Sequence[NewMemory]) -> None:
+        """Let what comes later in the batch know what was remembered in it, as if that were stored already."""
+        self.news.extend(made)
+        for new in made:
+            state = remembered(new)
+            for (who, other), known in self.memories.items():
+                if who == state.character_id:
+                    known[:] = gathered([*known, state])
+                    known.sort(key=lambda m, other=other: order_before(m, other, self.now))  # type: ignore[misc]
 
 
 def pair_of(one: UUID, other: UUID) -> Pair:

@@ -194,6 +194,15 @@ def total(at: int, importance: float, now: int, relevance: float) -> float:
     return (FLOOR + (1 - FLOOR) * recency(at, now)) * (FLOOR + (1 - FLOOR) * importance) * relevance
 
 
+def order_before(memory: MemoryState, other: UUID, now: int) -> tuple[float, UUID]:
+    """The place of a memory among those that come to mind before `other`: what sorts first comes first.
+
+    What is about the other is relevant, everything else half.
+    """
+    relevance = 1.0 if memory.subject_id == other or other in memory.about else 0.5
+    return -score(memory, now, relevance).total, memory.id
+
+
 # -- hearing again -------------------------------------------------------------------------------------------
 
 

@@ -198,14 +198,9 @@ async def scene(tx: Transaction, pairs: Sequence[Pair]) -> dict[Pair, list[Memor
     for pair, memories in found.items():
         memories.update((m.id, m) for m in general[pair[0]])
     return {
-        pair: sorted(memories.values(), key=lambda m, other=pair[1]: _weight(m, other, tx.now))  # type: ignore[misc]
+        pair: sorted(memories.values(), key=lambda m, other=pair[1]: rules.order_before(m, other, tx.now))  # type: ignore[misc]
         for pair, memories in found.items()
     }
-
-
-def _weight(memory: MemoryState, other: UUID, now: int) -> tuple[float, UUID]:
-    relevance = 1.0 if memory.subject_id == other or other in memory.about else 0.5
-    return -rules.total(memory.at, memory.importance, now, relevance), memory.id
 
 
 async def tellable(tx: Transaction, character_ids: Iterable[UUID], per: int) -> dict[UUID, list[MemoryState]]:
