@@ -79,8 +79,8 @@ def test_the_texts_have_thousands_of_words() -> None:
         for _, piece in t.pieces
         for w in re.findall(r"[\w']+", piece)
     }
-    assert sum(len(pool) for pool in pools) > 3_000
-    assert len(words) > 2_300
+    assert sum(len(pool) for pool in pools) > 3_500
+    assert len(words) > 2_500
 
 
 def test_nobody_is_told_the_same_thing_twice_within_fifty_answers() -> None:
