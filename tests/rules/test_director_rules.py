@@ -256,6 +256,24 @@ def test_arcs_incline(plot: Plot, kind: str, sign: int) -> None:
         assert next(o.arc_id for o in found if o.type == kind) == DAN
 
 
+def test_old_quarrels_weary() -> None:
+    mild = replace(FRIEND, strength=-0.1)
+    apologies = [
+        weights(known=mild, situation=replace(HERE, plots=(Plot(DAN, "feud", frozenset({BEN}), 0.9, age),)))[
+            "apology"
+        ]
+        for age in (0, 5 * DAY, 10 * DAY, 50 * DAY)
+    ]
+    assert apologies[0] < apologies[1] < apologies[2] == apologies[3]
+
+
+def test_own_types_lean_like_what_they_are_like() -> None:
+    own = options.with_own_types(table(), {"chat": None, "duel": "conflict", "dance": None})
+    found = options.dealings(options.stance(NPC, HERE, own), replace(FRIEND, strength=-0.8))
+    assert named(found)["duel"] == weights(known=replace(FRIEND, strength=-0.8))["conflict"]
+    assert not {"dance", "conflict"} & named(found).keys()
+
+
 def test_a_foe_is_gossiped_about() -> None:
     tale, dull = Tale(HOME, CYD, importance=0.3), Tale(MILL, DAN, importance=0.9)
     quarrel = Plot(DAN, "quarrel", frozenset({CYD}), 0.9, 0)

@@ -18,7 +18,7 @@ Stage = Literal["started", "rising", "resolved"]
 What = Literal["started", "rose", "changed", "resolved"]
 
 TENSION_HALF_LIFE_MS: Final[Mapping[str, int]] = {
-    "quarrel": 2 * DAY, "feud": 12 * DAY, "courtship": 8 * DAY, "friendship": 10 * DAY,
+    "quarrel": 2 * DAY, "feud": 8 * DAY, "courtship": 8 * DAY, "friendship": 10 * DAY,
 }  # fmt: skip
 """World time in which the tension of an arc in which nothing happens halves."""
 QUIET_MS: Final[Mapping[str, int]] = {

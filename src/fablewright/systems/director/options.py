@@ -197,6 +197,9 @@ those of its tie to the other one."""
 OF_TIE: Final = FEATURES.index("good")
 INDEX: Final = {name: number for number, name in enumerate(FEATURES)}
 GRUDGES: Final = ("quarrel", "feud")
+WEARY_PER_DAY: Final = 0.06
+WEARY: Final = 0.6
+"""By how much each day of a quarrel or feud adds to the wish to apologise, and at most."""
 QUARRELS_LAST_MS: Final = 5 * DAY
 """For so long after a conflict somebody may still think of an apology."""
 
@@ -415,8 +418,8 @@ def _of_arcs(
             if row is None:
                 continue
             value = (row[0] * plot.tension + row[1] * (1.0 - plot.tension)) * (1.0 if plot.main else 0.5)
-            if name == "apology" and not plot.main:
-                continue
+            if name == "apology":
+                value = value + min(WEARY, WEARY_PER_DAY * plot.age_ms / DAY) if plot.main else 0.0
             added += value
             if value > most:
                 most, leading = value, plot

@@ -157,6 +157,10 @@ def _mood(npc: Npc, _: Option) -> str:
 def _goal(npc: Npc, option: Option) -> str:
     if option.act == "walk":
         return "sought"
+    if option.memory_id is not None and any(
+        w.kind == "ruin" and w.about_id != option.with_id for w in npc.goals
+    ):
+        return "gossip"
     for wish in npc.goals:
         if wish.about_id == option.with_id and wish.kind in phrases()["goal"]:
             return wish.kind
