@@ -343,13 +343,13 @@ class _Speaking:
     def _kinds(self, core: Sequence[_Bit]) -> dict[str, float]:
         """What might be added, and how likely each is; by what is being said, not all of it is fit."""
         m, traits = self.moment, self.moment.speaker.traits
+        if self.told is not None:
+            return {}
         if m.type in HOT:
             return {"shared": 1.2, "barb": 1.0}
         shared = 0.2 if any(bit.mentions for bit in core) else 1.4
         if m.type not in _SMALL_TALK:
             return {"shared": shared, "tail": 0.7 * (m.part == "answer"), "nothing": 0.5}
-        if self.told is not None:
-            return {}
         kinds = {
             "shared": shared, "place": 0.55 if "here" in self.tags or m.place_kind else 0.0, "hour": 0.35,
             "mood": 0.3 + 0.5 * abs(m.speaker.pleasure), "aside": 1.3 * m.speaker.speech.humour**2, "tail": 0.6,
