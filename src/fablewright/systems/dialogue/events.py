@@ -22,7 +22,6 @@ class AnswerTone(BaseModel):
 
     intent: str = Field(description="What the answer was meant to do, such as `share_memory`.")
     manner: Literal["warm", "plain", "cold"]
-    sentiment: float
 
 
 class TieChange(BaseModel):

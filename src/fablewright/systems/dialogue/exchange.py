@@ -40,7 +40,7 @@ HEARD: Final = 60
 """Lines that a listener is not told again; the promise is 50 answers."""
 HELD_MS: Final = 2 * HOUR
 """World time after which two take up no old topic."""
-MOST_MEMENTOS: Final = 8
+MOST_MEMENTOS: Final = 6
 """Memories that a speaker has in mind."""
 WORTH_REMEMBERING: Final = 0.12
 """What is less important (0..1) leaves no memory."""
@@ -374,9 +374,7 @@ class _Exchange:
             place_id=self.place.id if self.place else None, content=content,
             tone=ToneView.model_construct(label=tone.label, sentiment=tone.sentiment, why=tone.why),
             answer=answer.text if answer else None,
-            answer_tone=None if answer is None else AnswerTone.model_construct(
-                intent=answer.intent, manner=answer.manner, sentiment=self.scene.sentiment(answer.text)
-            ),
+            answer_tone=AnswerTone(intent=answer.intent, manner=answer.manner) if answer else None,
             accepted=self.accepted, topic=self.topic, ties=ties, states=states, bystanders=self.overhearing,
             memories=[
                 MemoryMade.model_construct(

@@ -1,5 +1,6 @@
 """Who and what takes part in a batch of interactions, as values, as it goes on. Pure."""
 
+from bisect import insort
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
@@ -14,7 +15,7 @@ from fablewright.systems.dialogue.voice import Voice
 from fablewright.systems.memory.rules import (
     MemoryState,
     NewMemory,
-    gathered,
+    merged,
     order_before,
     remembered,
     score,
@@ -76,6 +77,8 @@ class Scene:
     changed_heard: dict[UUID, None] = field(default_factory=dict)
     changed_talks: dict[Pair, None] = field(default_factory=dict)
     news: list[NewMemory] = field(default_factory=list)
+    speakers: dict[UUID, list[UUID]] = field(default_factory=dict)
+    """Before whom each speaker has memories; made when first needed."""
 
     def tie(self, source: UUID, target: UUID) -> TieState:
         """How someone feels about another now."""
@@ -88,12 +91,21 @@ class Scene:
     def learn(self, made: Sequence[NewMemory]) -> None:
         """Let what comes later in the batch know what was remembered in it, as if that were stored already."""
         self.news.extend(made)
+        if not self.speakers:
+            for speaker, other in self.memories:
+                self.speakers.setdefault(speaker, []).append(other)
         for new in made:
-            state = remembered(new)
-            for (who, other), known in self.memories.items():
-                if who == state.character_id:
-                    known[:] = gathered([*known, state])
-                    known.sort(key=lambda m, other=other: order_before(m, other, self.now))  # type: ignore[misc]
+            for other in self.speakers.get(new.character_id, ()):
+                self._recall_too(new, other)
+
+    def _recall_too(self, new: NewMemory, other: UUID) -> None:
+        known = self.memories[new.character_id, other]
+        state = remembered(new)
+        before = next((m for m in known if m.id == state.id), None)
+        if before is not None:
+            known.remove(before)
+            state = merged(before, state)
+        insort(known, state, key=lambda m: order_before(m, other, self.now))
 
 
 def pair_of(one: UUID, other: UUID) -> Pair:

@@ -200,7 +200,7 @@ def order_before(memory: MemoryState, other: UUID, now: int) -> tuple[float, UUI
     What is about the other is relevant, everything else half.
     """
     relevance = 1.0 if memory.subject_id == other or other in memory.about else 0.5
-    return -score(memory, now, relevance).total, memory.id
+    return -total(memory.at, memory.importance, now, relevance), memory.id
 
 
 # -- hearing again -------------------------------------------------------------------------------------------
