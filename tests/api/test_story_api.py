@@ -111,13 +111,14 @@ async def test_a_story_is_told(scene: Scene) -> None:
 async def test_a_story_goes_on_where_it_stopped(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
     await living(scene, 10)
     monkeypatch.setattr(story, "MOST_EVENTS", 30)
-    seqs: set[int] = set()
-    at, rounds = 0, 0
-    while at < 10 * HOUR and rounds < 100:
-        part = await scene.ok("GET", f"/story?from={at}&to={10 * HOUR}", scene.observer)
-        assert part["complete_to"] > at or not part["paragraphs"]
-        seqs |= {seq for p in part["paragraphs"] for seq in p["seqs"]}
-        at, rounds = max(part["complete_to"], at + 1), rounds + 1
+    seqs: list[int] = []
+    after, rounds, complete = 0, 0, 0
+    while complete < 10 * HOUR and rounds < 100:
+        part = await scene.ok("GET", f"/story?from=0&to={10 * HOUR}&after={after}", scene.observer)
+        assert part["up_to"] > after and part["complete_to"] >= complete
+        seqs += [seq for p in part["paragraphs"] for seq in p["seqs"]]
+        after, complete, rounds = part["up_to"], part["complete_to"], rounds + 1
+    assert complete == 10 * HOUR and len(seqs) == len(set(seqs))
     assert rounds > 2 and len(seqs) > 40
 
 

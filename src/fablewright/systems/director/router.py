@@ -68,6 +68,9 @@ async def get_story(
     to_ms: Annotated[
         int | None, Query(alias="to", ge=-(2**53), lt=2**53, description=f"{WORLD_MS} Left out, now.")
     ] = None,
+    after: Annotated[
+        int, Query(ge=0, lt=2**62, description="`up_to` of the part before, if it was not complete.")
+    ] = 0,
 ) -> stories.StoryView:  # fmt: skip
     """A span of the world's time as prose, with the positions in the log that it rests on."""
     user_id = caller.signed_in()
@@ -80,7 +83,7 @@ async def get_story(
         until = world.now + 1 if to_ms is None else to_ms
         since = until - DAY if from_ms is None else from_ms
         calendar = Calendar(**world.calendar.model_dump())
-        return await stories.story(connection, world_id, since, until, calendar, reader)
+        return await stories.story(connection, world_id, since, until, calendar, reader, after)
 
 
 @router.get("/worlds/{world_id}/arcs", responses=refusals(CURSOR_INVALID, PAGE_TOO_LARGE))

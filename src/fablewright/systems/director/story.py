@@ -75,7 +75,7 @@ class StoryView(BaseModel):
     complete_to: int = Field(
         description="World time up to which it tells all; go on from there if it is less."
     )
-    up_to: int = Field(description="The last position of the log that was looked at.")
+    up_to: int = Field(description="The last position of the log that was looked at: the next `after`.")
     paragraphs: list[Paragraph]
 
 
@@ -83,12 +83,21 @@ class StoryView(BaseModel):
 
 
 async def story(
-    connection: Any, world_id: UUID, from_ms: int, to_ms: int, calendar: Calendar, reader: Filter
+    connection: Any,
+    world_id: UUID,
+    from_ms: int,
+    to_ms: int,
+    calendar: Calendar,
+    reader: Filter,
+    after: int = 0,
 ) -> StoryView:
-    """The story of a span, as far as the reader may know it. Refuses `story_span_invalid`."""
+    """The story of a span, as far as the reader may know it, from the position `after` of the log on.
+
+    Refuses `story_span_invalid`.
+    """
     if not 0 < to_ms - from_ms <= LONGEST:
         raise STORY_SPAN_INVALID(from_ms=from_ms, to_ms=to_ms, longest_ms=LONGEST)
-    after = await _before(connection, world_id, from_ms)
+    after = max(after, await _before(connection, world_id, from_ms))
     wanted = Filter(TYPES, (), reader.principals)
     rows: list[Any] = []
     complete_to = from_ms
