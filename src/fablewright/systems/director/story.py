@@ -274,7 +274,8 @@ def _deed(key: tuple[str, str, str, str], done: Sequence[Happened], names: Mappi
     }
     text = variant(phrasings, first.seq).format(**words)
     if len(done) > 1:
-        text += texts()["again"].format(n=len(done))
+        again = texts()["again"]
+        text += again.get(str(len(done)), again["more"]).format(n=len(done))
     elif kind in QUOTED and text.startswith(words["a"]):
         text += _quoted(first)
     return Sentence(text, tuple(h.seq for h in done), WEIGHT.get(kind, WEIGHT["other"]))
