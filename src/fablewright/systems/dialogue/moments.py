@@ -6,7 +6,7 @@ recollections that can be spoken of.
 """
 
 import re
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any, Final, Literal
@@ -122,14 +122,17 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Recollection:
-    """A memento that can be put into words: how it stands to the two, and the slots that it fills."""
+    """A memento that can be put into words: how it stands to the two, and what gives the slots that it fills.
+
+    `slots` is called when the memento comes up, since most of what one remembers does not.
+    """
 
     memento: Memento
     turn: str
     good: bool | None
     shared: bool
     tags: frozenset[str]
-    slots: Mapping[str, str]
+    slots: Callable[[], Mapping[str, str]]
 
 
 _TITLES: Final = frozenset(
@@ -267,22 +270,24 @@ def recollect(
     """What can be said of a memento to the listener, or None if it names somebody whose name is not known."""
     me, you = moment.speaker.id, moment.listener.id
     claim = memento.claim
-    age = dice.choice(grammar.pools["ages", age_name(memento.age_ms, moment.hour)])
-    slots = {"age": grammar.fill(age, frozenset(), {}, dice, loose)}
     tags = _memory_tags(memento)
     teller = memento.tellers[-1] if memento.tellers else None
-    if teller is not None and teller in moment.names:
-        slots["teller"] = known_as(moment.names[teller])
+    teller_known = teller is not None and teller in moment.names
+
+    def slots(**more: str) -> Mapping[str, str]:
+        age = dice.choice(grammar.pools["ages", age_name(memento.age_ms, moment.hour)])
+        who = {"teller": known_as(moment.names[teller])} if teller is not None and teller_known else {}
+        return {"age": grammar.fill(age, frozenset(), {}, dice, loose), **who, **more}
+
     if claim is None or str(claim.get("deed")) not in grammar.signs:
-        slots["text"] = _sentence(memento.text)
         shared = you in memento.about and memento.kind != "reflection"
         return Recollection(
             memento,
-            _text_turn(memento, me, you, "teller" in slots),
+            _text_turn(memento, me, you, teller_known),
             memento.valence >= 0,
             shared,
             tags,
-            slots,
+            lambda: slots(text=_sentence(memento.text)),
         )
     who, whom, deed = UUID(str(claim["who"])), UUID(str(claim["whom"])), str(claim["deed"])
     sides = {me: "me", you: "you"}
@@ -293,26 +298,28 @@ def recollect(
     good = None if grammar.signs[deed] == "even" or refused else grammar.signs[deed] == "good"
     if good is not None and abs(quality) >= 0.05:
         good = quality > 0
-    slots["memory"] = _clause(grammar, moment, memento, claim, dice, loose)
     third = next((i for i in (who, whom) if i not in sides), None)
-    slots["other"] = known_as(moment.names[third]) if third is not None else ""
+    other = known_as(moment.names[third]) if third is not None else ""
     turn = f"{sides.get(whom, 'third')}_by_{sides.get(who, 'third')}"
     if you == teller and you not in (who, whom):
         turn = "from_you"
     elif teller is not None and me not in (who, whom):
-        turn = "told" if "teller" in slots else "hearsay"
+        turn = "told" if teller_known else "hearsay"
     elif refused:
         turn = "refused"
     if good is not None:
         tags |= {"good" if good else "bad"}
     tags |= {f"deed:{deed}"}
-    return Recollection(memento, turn, good, you in (who, whom, teller), tags, slots)
+    return Recollection(
+        memento, turn, good, you in (who, whom, teller), tags,
+        lambda: slots(other=other, memory=_clause(grammar, moment, memento, claim, dice, loose)),
+    )  # fmt: skip
 
 
 def verbatim(memento: Memento) -> Recollection:
     """A memento in the words that it is remembered in."""
     return Recollection(
-        memento, "text", None, False, _memory_tags(memento), {"text": _sentence(memento.text)}
+        memento, "text", None, False, _memory_tags(memento), lambda: {"text": _sentence(memento.text)}
     )
 
 

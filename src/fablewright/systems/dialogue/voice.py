@@ -405,13 +405,14 @@ class _Speaking:
         bit = self._recalled(
             ("tell", what.turn), what, "confide" if self.moment.type == "confide" else "tell"
         )
-        return bit or _Bit(
-            what.slots.get("text") or f"{what.slots['memory'][:1].upper()}{what.slots['memory'][1:]}.", "tell",
-            mentions=(what.memento.memory_id,), shared=what.shared,
-        )  # fmt: skip
+        if bit is not None:
+            return bit
+        slots = what.slots()
+        text = slots.get("text") or f"{slots['memory'][:1].upper()}{slots['memory'][1:]}."
+        return _Bit(text, "tell", mentions=(what.memento.memory_id,), shared=what.shared)
 
     def _recalled(self, path: tuple[str, ...], what: Recollection, intent: str) -> _Bit | None:
-        bit = self._drawn(path, intent, self.tags | what.tags, {**self.slots, **what.slots})
+        bit = self._drawn(path, intent, self.tags | what.tags, {**self.slots, **what.slots()})
         if bit is not None:
             bit.mentions, bit.shared = (what.memento.memory_id,), what.shared
         return bit
