@@ -14,6 +14,7 @@ from benchmarks import counter
 from benchmarks.http import load, request
 from benchmarks.stage import Row, Stage
 from fablewright.core import log
+from fablewright.core.clock import Calendar
 from fablewright.core.transaction import OPEN_WORLD
 from fablewright.systems.characters import service as characters
 from fablewright.systems.dialogue import content, scene
@@ -73,7 +74,9 @@ class _Raw:
 
     def __init__(self, connection: Any, world_id: UUID):
         self.fetch, self.execute, self.fetchrow = connection.fetch, connection.execute, connection.fetchrow
-        self.world_id, self.now, self.world = world_id, 0, SimpleNamespace(settings={})
+        self.emit = lambda *_event, **_more: None
+        self.events: list[Any] = []
+        self.world_id, self.now, self.world = world_id, 0, SimpleNamespace(settings={}, calendar=Calendar(), seed=1)
 
 
 async def _statements(tx: Any, a: UUID, b: UUID) -> None:

@@ -253,8 +253,8 @@ async def test_a_scene_holds_what_matters_between_two(mill: Mill) -> None:
     found = await mill.within(work)
     assert set(found) == {(a, b), (b, a), (a, d), (c, d)}
     texts = {pair: [m.text for m in memories] for pair, memories in found.items()}
-    latest = {f"b {n:02}" for n in range(22, 30)}
-    general = {"c weighty", "b weighty"} | {f"c {n:02}" for n in range(3, 9)}
+    latest = {f"b {n:02}" for n in range(26, 30)}
+    general = {"c weighty", "b weighty"} | {f"c {n:02}" for n in range(5, 9)}
     assert latest | general <= set(texts[a, b])
     assert general <= set(texts[a, d]) and not latest <= set(texts[a, d])
     assert texts[a, b][0] == "b weighty"

@@ -32,6 +32,7 @@ from fablewright.systems.characters.events import (
 )
 from fablewright.systems.characters.rules import CHARACTER_NOT_FOUND, CharacterState, Goal, Speech, Traits
 from fablewright.systems.characters.views import (
+    ALIVE,
     COLUMNS,
     TRAITS,
     CharacterView,
@@ -52,7 +53,7 @@ Part = TypeVar("Part", Traits, Speech)
 
 LIVING: Final = f"""
 SELECT {COLUMNS} FROM characters
-WHERE world_id = $1 AND id = ANY($2::uuid[]) AND deleted_at IS NULL
+WHERE world_id = $1 AND id = ANY($2::uuid[]) AND {ALIVE}
 ORDER BY id"""  # noqa: S608
 LOAD: Final = f"{LIVING} FOR NO KEY UPDATE"
 WRITTEN: Final = (

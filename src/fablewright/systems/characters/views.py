@@ -18,6 +18,9 @@ COLUMNS: Final = (
     "attributes::text AS attributes, skills::text AS skills, tags, goals::text AS goals, "
     "speech::text AS speech, portrait_url"
 )
+ALIVE: Final = "num_nulls(deleted_at) = 1"
+"""That a character found by its id is not deleted, said so that the planner does not think of the indexes of living
+characters by name: with young statistics it would take one of these for the primary key, and read the whole world."""
 TRAITS: Final = ("openness", "conscientiousness", "extraversion", "agreeableness", "neuroticism")
 
 

@@ -40,7 +40,7 @@ HEARD: Final = 60
 """Lines that a listener is not told again; the promise is 50 answers."""
 HELD_MS: Final = 2 * HOUR
 """World time after which two take up no old topic."""
-MOST_MEMENTOS: Final = 6
+MOST_MEMENTOS: Final = 5
 """Memories that a speaker has in mind."""
 WORTH_REMEMBERING: Final = 0.12
 """What is less important (0..1) leaves no memory."""

@@ -1,7 +1,9 @@
 """What a memory is, how it is recalled, joined with another telling, and forgotten. Pure."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
+from functools import lru_cache
+from operator import attrgetter
 from typing import Any, Final, Literal, Protocol, TypeVar
 from uuid import UUID
 
@@ -129,8 +131,10 @@ class MemoryState:
 
 
 NEW_FIELDS: Final = tuple(field.name for field in fields(NewMemory))
+_values: Final[Callable[[NewMemory], Any]] = attrgetter(*NEW_FIELDS)
 
 
+@lru_cache(maxsize=16_384)
 def memory_id(character_id: UUID, fact_id: UUID) -> UUID:
     """The id of a character's memory of a fact: known before it is stored, so that events can name it."""
     return derived_uuid("memory", character_id, fact_id)
@@ -138,10 +142,7 @@ def memory_id(character_id: UUID, fact_id: UUID) -> UUID:
 
 def remembered(new: NewMemory) -> MemoryState:
     """A new memory as it is stored."""
-    values = {name: getattr(new, name) for name in NEW_FIELDS}
-    return MemoryState(
-        memory_id(new.character_id, new.fact_id), **values, heard_from=new.tellers[-MOST_HEARD:]
-    )
+    return MemoryState(memory_id(new.character_id, new.fact_id), *_values(new), new.tellers[-MOST_HEARD:])
 
 
 # -- recall --------------------------------------------------------------------------------------------------

@@ -34,17 +34,17 @@ __all__ = [
 Pair = tuple[UUID, UUID]
 """Who speaks, and to whom."""
 
-ABOUT_LATEST: Final = 8
+ABOUT_LATEST: Final = 4
 """How many of the latest memories about the other one a scene holds."""
-ABOUT_WEIGHTIEST: Final = 4
+ABOUT_WEIGHTIEST: Final = 3
 """How many of the weightiest ones about the other, among the last `ABOUT_CONSIDERED`."""
 ABOUT_CONSIDERED: Final = 24
-LATEST: Final = 6
+LATEST: Final = 4
 """How many of the latest memories of the speaker a scene holds."""
-WEIGHTIEST: Final = 6
+WEIGHTIEST: Final = 4
 """How many of its weightiest ones."""
 MOST_TELLABLE: Final = 20
-REFLECTED_ON: Final = 100
+REFLECTED_ON: Final = 60
 """How many of its latest memories a character thinks over."""
 
 # The minds are locked before anything is written: the count must be known before the first row is made.
@@ -179,7 +179,7 @@ async def known(tx: Transaction, pairs: Iterable[tuple[UUID, UUID]]) -> set[tupl
 
 
 async def scene(tx: Transaction, pairs: Sequence[Pair]) -> dict[Pair, list[MemoryState]]:
-    """What comes to each speaker's mind when it meets the other: at most 24 memories, best first. Not locked.
+    """What comes to each speaker's mind when it meets the other: at most 15 memories, best first. Not locked.
 
     The latest and weightiest about the other (`subject_id`), and the latest and weightiest of all. One statement
     for all pairs, of which each reads a bounded number of rows, however much its speaker remembers.

@@ -11,6 +11,7 @@ from fablewright.core.dice import derived_uuid
 from fablewright.core.refusal import Refused
 from fablewright.core.transaction import Request, Transaction
 from fablewright.systems.characters import service as characters
+from fablewright.systems.characters.views import ALIVE
 from fablewright.systems.relationships import rules, views
 from fablewright.systems.relationships.commands import Feelings, SetTie, SetTies
 from fablewright.systems.relationships.events import TieSet, TiesSet, TieTold
@@ -69,6 +70,7 @@ KNOWN: Final = (
 )
 # From a place in the order of ids that differs from time to time, so that everybody has a turn although few
 # rows are read; the second part goes on from the beginning.
+# The LIMIT keeps the planner from joining all characters, as it would while its statistics are young.
 ACQUAINTANCES: Final = f"""
 SELECT a.id AS source_id, c.id, c.name, t.*
 FROM unnest($2::uuid[], $3::uuid[]) WITH ORDINALITY AS a (id, start, n)
@@ -79,7 +81,10 @@ CROSS JOIN LATERAL (
     (SELECT {KNOWN} FROM ties
      WHERE world_id = $1 AND source_id = a.id AND target_id < a.start ORDER BY target_id LIMIT $4)
 ) t
-JOIN characters c ON c.world_id = $1 AND c.id = t.target_id AND c.status = 'active' AND c.deleted_at IS NULL
+CROSS JOIN LATERAL (
+    SELECT id, name FROM characters
+    WHERE world_id = $1 AND id = t.target_id AND status = 'active' AND {ALIVE} LIMIT 1
+) c
 ORDER BY a.n, t.target_id < a.start, t.target_id
 """  # noqa: S608  fixed texts only
 
