@@ -142,7 +142,8 @@ def memory_id(character_id: UUID, fact_id: UUID) -> UUID:
 
 def remembered(new: NewMemory) -> MemoryState:
     """A new memory as it is stored."""
-    return MemoryState(memory_id(new.character_id, new.fact_id), *_values(new), new.tellers[-MOST_HEARD:])
+    values: list[Any] = [*_values(new), new.tellers[-MOST_HEARD:]]
+    return MemoryState(memory_id(new.character_id, new.fact_id), *values)
 
 
 # -- recall --------------------------------------------------------------------------------------------------
