@@ -476,7 +476,14 @@ def test_a_story_has_a_sentence_for_what_matters_and_shows_the_rest() -> None:
         ("worlds.advanced", {"timers_fired": 3}, "Time has flown; 3 timers fired."),
         ("worlds.clock_set", {"paused": True, "rate": 1.0}, "Time stands."),
         ("worlds.clock_set", {"paused": False, "rate": 2.5}, "Time runs at x 2.5."),
+        ("regions.places_defined", {"places": [{"id": "9", "name": "the mill"}], "paths": []},
+         "1 places and 0 ways are there."),
+        ("regions.arrived", {"character_id": "1", "place_id": "9"}, "Orla comes to the mill."),
+        ("characters.status_changed", {"character_id": "1", "status": "asleep"}, "Orla falls asleep."),
+        ("memory.reflected", {"character_id": "1", "text": "Bram avoids me."}, "Orla thinks: Bram avoids me."),
+        ("director.arc_started", {"title": "Orla and Bram have fallen out."}, "Orla and Bram have fallen out."),
         ("weather.sky_changed", {"sky": "rain"}, 'weather.sky_changed {"sky":"rain"}'),
     ):  # fmt: skip
         assert tell(story, kind, data, DAY) == [date + end]
+    assert tell(story, "director.chose", {"because": "…"}) == []  # the act that follows tells it better
     assert tell(story, "x.y", {"text": "z" * 500})[0].endswith("…")

@@ -138,7 +138,10 @@ async def follow(runtime: Runtime, world_id: UUID) -> None:
 
 async def _story(connection: Any, world_id: UUID) -> Story:
     calendar = await connection.fetchval("SELECT calendar::text FROM worlds WHERE id = $1", world_id)
-    rows = await connection.fetch("SELECT id, name FROM characters WHERE world_id = $1", world_id)
+    rows = await connection.fetch(
+        "SELECT id, name FROM characters WHERE world_id = $1 UNION ALL SELECT id, name FROM places WHERE world_id = $1",
+        world_id,
+    )
     return Story(Calendar(**orjson.loads(calendar)), {str(row["id"]): row["name"] for row in rows})
 
 

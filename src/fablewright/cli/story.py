@@ -9,15 +9,26 @@ from rich.text import Text
 from fablewright.core.clock import Calendar
 
 DEEDS: Final = {
-    "greeting": "greets", "chat": "talks with", "collaboration": "works with", "conflict": "clashes with",
+    "greeting": "greets", "chat": "talks with", "collaboration": "works with", "conflict": "quarrels with",
+    "apology": "asks pardon of", "gift": "brings a gift to", "gossip": "has news for", "confide": "confides in",
+    "threaten": "threatens", "ask_for_help": "asks help of", "praise": "praises", "tease": "teases",
 }  # fmt: skip
-COLOURS: Final = {"greeting": "green", "chat": "cyan", "collaboration": "blue", "conflict": "red"}
+COLOURS: Final = {
+    "greeting": "green", "chat": "cyan", "collaboration": "blue", "conflict": "red", "threaten": "red",
+    "apology": "yellow", "gift": "green", "gossip": "magenta", "confide": "magenta", "praise": "green",
+}  # fmt: skip
+UNTOLD: Final = frozenset({"director.chose", "regions.walk_begun"})
+"""Events that other lines tell better: what was weighed before an act, and setting out for where one arrives."""
+STATUSES: Final = {"asleep": "falls asleep", "active": "wakes up", "away": "goes away"}
 MOST_DATA: Final = 160
 """Letters shown of an event that has no sentence of its own."""
 
 
 class Story:
-    """Turns the events of one world into lines. `names` holds the characters' names by id; it learns more."""
+    """Turns the events of one world into lines.
+
+    `names` holds the names of characters and places by id; it learns more.
+    """
 
     def __init__(self, calendar: Calendar, names: Mapping[str, str] | None = None):
         self._calendar = calendar
@@ -26,8 +37,12 @@ class Story:
     def tell(self, event: Mapping[str, Any]) -> list[Text]:
         """The lines for an event with `type`, `at`, `actor` and `data`."""
         data = event["data"]
+        if event["type"] in UNTOLD:
+            return []
         if "character_id" in data and "name" in data:
             self._names[str(data["character_id"])] = data["name"]
+        for place in data.get("places", ()) if event["type"] == "regions.places_defined" else ():
+            self._names[str(place["id"])] = place["name"]
         when = Text.assemble((self._calendar.read(event["at"]) + "  ", "dim"))
         if event["type"] == "dialogue.interacted":
             return self._interaction(when, data)
@@ -62,6 +77,19 @@ class Story:
             "worlds.clock_set": lambda: (
                 "Time stands." if data["paused"] else f"Time runs at x {data['rate']:g}."
             ),
+            "regions.arrived": lambda: f"{who} comes to {self._name(data['place_id'])}.",
+            "regions.places_defined": lambda: (
+                f"{len(data['places'])} places and {len(data['paths'])} ways are there."
+            ),
+            "regions.characters_placed": lambda: (
+                f"{len(data['placements'])} characters are put in their places."
+            ),
+            "characters.status_changed": lambda: f"{who} {STATUSES.get(data['status'], data['status'])}.",
+            "memory.reflected": lambda: f"{who} thinks: {data['text']}",
+            "memory.planted": lambda: f"{who} knows something.",
+            "director.arc_started": lambda: data["title"],
+            "director.arc_rose": lambda: data["title"],
+            "director.arc_resolved": lambda: data["title"],
             "director.configured": lambda: f"The director is {'on' if data['enabled'] else 'off'}.",
             "relationships.ties_set": lambda: f"{len(data['ties'])} ties are set.",
         }

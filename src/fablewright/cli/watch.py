@@ -62,7 +62,8 @@ class _Watcher:
         self._after = after if follow or after is not None else 0
         self._goes_on = follow
         characters = client.everything(f"/worlds/{self._world}/characters")
-        names = {c["id"]: c["name"] for c in characters}
+        places = client.everything(f"/worlds/{self._world}/places")
+        names = {named["id"]: named["name"] for named in (*characters, *places)}
         calendar = world.get("calendar")
         self._story = Story(Calendar(**calendar) if calendar else Calendar(), names)
         self._renew_at = float("inf")
