@@ -10,6 +10,7 @@ from fablewright.systems.accounts.commands import CreateApiKey
 from fablewright.systems.characters.commands import CreateCharacter
 from fablewright.systems.dialogue.commands import DefineInteractionType, SetGrammar
 from fablewright.systems.dialogue.effects import DUEL, TypeDefinition
+from fablewright.systems.memory.commands import PlantMemory
 from fablewright.systems.regions.commands import (
     DefinePlaces,
     PathValue,
@@ -40,12 +41,24 @@ class Prepared:
         (content,) = contents
         body = next(iter(content.get("examples", {}).values()), {"value": None})["value"]
         if isinstance(body, dict):
-            body = body | {name: self.ids[name] for name in body.keys() & self.ids.keys()}
+            body = self.filled(body)
             if path.endswith("/login"):
                 body |= {"login": self.owner.login, "password": PASSWORD}
             if path.endswith("/register"):
                 body |= {"login": f"u-{uuid4().hex}"}
         return body
+
+    def filled(self, value: Any) -> Any:
+        """An example with the ids of what there is, at any depth; lists of ids have their singular's."""
+        if isinstance(value, list):
+            return [self.filled(item) for item in value]
+        if not isinstance(value, dict):
+            return value
+        lists = {f"{name}s": [value] for name, value in self.ids.items()} | {
+            "about_ids": [self.ids["target_id"]]
+        }
+        known = {**self.ids, **lists, "work_id": self.ids["place_id"], "home_id": self.ids["place_id"]}
+        return {name: known.get(name, self.filled(inner)) for name, inner in value.items()}
 
 
 async def prepare(server: Server) -> Prepared:
@@ -62,11 +75,13 @@ async def prepare(server: Server) -> Prepared:
     places = [PlaceValue(id=here, name="Here"), PlaceValue(id=there, name="There")]
     path = PathValue(a_id=here, b_id=there, minutes=5)
     await server.do(DefinePlaces(places=places, paths=[path]), owner.actor, world_id)
-    placement = Placement(character_id=one, place_id=here)
-    await server.do(PlaceCharacters(placements=[placement]), owner.actor, world_id)
+    placements = [Placement(character_id=character, place_id=here) for character in (one, two)]
+    await server.do(PlaceCharacters(placements=placements), owner.actor, world_id)
     await server.do(
         DefineInteractionType(name="duel", definition=TypeDefinition(**DUEL)), owner.actor, world_id
     )
+    known = PlantMemory(character_id=one, text="Bertram cannot read.", about_ids=[two])
+    memory = await server.do(known, owner.actor, world_id)
     texts = {"extras": {"place": {"plain": ["[here] They say {place} was a temple once."]}}}
     await server.do(SetGrammar(name="example", content=texts), owner.actor, world_id)
     key = await server.do(CreateApiKey(name="bot", scopes=["read"]), owner.actor)
@@ -76,6 +91,6 @@ async def prepare(server: Server) -> Prepared:
     ids = {
         "world_id": world_id, "user_id": member.id, "character_id": one, "source_id": one, "target_id": two,
         "initiator_id": one, "advance_id": advance["id"], "key_id": key.id,
-        "place_id": there, "type_name": "duel", "texts_name": "example",
+        "place_id": there, "type_name": "duel", "texts_name": "example", "memory_id": memory.id, "seq": 1,
     }  # fmt: skip
     return Prepared(owner, world_id, {name: str(value) for name, value in ids.items()})

@@ -29,7 +29,7 @@ PUBLIC = {
 }  # fmt: skip
 """What needs no signing in."""
 
-OBSERVERS_MAY_NOT_READ = {"list_dead_letters"}
+OBSERVERS_MAY_NOT_READ = {"list_dead_letters", "get_memory", "recall_memories"}
 OBSERVERS_MAY_CHANGE = {"leave_world"}
 OBSERVERS_MAY_COMMAND = {"worlds.leave_world"}
 
@@ -51,6 +51,8 @@ PAYLOADS: dict[str, dict[str, Any]] = {
         {"source_id": str(UUID(int=1)), "target_id": str(UUID(int=2)), "strength": 0.1}]},
     "dialogue.interact": {
         "initiator_id": "initiator_id", "target_id": "target_id", "type": "chat", "content": "Hm"},
+    "memory.plant_memory": {**CHARACTER, "text": "x"}, "memory.forget_memory": {"memory_id": "memory_id"},
+    "memory.restore_memories": CHARACTER,
     "dialogue.define_interaction_type": {"name": "duel", "definition": {"like": "conflict"}},
     "dialogue.remove_interaction_type": {"name": "duel"},
     "dialogue.set_grammar": {"name": "example", "content": {}}, "dialogue.remove_grammar": {"name": "example"},
@@ -186,7 +188,8 @@ async def test_observers_only_look(cast: Cast, document: dict[str, Any], who: st
         if asked.method == "get" and asked.name not in OBSERVERS_MAY_NOT_READ:
             assert asked.outcome[0] == 200 or asked.outcome == (404, "no_weather"), asked
         else:
-            assert asked.outcome == (403, "role_too_low"), asked
+            private = asked.name in ("get_memory", "recall_memories")
+            assert asked.outcome == (403, "memories_are_private" if private else "role_too_low"), asked
 
 
 async def test_a_world_of_others_is_not_told_from_one_that_is_not(cast: Cast) -> None:

@@ -152,7 +152,8 @@ async def test_a_world_that_lived_is_the_same_after_export_and_import(server: Se
         for old, new in zip(before[what], after[what], strict=True):
             assert new == old, what
     assert await ties(server, world_id) == await ties(server, copy.world_id)
-    assert await server.findings() == []
+    ours = (str(world_id), str(copy.world_id))
+    assert [f for f in await server.findings() if f.endswith(tuple(f"({w})" for w in ours))] == []
     log = await server.fetch("SELECT seq FROM events WHERE world_id = $1 ORDER BY seq", copy.world_id)
     assert [row["seq"] for row in log] == list(range(1, (copy.seq or 0) + 1))
 
