@@ -292,6 +292,8 @@ def test_a_foe_is_gossiped_about() -> None:
         (Tale(HOME, BEN), False, False),
         (Tale(HOME, CYD, about=(BEN,)), False, False),
         (Tale(HOME, CYD, tellers=(BEN,)), False, False),
+        (Tale(HOME, CYD, known_to=frozenset((BEN,))), False, False),
+        (Tale(HOME, CYD, known_to=frozenset((DAN,))), True, False),
         (Tale(HOME, CYD, secret=True), False, True),
         (Tale(HOME, ME, secret=True), False, True),
     ],

@@ -233,7 +233,7 @@ async def test_a_day_goes_round(server: Server) -> None:
         "SELECT count(*) AS n FROM whereabouts WHERE world_id = $1 AND place_id = work_id AND to_id IS NULL",
         world_id,
     )
-    assert at_work[0]["n"] >= 4
+    assert at_work[0]["n"] >= 3
     await advance(server, owner, world_id, 17 * HOUR)  # three in the night
     assert await statuses(server, world_id) == {"asleep"}
     homes = await server.fetch("SELECT DISTINCT place_id FROM whereabouts WHERE world_id = $1", world_id)

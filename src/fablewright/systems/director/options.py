@@ -57,6 +57,8 @@ class Tale:
     tellers: tuple[UUID, ...] = ()
     importance: float = 0.5
     secret: bool = False
+    known_to: frozenset[UUID] = frozenset()
+    """Those of whom it could be told to who know it already."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -308,11 +310,13 @@ def freshness(done_at: int | None, repeat_ms: int, met_at: int | None, now: int)
 def tale_for(tales: Sequence[Tale], known_id: UUID, foes: Collection[UUID], *, secret: bool) -> Tale | None:
     """The weightiest tale that someone could tell this person, one about a foe first; None if there is none.
 
-    Nobody is told about himself, or what came by way of himself; secrets are confided and nothing else is.
+    Nobody is told about himself, what came by way of himself, or what he knows already; secrets are confided and
+    nothing else is.
     """
     fitting = (
         t for t in tales
         if t.secret == secret and t.subject_id != known_id and known_id not in t.tellers
+        and known_id not in t.known_to
         and (secret or known_id not in t.about)
     )  # fmt: skip
     return max(fitting, key=lambda t: (t.subject_id in foes, t.importance), default=None)

@@ -202,7 +202,7 @@ async def company(
     map_ = await _geography(tx, [*actors, *late])
     plots = await _plots(tx, actors)
     spots = {n.id: _spots(n, known.get(n.id, ()), where, map_, plots.get(n.id, ())) for n in (*actors, *late)}
-    tales = await _tales(tx, [a.id for a in actors if partners[a.id]])
+    tales = await _tales(tx, {a.id: partners[a.id] for a in actors})
     return Company(partners, plots, tales, spots, map_, names)
 
 
@@ -316,15 +316,24 @@ def bearing(row: Any, now: int) -> list[tuple[UUID, Plot]]:
     ]
 
 
-async def _tales(tx: Transaction, ids: Sequence[UUID]) -> dict[UUID, tuple[Tale, ...]]:
-    """What those actors that think of it could tell."""
-    telling = [i for i in ids if tx.dice.chance(CHANCE_OF_TALES)]
+async def _tales(tx: Transaction, partners: Mapping[UUID, Sequence[Known]]) -> dict[UUID, tuple[Tale, ...]]:
+    """What those actors that think of it could tell those about whom they think."""
+    telling = [who for who, met in partners.items() if met and tx.dice.chance(CHANCE_OF_TALES)]
     if not telling:
         return {}
+    found = await memory.tellable(tx, telling, TALES)
+    asked = {(p.id, m.fact_id) for who, tales in found.items() for m in tales for p in partners[who]}
+    known = await memory.known(tx, asked)
     return {
-        who: tuple(Tale(m.id, m.subject_id, m.about, m.tellers, m.importance, m.secret) for m in found)
-        for who, found in (await memory.tellable(tx, telling, TALES)).items()
-    }
+        who: tuple(
+            Tale(
+                m.id, m.subject_id, m.about, m.tellers, m.importance, m.secret,
+                frozenset(p.id for p in partners[who] if (p.id, m.fact_id) in known),
+            )
+            for m in tales
+        )
+        for who, tales in found.items()
+    }  # fmt: skip
 
 
 async def _geography(tx: Transaction, actors: Sequence[Npc]) -> Geography:

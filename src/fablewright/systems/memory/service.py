@@ -155,7 +155,7 @@ CROSS JOIN LATERAL (
         SELECT * FROM memories WHERE world_id = $1 AND character_id = s.speaker_id
         ORDER BY importance DESC, id DESC LIMIT 4 * $3
      ) weightiest WHERE subject_id <> character_id AND kind <> 'reflection'
-     ORDER BY importance DESC, id DESC LIMIT $3)
+     ORDER BY importance DESC, id DESC LIMIT 2 * $3)
 ) m
 """  # noqa: S608
 
@@ -204,22 +204,27 @@ async def scene(tx: Transaction, pairs: Sequence[Pair]) -> dict[Pair, list[Memor
 
 
 async def tellable(tx: Transaction, character_ids: Iterable[UUID], per: int) -> dict[UUID, list[MemoryState]]:
-    """For each character up to `per` (at most 20) memories about others that it could tell somebody, weightiest first.
+    """For each character memories about others that it could tell somebody: up to `per` (at most 20) open ones, those
+    that come to mind first, and as many secrets, weightiest first.
 
-    Not locked. Reflections are left out; `secret` ones are there, and so are those about whoever will listen: the
-    caller knows to whom it is speaking.
+    Not locked. Reflections are left out; those about whoever will listen are there: the caller knows to whom it is
+    speaking.
     """
     per = min(per, MOST_TELLABLE)
     wanted = sorted(set(character_ids))
     found: dict[UUID, dict[UUID, MemoryState]] = {i: {} for i in wanted}
     for row in await tx.fetch(TELLABLE, tx.world_id, wanted, per):
         found[row["character_id"]][row["id"]] = state_of(row)
-    return {
-        who: sorted(states.values(), key=lambda m: (-rules.total(m.at, m.importance, tx.now, 1.0), m.id))[
-            :per
-        ]
-        for who, states in found.items()
-    }
+    return {who: _open_ones(states, tx.now)[:per] + _secrets(states)[:per] for who, states in found.items()}
+
+
+def _open_ones(states: Mapping[UUID, MemoryState], now: int) -> list[MemoryState]:
+    fitting = (m for m in states.values() if not m.secret)
+    return sorted(fitting, key=lambda m: (-rules.total(m.at, m.importance, now, 1.0), m.id))
+
+
+def _secrets(states: Mapping[UUID, MemoryState]) -> list[MemoryState]:
+    return sorted((m for m in states.values() if m.secret), key=lambda m: (-m.importance, m.id))
 
 
 # -- for higher systems: remembering -------------------------------------------------------------------------
