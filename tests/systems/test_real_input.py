@@ -5,7 +5,8 @@ The file is not part of the project; `FABLEWRIGHT_TEST_DATA` names the folder th
 
 import hashlib
 import os
-from collections.abc import Sequence
+import statistics
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -17,6 +18,7 @@ from fablewright.core.clock import DAY
 from fablewright.packs.network import Row, character_id, import_network, network_commands, read_network
 from fablewright.systems.director.commands import ConfigureDirector
 from fablewright.systems.relationships import graph
+from fablewright.systems.relationships.commands import SetTies
 from fablewright.systems.relationships.views import EVERYTHING
 from fablewright.systems.worlds.commands import AdvanceWorld, SetClock
 from tests.support import Person, Server, until
@@ -45,8 +47,15 @@ def rows() -> list[Row]:
     return read_network(Path(folder) / "lesmis-edges.csv")
 
 
-async def live_a_day(server: Server, owner: Person, rows: Sequence[Row], seed: int) -> UUID:
-    """A world of the network whose characters have acted by themselves for a day of world time.
+async def live(
+    server: Server,
+    owner: Person,
+    rows: Sequence[Row],
+    seed: int,
+    days: int = 1,
+    beats: float = BEATS_PER_MINUTE,
+) -> UUID:
+    """A world of the network whose characters have acted by themselves for some days of world time.
 
     It is founded and stopped in one commit, so its time is exactly 0. The commands after that have keys, from
     which their ids and so their chance are made: the same in each world of one owner, since keys count within a
@@ -55,9 +64,9 @@ async def live_a_day(server: Server, owner: Person, rows: Sequence[Row], seed: i
     commands = [*network_commands("Paris", rows, seed), SetClock(paused=True)]
     made = await server.runtime.engine.execute(commands, owner.actor)
     world_id = UUID(str(made.result[0]["id"]))
-    director = ConfigureDirector(enabled=True, beats_per_minute=BEATS_PER_MINUTE, acts_per_beat=5)
+    director = ConfigureDirector(enabled=True, beats_per_minute=beats, acts_per_beat=5)
     await server.do(director, owner.actor, world_id, key="director")
-    await server.do(AdvanceWorld(to_ms=DAY), owner.actor, world_id, key="advance")
+    await server.do(AdvanceWorld(to_ms=days * DAY), owner.actor, world_id, key="advance")
     await arrived(server, world_id)
     return world_id
 
@@ -69,7 +78,7 @@ async def arrived(server: Server, world_id: UUID) -> None:
         found = await server.fetch("SELECT advance_id IS NULL FROM worlds WHERE id = $1", world_id)
         return bool(found[0][0])
 
-    await until(standing, 120)
+    await until(standing, 300)
 
 
 async def state_hash(server: Server, world_id: UUID, *, names: Sequence[UUID] = ()) -> str:
@@ -88,7 +97,7 @@ async def state_hash(server: Server, world_id: UUID, *, names: Sequence[UUID] = 
 
 async def test_a_day_among_les_miserables(server: Server, rows: list[Row]) -> None:
     owner = await server.person()
-    world_id = await live_a_day(server, owner, rows, SEED)
+    world_id = await live(server, owner, rows, SEED)
     count = (
         "SELECT (SELECT count(*) FROM characters WHERE world_id = $1) AS characters, "
         "(SELECT count(*) FROM events WHERE world_id = $1 AND type = 'dialogue.interacted') AS acts, "
@@ -114,7 +123,7 @@ async def test_the_network_is_imported_whole(server: Server, rows: list[Row]) ->
 async def test_the_same_seed_and_commands_give_the_same_world(server: Server, rows: list[Row]) -> None:
     owner = await server.person()
     hashes = [
-        await state_hash(server, await live_a_day(server, owner, rows, seed), names=[owner.id])
+        await state_hash(server, await live(server, owner, rows, seed), names=[owner.id])
         for seed in (SEED, SEED, SEED + 1)
     ]
     assert hashes[0] == hashes[1]
@@ -138,3 +147,49 @@ async def test_the_graph_of_les_miserables(server: Server, rows: list[Row]) -> N
     assert {"Courfeyrac", "Combeferre", "Gavroche"} <= {m["name"] for m in circle["members"]}
     path = graph.path_of_trust(found, character_id("Napoleon"), character_id("Gavroche"))
     assert path["steps"][0]["target_name"] == "Myriel" and path["trust"] == 0.5 ** len(path["steps"])
+
+
+def ranks(values: Sequence[float]) -> list[float]:
+    """The rank of each value, the mean of their ranks for equal ones."""
+    order = sorted(range(len(values)), key=values.__getitem__)
+    found = [0.0] * len(values)
+    start = 0
+    while start < len(order):
+        end = start
+        while end + 1 < len(order) and values[order[end + 1]] == values[order[start]]:
+            end += 1
+        for place in order[start : end + 1]:
+            found[place] = (start + end) / 2
+        start = end + 1
+    return found
+
+
+async def test_what_was_strong_stays_among_the_stronger_for_a_month(
+    server: Server, rows: list[Row], record_testsuite_property: Callable[[str, object], None]
+) -> None:
+    """Spearman's rank correlation of the strengths at import and after a month of world time."""
+    owner = await server.person()
+    world_id = await live(server, owner, rows, SEED, days=30, beats=0.02)
+    imported = {
+        (tie.source_id, tie.target_id): tie.strength
+        for command in network_commands("Paris", rows, SEED) if isinstance(command, SetTies)
+        for tie in command.ties
+    }  # fmt: skip
+    found = {
+        (row["source_id"], row["target_id"]): row["strength"]
+        for row in await server.fetch(
+            "SELECT source_id, target_id, strength FROM ties WHERE world_id = $1", world_id
+        )
+    }
+    acts = await server.fetch(
+        "SELECT count(*) AS n FROM events WHERE world_id = $1 AND type = 'dialogue.interacted'", world_id
+    )
+    assert acts[0]["n"] > 2_000
+    assert len(found) > len(imported) == 508
+    correlation = statistics.correlation(
+        ranks(list(imported.values())), ranks([found[pair] for pair in imported])
+    )
+    record_testsuite_property("les_miserables_rank_correlation", round(correlation, 3))
+    print(f"rank correlation {correlation:.3f} after {acts[0]['n']} interactions")
+    assert correlation > 0.5
+    assert [line for line in await server.findings() if str(world_id) in line] == []
