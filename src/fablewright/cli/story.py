@@ -87,6 +87,8 @@ class Story:
             "characters.status_changed": lambda: f"{who} {STATUSES.get(data['status'], data['status'])}.",
             "memory.reflected": lambda: f"{who} thinks: {data['text']}",
             "memory.planted": lambda: f"{who} knows something.",
+            "dialogue.grammar_set": lambda: f"New words are in the air: {data['name']}.",
+            "dialogue.interaction_type_defined": lambda: f"There is something new to do: {data['name']}.",
             "director.arc_started": lambda: data["title"],
             "director.arc_rose": lambda: data["title"],
             "director.arc_resolved": lambda: data["title"],

@@ -27,6 +27,7 @@ from fablewright.systems.dialogue.events import (
     TieChange,
     ToneView,
 )
+from fablewright.systems.dialogue.moments import inside
 from fablewright.systems.dialogue.stage import Scene, Talk, check, pair_of
 from fablewright.systems.dialogue.voice import Line, Memento, Moment, Person, line_number
 from fablewright.systems.memory.rules import MemoryKind, MemoryState, NewMemory, memory_id
@@ -252,7 +253,7 @@ class _Exchange:
         witnesses = self.scene.bystanders.get(self.request_id, ())
         if self.definition.hostile and witnesses:
             return f"{why} before {self.scene.names[witnesses[0]]}"
-        return f"{why} at {self.place.name}" if self.place else why
+        return f"{why} at {inside(self.place.name)}" if self.place else why
 
     def _move_tie(self, source: UUID, target: UUID, before: TieState, change: Change, why: str) -> TieChange:
         now = self.scene.now
@@ -312,7 +313,7 @@ class _Exchange:
         claim: dict[str, Any] = {
             "deed": self.command.type, "who": str(self.a.id), "whom": str(self.b.id), "degree": step,
             "quality": d.valence, "topic": self.topic, "accepted": self.accepted,
-            "place": self.place.name if self.place else None,
+            "place": inside(self.place.name) if self.place else None,
         }  # fmt: skip
         text = deed_text(scene.content.types, claim, {self.a.id: self.a.name, self.b.id: self.b.name})
         fact = derived_uuid("fact", self.event_id)
