@@ -289,6 +289,25 @@ async def test_a_walk_through_world_time(village: Village) -> None:
     assert (await village.do(Walk(character_id=ADA, place_id=MILL))).arrives_at == 15 * MINUTE + due
 
 
+@pytest.mark.parametrize(
+    ("start", "most", "found"),
+    [
+        (None, 2, [ADA, BEN]),
+        (BEN, 1, [CYN]),
+        (BEN, 3, [CYN, DOT, ADA]),
+        (BEN, 9, [CYN, DOT, ADA, BEN]),
+        (DOT, 2, [ADA, BEN]),
+        (UUID(int=1), 2, [ADA, BEN]),
+        (UUID(int=2**128 - 1), 2, [ADA, BEN]),
+    ],
+)
+async def test_of_a_crowd_those_after_the_start_are_seen_going_round(
+    village: Village, start: UUID | None, most: int, found: list[UUID]
+) -> None:
+    seen = await village.read(lambda tx: service.present(tx, [MILL, INN], most, start))
+    assert seen == {MILL: found, INN: []}
+
+
 async def test_those_who_arrive_together_arrive_in_one_commit(village: Village) -> None:
     await village.do([Walk(character_id=i, place_id=GREEN) for i in (ADA, BEN, CYN)])
     await village.advance(10)

@@ -47,11 +47,16 @@ LOAD: Final = f"{PEEK} FOR NO KEY UPDATE"
 PRESENT: Final = """
 SELECT p.place_id, w.id FROM unnest($2::uuid[]) AS p (place_id)
 CROSS JOIN LATERAL (
-    SELECT id FROM whereabouts
-    WHERE world_id = $1 AND place_id = p.place_id AND to_id IS NULL ORDER BY id LIMIT $3
+    (SELECT 0 AS lap, id FROM whereabouts
+     WHERE world_id = $1 AND place_id = p.place_id AND to_id IS NULL AND id > $4 ORDER BY id LIMIT $3)
+    UNION ALL
+    (SELECT 1, id FROM whereabouts
+     WHERE world_id = $1 AND place_id = p.place_id AND to_id IS NULL AND id <= $4 ORDER BY id LIMIT $3)
+    ORDER BY lap, id LIMIT $3
 ) w
-ORDER BY p.place_id, w.id
+ORDER BY p.place_id, w.lap, w.id
 """
+LAST_ID: Final = UUID(int=2**128 - 1)
 WRITE_WHERE: Final = """
 INSERT INTO whereabouts (world_id, id, place_id, to_id, departed_at, arrives_at, home_id, work_id)
 SELECT $1, v.* FROM unnest(
@@ -99,10 +104,16 @@ async def peek(tx: Transaction, ids: Iterable[UUID]) -> dict[UUID, Where]:
     return {row["id"]: where_of(row) for row in await tx.fetch(PEEK, tx.world_id, sorted(set(ids)))}
 
 
-async def present(tx: Transaction, place_ids: Iterable[UUID], most_each: int) -> dict[UUID, list[UUID]]:
-    """Up to `most_each` characters at each of these places, by id, not locked. Who is on the way is nowhere."""
+async def present(
+    tx: Transaction, place_ids: Iterable[UUID], most_each: int, start: UUID | None = None
+) -> dict[UUID, list[UUID]]:
+    """Up to `most_each` characters at each of these places, by id, not locked. Who is on the way is nowhere.
+
+    With `start` those whose ids follow it come first, and after the last the first ones again, so that callers
+    who choose it by lot see everybody of a crowd now and then.
+    """
     found: dict[UUID, list[UUID]] = {place_id: [] for place_id in place_ids}
-    for row in await tx.fetch(PRESENT, tx.world_id, list(found), most_each):
+    for row in await tx.fetch(PRESENT, tx.world_id, list(found), most_each, start or LAST_ID):
         found[row["place_id"]].append(row["id"])
     return found
 
