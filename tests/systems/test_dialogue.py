@@ -123,6 +123,19 @@ async def test_many_at_once_add_up(server: Server) -> None:
     assert [float(row["before"]) for row in told[1:]] == [float(row["after"]) for row in told[:-1]]
 
 
+async def test_no_turn_of_a_conversation_is_lost(server: Server) -> None:
+    owner = await server.person()
+    world_id = await server.world(owner)
+    a, b = await people(server, owner, world_id, 2)
+    await asyncio.gather(  # lists do not share a commit
+        *(server.runtime.engine.execute([chat(a, b)], owner.actor, world_id) for _ in range(16))
+    )
+    turns = await server.fetch("SELECT turns FROM conversations WHERE world_id = $1", world_id)
+    heard = await server.fetch("SELECT cardinality(heard) AS n FROM listeners WHERE world_id = $1", world_id)
+    assert [row["turns"] for row in turns] == [16]
+    assert [row["n"] for row in heard] == [16, 16]
+
+
 async def test_transactions_that_cross_do_not_hurt_each_other(server: Server) -> None:
     owner = await server.person()
     world_id = await server.world(owner)

@@ -21,8 +21,8 @@ from fablewright.systems.memory.commands import PlantMemory
 from fablewright.systems.regions.commands import (
     DefinePlaces,
     PathValue,
-    Placement,
     PlaceCharacters,
+    Placement,
     PlaceValue,
     Walk,
 )
@@ -197,7 +197,9 @@ async def test_a_secret_travels_by_a_chain_of_tellers(stage: Stage) -> None:
     assert second["certainty"] < first["certainty"] < 1
     change = next(c for c in passed.bystanders if c.character_id == TAMSIN)
     assert change.about_id == BRAM and change.strength_after < change.strength_before
-    assert await stage.reasons(TAMSIN, BRAM) == ["heard a secret from Wat Tolliver"]
+    (reason,) = await stage.reasons(TAMSIN, BRAM)
+    assert reason.startswith("heard from Wat Tolliver: Bram Holloway hides")
+    assert (first["secret"], second["secret"]) == (True, False)  # what is told openly is out
     assert await stage.findings() == []
 
 
@@ -222,6 +224,91 @@ async def test_what_one_does_not_remember_one_cannot_tell(stage: Stage) -> None:
     result = await stage.interact(ORLA, TAMSIN, "gossip")
     assert "sings at night" in result.content
     assert await refused(stage, ORLA, WAT, "gossip", memory_id=UUID(int=77)) == "memory_not_found"
+
+
+async def test_only_the_two_and_game_masters_see_what_is_confided(stage: Stage) -> None:
+    await stage.do(PlantMemory(character_id=ORLA, text="Bram cannot read.", about_ids=[BRAM], is_secret=True))
+    await stage.interact(ORLA, WAT, "confide")
+    await stage.interact(ORLA, WAT, "chat")
+    rows = await stage.server.fetch(
+        "SELECT audience, data ->> 'type' AS type FROM events WHERE world_id = $1 AND type = 'dialogue.interacted' "
+        "ORDER BY seq",
+        stage.world_id,
+    )
+    assert [(row["type"], row["audience"]) for row in rows] == [("confide", [ORLA, WAT]), ("chat", None)]
+    observer = await stage.server.member(stage.world_id, stage.owner, "observer")
+    url = f"/api/v1/worlds/{stage.world_id}"
+    for path in ("/events?types=dialogue.*", "/story?from=0&to=1000", "/relationships"):
+        answer = await stage.server.client.get(url + path, headers=observer.headers)
+        assert answer.status_code == 200
+        assert "cannot read" not in answer.text
+
+
+async def test_news_of_a_deed_moves_the_tie_to_who_did_it(stage: Stage) -> None:
+    for who in (ORLA, WAT):
+        await stage.do(SetTie(source_id=TAMSIN, target_id=who, strength=0.5))
+    await stage.do(PlaceCharacters(placements=[Placement(character_id=TAMSIN, place_id=INN)]))
+    seen: list[Any] = []
+    for _ in range(8):
+        await stage.interact(ORLA, WAT, "conflict")
+        seen = [m for m in await stage.memories(BRAM) if m["kind"] == "saw"]
+        if seen:
+            break
+    assert seen
+    await stage.do(PlaceCharacters(placements=[Placement(character_id=TAMSIN, place_id=MILL)]))
+    before = {who: (await stage.tie(TAMSIN, who))["strength"] for who in (ORLA, WAT)}
+    result = await stage.interact(BRAM, TAMSIN, "gossip", memory_id=seen[0]["id"])
+    assert [c.about_id for c in result.bystanders if c.character_id == TAMSIN] == [ORLA]
+    assert (await stage.tie(TAMSIN, ORLA))["strength"] < before[ORLA]
+    assert (await stage.tie(TAMSIN, WAT))["strength"] == before[WAT]
+
+
+async def test_who_is_told_of_itself_remembers_it(stage: Stage) -> None:
+    await stage.do(
+        PlantMemory(character_id=WAT, text="Bram means to burn the boat of Orla.", about_ids=[BRAM, ORLA])
+    )
+    known = (await stage.memories(WAT))[0]
+    await stage.interact(WAT, ORLA, "gossip", memory_id=known["id"])
+    assert [m["tellers"] for m in await stage.memories(ORLA) if m["fact_id"] == known["fact_id"]] == [[WAT]]
+
+
+async def test_only_types_that_tell_take_a_memory(stage: Stage) -> None:
+    await stage.do(PlantMemory(character_id=ORLA, text="Wat sings at night.", about_ids=[WAT]))
+    known = (await stage.memories(ORLA))[0]
+    assert await refused(stage, ORLA, BRAM, "greeting", memory_id=known["id"]) == "type_tells_nothing"
+
+
+async def test_what_was_quoted_stays_between_the_two(stage: Stage) -> None:
+    await stage.do(DefineInteractionType(name="duel", definition=DUEL))
+    await stage.interact(ORLA, WAT, "duel", content="My real name is Prince Aldric, keep it to yourself.")
+    own = next(m for m in await stage.memories(WAT) if m["kind"] == "saw")
+    assert "Aldric" in own["text"]
+    told = await stage.interact(WAT, BRAM, "gossip", memory_id=own["id"])
+    assert "Aldric" not in told.content
+    for _ in range(10):
+        result = await stage.interact(WAT, BRAM)
+        assert "Aldric" not in f"{result.content} {result.answer}"
+    assert not [m for m in await stage.memories(BRAM) if "Aldric" in m["text"]]
+
+
+async def test_news_travels_within_one_list_as_one_by_one(server: Server, stage: Stage) -> None:
+    await stage.do(PlantMemory(character_id=ORLA, text="The flour is watered.", about_ids=[UUID(int=4)]))
+    first = Interact(initiator_id=ORLA, target_id=WAT, type="gossip")
+    second = Interact(initiator_id=WAT, target_id=BRAM, type="gossip")
+    again = Interact(initiator_id=ORLA, target_id=WAT, type="confide")
+    _, passed = await stage.do([first, second])
+    assert "flour is watered" in passed.content
+    with pytest.raises(Refused, match="nothing_to_tell"):
+        await stage.do([again])
+
+
+async def test_strangers_who_watch_form_an_opinion(stage: Stage) -> None:
+    changes: list[Any] = []
+    for _ in range(8):
+        changes += (await stage.interact(ORLA, WAT, "conflict")).bystanders
+    assert changes
+    assert changes[0].strength_before == 0.0 > changes[0].strength_after
+    assert await stage.findings() == []
 
 
 async def test_what_a_player_makes_up_has_the_player_as_its_source(stage: Stage) -> None:

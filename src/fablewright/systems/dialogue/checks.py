@@ -4,7 +4,7 @@ from fablewright.core.system import Check
 
 CHECKS = (
     Check(
-        "dialogue.ties_as_last_told",
+        "dialogue.interactions_counted_as_told",
         """WITH told AS (
                SELECT DISTINCT ON (e.world_id, t ->> 'source_id', t ->> 'target_id')
                       e.world_id, (t ->> 'source_id')::uuid AS source_id,

@@ -24,6 +24,7 @@ from fablewright.systems.dialogue.rules import (
     TOO_TIRED,
     TYPE_LIKE_UNKNOWN,
     TYPE_NOT_FOUND,
+    TYPE_TELLS_NOTHING,
     TYPE_UNKNOWN,
 )
 
@@ -89,7 +90,8 @@ class Interact(Command):
     allowed = at_least(Role.PLAYER, acts_as=("initiator_id",))
     refusals = (
         SAME_CHARACTER, CHARACTER_NOT_FOUND, ASLEEP, NOT_PRESENT, ON_THE_WAY, ELSEWHERE, TOO_TIRED, ESTRANGED, TOO_SOON,
-        TYPE_UNKNOWN, MEMORY_NOT_FOUND, NOTHING_TO_TELL,
+        TYPE_UNKNOWN, TYPE_TELLS_NOTHING, MEMORY_NOT_FOUND,
+        NOTHING_TO_TELL,
     )  # fmt: skip
 
     initiator_id: UUID

@@ -103,6 +103,7 @@ class TypeDefinition(_Table):
     hostile: bool = Field(False, description="Whether it is meant to hurt; estranged ones still answer it.")
     reconciles: bool = Field(False, description="Whether it makes up for what was before.")
     tells: bool = Field(False, description="Whether it passes on a memory.")
+    private: bool = Field(False, description="Whether only the two, and game masters, may know of it.")
     feels: Feelings = Feelings()
     feels_refused: Feelings = Feelings()
     deeds: tuple[Phrase, ...] = Field(
@@ -247,12 +248,13 @@ def witnessed(
     return min(0.1, max(-0.1, 0.6 * definition.overheard * harm * sympathy))
 
 
-def believed(certainty: float, valence: float, importance: float) -> float:
-    """What hearing of somebody adds to the strength felt about that one, within -0.08..0.08.
+def believed(certainty: float, quality: float, importance: float) -> float:
+    """What hearing of somebody's deed adds to the strength felt about that one, within -0.08..0.08.
 
-    `certainty` and `importance` of what was heard are 0..1, its `valence` -1..1.
+    `certainty` and `importance` of what was heard are 0..1; `quality` is how well it speaks of whom it is about,
+    -1..1.
     """
-    return 0.08 * certainty * valence * min(1.0, 0.3 + importance)
+    return 0.08 * certainty * quality * min(1.0, 0.3 + importance)
 
 
 def stirred(

@@ -1,4 +1,4 @@
-"""What happens between characters, and who may know. All members may."""
+"""What happens between characters, and who may know: all members, of what is confided only the two."""
 
 from typing import Any, Literal
 from uuid import UUID
@@ -119,9 +119,10 @@ class Interacted(Interaction, Event):
     subjects = ("initiator_id", "target_id")
 
     context: dict[str, Any]
+    private: bool = Field(False, description="Whether only the two, and game masters, may know of it.")
 
     def audience(self) -> Audience:
-        return MEMBERS
+        return Audience.of(self.initiator_id, self.target_id) if self.private else MEMBERS
 
 
 class InteractionTypeDefined(Event):

@@ -6,6 +6,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import islice
 from typing import Any, Final, Literal
 from uuid import UUID
 
@@ -89,7 +90,7 @@ class _Exchange:
         speaker, listener = (self.a, self.b) if opening else (self.b, self.a)
         tie = self.there if opening else self.back
         mementos = self._mementos(speaker.id, listener.id)
-        telling = _memento(self.telling, scene.now) if self.telling else None
+        telling = self._memento(self.telling) if self.telling else None
         line = scene.content.voice.speak(
             Moment(
                 speaker=_person(speaker, self.minds[0 if opening else 1]),
@@ -117,7 +118,10 @@ class _Exchange:
     def _mementos(self, speaker: UUID, listener: UUID) -> list[Memento]:
         """What comes to the speaker's mind before the listener, best first; secrets are not for small talk."""
         known = self.scene.memories.get((speaker, listener), ())
-        return [_memento(m, self.scene.now) for m in known if not m.secret][:MOST_MEMENTOS]
+        return [self._memento(m) for m in islice((m for m in known if not m.secret), MOST_MEMENTOS)]
+
+    def _memento(self, m: MemoryState) -> Memento:
+        return _memento(m, self.scene.content.types, self.scene.names, self.scene.now)
 
     def _pending(self, listener: UUID) -> str | None:
         return self.talk.pending if self.talk.pending_by == listener else None
@@ -136,36 +140,44 @@ class _Exchange:
                     part=part,
                 )
             )
-            if m is self.telling or listener.id not in m.about:
+            if not _took_part(listener.id, m):
                 self._tell(speaker, listener, m)
 
     def _tell(self, teller: CharacterState, listener: CharacterState, m: MemoryState) -> None:
-        scene = self.scene
-        about_subject = scene.tie(teller.id, m.subject_id).strength if m.subject_id else 0.0
-        trust = scene.tie(listener.id, teller.id).trust
+        """Let the listener know. What is told on purpose is coloured, and moves how it feels about whom it is about;
+        what comes up in passing is only remembered."""
+        scene, on_purpose = self.scene, m is self.telling
+        feeling = scene.tie(teller.id, m.subject_id).strength if on_purpose and m.subject_id else 0.0
         new = retold(
-            m, teller.id, listener.id, teller_feels_about_subject=about_subject, listener_trusts_teller=trust,
-            now=scene.now, luck=self.dice.uniform(0.0, 1.0), render=self._render,
-            place_id=self.place.id if self.place else None, event_id=self.event_id,
+            m, teller.id, listener.id, teller_feels_about_subject=feeling,
+            listener_trusts_teller=scene.tie(listener.id, teller.id).trust, now=scene.now,
+            luck=self.dice.uniform(0.0, 1.0), render=self._render, place_id=self.place.id if self.place else None,
+            event_id=self.event_id,
         )  # fmt: skip
         if new is None:
             return
+        if new.secret and not self.definition.private:
+            new = replace(new, secret=False)  # what is told openly is out
         self.made.append(new)
-        self._believe(listener, teller, new)
+        if on_purpose:
+            self._believe(listener, teller, new)
 
     def _render(self, claim: Mapping[str, Any]) -> str:
         return deed_text(self.scene.content.types, claim, self.scene.names)
 
     def _believe(self, listener: CharacterState, teller: CharacterState, new: NewMemory) -> None:
-        """Who hears good or bad of somebody thinks better or worse of that one, if the two have a tie."""
-        subject = new.subject_id
-        if subject is None or (listener.id, subject) not in self.scene.ties:
+        """Who hears good or bad of somebody thinks better or worse of who did it, if the two have a tie."""
+        doer, quality = doer_of(new), new.valence
+        if new.claim is not None:
+            quality = float(new.claim.get("quality") or 0.0)
+        if doer in (None, listener.id, teller.id) or (listener.id, doer) not in self.scene.ties:
             return
-        before = self.scene.tie(listener.id, subject)
-        change = effects.believed(new.certainty, new.valence, new.importance)
+        assert doer is not None
+        before = self.scene.tie(listener.id, doer)
+        change = effects.believed(new.certainty, quality, new.importance)
         news = f"from {teller.name}: {new.text}"[:180]
         why = f"heard a secret from {teller.name}" if new.secret else f"heard {news}"
-        self._influence(listener.id, subject, before, change, why)
+        self._influence(listener.id, doer, before, change, why)
 
     def _influence(self, who: UUID, about: UUID, before: TieState, change: float, why: str) -> None:
         if abs(change) < 0.005:
@@ -296,10 +308,8 @@ class _Exchange:
         )  # fmt: skip
 
     def _witnesses(self, harm: Change) -> None:
-        """Those around who know who did it change their minds a little, and all of them will remember."""
+        """Those around change their minds a little about who did it."""
         for who in self.scene.bystanders.get(self.request_id, ()):
-            if (who, self.a.id) not in self.scene.ties:
-                continue
             before = self.scene.tie(who, self.a.id)
             about_other = self.scene.tie(who, self.b.id).strength
             change = effects.witnessed(self.definition, harm.strength, before.strength, about_other)
@@ -385,6 +395,7 @@ class _Exchange:
                 for m in self.made
             ],
             mentions=self.mentions, shared=answer.shared if answer else False, context=self.command.context,
+            private=self.definition.private,
         )  # fmt: skip
 
 
@@ -401,10 +412,10 @@ def deed_text(
     types: Mapping[str, TypeDefinition], claim: Mapping[str, Any], names: Mapping[UUID, str]
 ) -> str:
     """What is claimed to have happened, as a sentence: "Orla Fen had words with Wat Tolliver at the ford."."""
-    who, whom = (names.get(UUID(claim[key]), "somebody") for key in ("who", "whom"))
-    definition = types.get(claim["deed"])
+    who, whom = (names.get(UUID(str(claim[key])), "somebody") for key in ("who", "whom"))
+    definition = types.get(str(claim.get("deed")))
     deeds = definition.deeds if definition else ("met",)
-    deed = deeds[max(0, min(len(deeds), int(claim.get("degree", 1))) - 1)]
+    deed = deeds[max(0, min(len(deeds), int(claim.get("degree") or 1)) - 1)]
     place = f" at {claim['place']}" if claim.get("place") else ""
     refused = ", in vain" if claim.get("accepted") is False else ""
     return f"{who} {deed} {whom}{place}{refused}."
@@ -417,13 +428,33 @@ def _person(c: CharacterState, emotion: Pad) -> Person:
     )  # fmt: skip
 
 
-def _memento(m: MemoryState, now: int) -> Memento:
+def _memento(
+    m: MemoryState, types: Mapping[str, TypeDefinition], names: Mapping[UUID, str], now: int
+) -> Memento:
+    """A memory as the voice needs it: of a deed only the claim, never what was quoted for the two alone; a deed of a
+    world's own type as the built-in one whose texts it uses."""
+    claim, text = m.claim, m.text
+    if claim is not None:
+        text = deed_text(types, claim, names)
+        definition = types.get(str(claim.get("deed")))
+        if definition is not None and definition.like is not None:
+            claim = {**claim, "deed": definition.like}
     return Memento(
-        memory_id=m.id, fact_id=m.fact_id, kind=m.kind, text=m.text, subject_id=m.subject_id, about=m.about,
+        memory_id=m.id, fact_id=m.fact_id, kind=m.kind, text=text, subject_id=m.subject_id, about=m.about,
         tellers=m.tellers, certainty=m.certainty, importance=m.importance, valence=m.valence,
-        age_ms=elapsed(m.at, now), claim=m.claim, secret=m.secret,
-        place_name=m.claim.get("place") if m.claim else None,
+        age_ms=elapsed(m.at, now), claim=claim, secret=m.secret,
+        place_name=claim.get("place") if claim else None,
     )  # fmt: skip
+
+
+def doer_of(memory: MemoryState | NewMemory) -> UUID | None:
+    """Whom a memory speaks well or ill of: who did it, if it is of a deed, else whom it is about."""
+    return UUID(str(memory.claim["who"])) if memory.claim else memory.subject_id
+
+
+def _took_part(who: UUID, m: MemoryState) -> bool:
+    """Whether a memory is of a deed that somebody did, or that was done to it: it knows that by itself."""
+    return m.claim is not None and str(who) in (str(m.claim.get("who")), str(m.claim.get("whom")))
 
 
 def _emotion(pad: Pad) -> EmotionView:

@@ -46,6 +46,11 @@ NOTHING_TO_TELL = Refusal(
     CONFLICT,
     "The initiator knows nothing that it could tell this character. Send `content`, or let it hear something.",
 )
+TYPE_TELLS_NOTHING = Refusal(
+    "type_tells_nothing",
+    INVALID,
+    "This type passes no memory on. Leave `memory_id` out, or use a type that tells, such as gossip or confide.",
+)
 GRAMMAR_NOT_FOUND = Refusal("grammar_not_found", NOT_FOUND, "This world has no texts of that name.")
 TYPE_NOT_FOUND = Refusal(
     "interaction_type_not_found", NOT_FOUND, "This world has not defined a type of that name."

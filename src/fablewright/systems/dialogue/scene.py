@@ -1,10 +1,11 @@
 """Loads everybody who takes part in a batch of interactions, and stores how it ended.
 
-A handful of statements, however many interactions. Rows are locked in this order: whereabouts, characters, ties;
-then what belongs to the characters alone (what they have heard, talk about, remember), which theirs protects.
+A handful of statements, however many interactions. Rows are locked in this order: whereabouts, characters, ties. What
+belongs to characters alone (what they have heard, talk about, remember) is read after these are locked, and needs no
+lock of its own.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Final
 from uuid import UUID
 
@@ -15,6 +16,7 @@ from fablewright.core.transaction import Request, Transaction
 from fablewright.systems.characters import service as characters
 from fablewright.systems.dialogue.commands import Interact
 from fablewright.systems.dialogue.effects import TypeDefinition
+from fablewright.systems.dialogue.exchange import doer_of
 from fablewright.systems.dialogue.sentiment import sentiment
 from fablewright.systems.dialogue.stage import Content, Pair, Scene, Talk, pair_of, tellable
 from fablewright.systems.memory import service as memory
@@ -23,12 +25,13 @@ from fablewright.systems.regions import service as regions
 from fablewright.systems.regions.rules import PlaceState, Where
 from fablewright.systems.relationships import service as relationships
 
-MOST_AROUND: Final = 12
+MOST_AROUND: Final = 40
 """Characters at a place among whom bystanders are chosen."""
 MOST_BYSTANDERS: Final = 2
 """Characters that hear one interaction."""
 
 NAMES: Final = "SELECT id, name FROM characters WHERE world_id = $1 AND id = ANY($2::uuid[])"
+AWAKE: Final = "SELECT id FROM characters WHERE world_id = $1 AND id = ANY($2::uuid[]) AND status = 'active'"
 HEARD: Final = "SELECT id, heard FROM listeners WHERE world_id = $1 AND id = ANY($2::uuid[])"
 TALKS: Final = """
 SELECT t.low_id, t.high_id, t.topic, t.turns, t.last_at, t.state::text AS state
@@ -56,26 +59,49 @@ async def load(tx: Transaction, requests: Sequence[Request], content: Content) -
     commands: list[Interact] = [request.command for request in requests]  # type: ignore[misc]
     ids = sorted({i for c in commands for i in (c.initiator_id, c.target_id)})
     where = await regions.load(tx, ids)
-    places = await _places(tx, where)
     around = await _around(tx, requests, commands, content, where)
+    near = {w for listening in around.values() for w in listening}
+    people = await characters.load(tx, [*ids, *near])
     pairs = [(c.initiator_id, c.target_id) for c in commands]
     memories = await memory.scene(tx, [*pairs, *((b, a) for a, b in pairs)])
     talks = await _talks(tx, pairs)
     chosen = await _chosen(tx, requests, content, memories, talks)
-    subjects = {m.subject_id for m in chosen.values() if m.subject_id is not None}
-    near = {w for listening in around.values() for w in listening}
-    people = await characters.load(tx, [*ids, *subjects, *near])
     ties = await relationships.load(tx, _wanted_ties(requests, commands, around, chosen))
     names = await _names(tx, memories, chosen) | {c.id: c.name for c in people.values()}
     return Scene(
         world_id=tx.world_id, now=tx.now, calendar=tx.world.calendar, content=content, sentiment=sentiment,
-        people=people, where=where, places=places, ties=ties, memories=memories, chosen=chosen,
+        people=people, where=where, places=await _places(tx, where), ties=ties, memories=memories, chosen=chosen,
         bystanders={
             request: [w for w in listening if w in people and people[w].status == "active"]
             for request, listening in around.items()
         },
         heard=await _heard(tx, ids), talks=talks, names=names,
     )  # fmt: skip
+
+
+def groups(requests: Sequence[Request], content: Content) -> Iterator[list[Request]]:
+    """The requests in their order, in groups that one scene can hold.
+
+    Who is to tell something and does not say what stands alone: what it will tell depends on all that went before.
+    """
+    together: list[Request] = []
+    for request in requests:
+        command: Interact = request.command  # type: ignore[assignment]
+        definition = content.types.get(command.type)
+        if (
+            definition is not None
+            and definition.tells
+            and command.content is None
+            and command.memory_id is None
+        ):
+            if together:
+                yield together
+            yield [request]
+            together = []
+        else:
+            together.append(request)
+    if together:
+        yield together
 
 
 async def _places(tx: Transaction, where: dict[UUID, Where]) -> dict[UUID, PlaceState]:
@@ -97,18 +123,22 @@ async def _around(
     if not loud:
         return {}
     there = await regions.present(tx, sorted(set(loud.values())), MOST_AROUND)
+    awake = await _awake(tx, {w for near in there.values() for w in near})
     chosen: dict[UUID, list[UUID]] = {}
     for request, command in zip(requests, commands, strict=True):
         if request.id in loud:
-            near = [
-                w for w in there.get(loud[request.id], ())
-                if w not in (command.initiator_id, command.target_id)
-            ]  # fmt: skip
+            two = command.initiator_id, command.target_id
+            near = [w for w in there.get(loud[request.id], ()) if w in awake and w not in two]
             dice = Dice(tx.world.seed, request.id, "bystanders")
             dice.shuffle(near)
             loudness = content.types[command.type].overheard
             chosen[request.id] = [w for w in near[:MOST_BYSTANDERS] if dice.chance(min(1.0, 2 * loudness))]
     return chosen
+
+
+async def _awake(tx: Transaction, ids: set[UUID]) -> set[UUID]:
+    rows = await tx.fetch(AWAKE, tx.world_id, list(ids)) if ids else []
+    return {row["id"] for row in rows}
 
 
 async def _talks(tx: Transaction, pairs: Sequence[Pair]) -> dict[Pair, Talk]:
@@ -165,9 +195,9 @@ def _wanted_ties(
         for witness in around.get(request.id, ()):
             yield witness, a
             yield witness, b
-        subject = chosen[request.id].subject_id if request.id in chosen else None
-        if subject is not None:
-            yield from ((who, subject) for who in (a, b) if who != subject)
+        told = chosen.get(request.id)
+        of = {told.subject_id, doer_of(told)} - {None} if told is not None else set()
+        yield from ((who, other) for other in of for who in (a, b) if other is not None and who != other)
 
 
 async def _names(
@@ -177,6 +207,8 @@ async def _names(
     wanted: set[UUID] = set()
     for m in (*(m for known in memories.values() for m in known), *chosen.values()):
         wanted.update(m.about, m.tellers)
+        if m.claim:
+            wanted.update(UUID(str(m.claim[side])) for side in ("who", "whom"))
     rows = await tx.fetch(NAMES, tx.world_id, list(wanted)) if wanted else []
     return {row["id"]: row["name"] for row in rows}
 

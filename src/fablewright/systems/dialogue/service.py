@@ -28,6 +28,7 @@ from fablewright.systems.dialogue.events import (
     InteractionTypeRemoved,
 )
 from fablewright.systems.dialogue.exchange import exchange
+from fablewright.systems.dialogue.stage import Scene
 from fablewright.systems.memory import service as memory
 
 
@@ -55,15 +56,22 @@ async def interact_many(tx: Transaction, requests: Sequence[Request]) -> list[In
 
     Each request has its own dice, so that its outcome does not depend on who shares the transaction.
     """
-    stage = await scene.load(tx, requests, await contents.of_world(tx))
+    content = await contents.of_world(tx)
+    results: list[Interaction | Refused] = []
+    for group in scene.groups(requests, content):
+        results += await _interact(tx, group, await scene.load(tx, group, content))
+    return results
+
+
+async def _interact(
+    tx: Transaction, requests: Sequence[Request], stage: Scene
+) -> list[Interaction | Refused]:
     results: list[Interaction | Refused] = []
     told: list[tuple[Request, Interacted]] = []
     for request in requests:
         command: Interact = request.command  # type: ignore[assignment]
         event_id = derived_uuid(request.id, request.emitted)
         try:
-            if command.memory_id is not None and request.id not in stage.chosen:
-                raise rules.MEMORY_NOT_FOUND(memory_id=str(command.memory_id))
             event = exchange(stage, command, request.id, event_id, Dice(tx.world.seed, request.id))
         except Refused as refused:
             results.append(refused)

@@ -135,7 +135,7 @@ def tellable(
 
 
 def check(scene: Scene, command: Interact, request_id: UUID) -> None:
-    """Refuses what may not be; see `rules.check`, `interaction_type_unknown` and `nothing_to_tell`."""
+    """Refuses what may not be; see `rules.check`, and what concerns the type and the memory that it tells."""
     definition = rules.definition_of(command.type, scene.content.types)
     ids = command.initiator_id, command.target_id
     a, b = (_standing(scene, i) for i in ids)
@@ -143,7 +143,14 @@ def check(scene: Scene, command: Interact, request_id: UUID) -> None:
         command.type, definition, a, b, ids,
         there=scene.tie(*ids), back=scene.tie(ids[1], ids[0]), now=scene.now, calendar=scene.calendar,
     )  # fmt: skip
-    if definition.tells and command.content is None and request_id not in scene.chosen:
+    if command.memory_id is not None:
+        if not definition.tells:
+            raise rules.TYPE_TELLS_NOTHING(
+                f"A {command.type} passes no memory on. Leave `memory_id` out.", type=command.type
+            )
+        if request_id not in scene.chosen:
+            raise rules.MEMORY_NOT_FOUND(memory_id=str(command.memory_id))
+    elif definition.tells and command.content is None and request_id not in scene.chosen:
         assert a is not None and b is not None
         raise rules.NOTHING_TO_TELL(
             f"{a.name} knows nothing that {b.name} would not know already. Send `content`, or wait for news."
