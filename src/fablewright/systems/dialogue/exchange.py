@@ -435,9 +435,10 @@ def _memento(
     world's own type as the built-in one whose texts it uses."""
     claim, text = m.claim, m.text
     if claim is not None:
-        text = deed_text(types, claim, names)
         definition = types.get(str(claim.get("deed")))
-        if definition is not None and definition.like is not None:
+        if definition is None:
+            text = deed_text(types, claim, names)
+        elif definition.like is not None:
             claim = {**claim, "deed": definition.like}
     return Memento(
         memory_id=m.id, fact_id=m.fact_id, kind=m.kind, text=text, subject_id=m.subject_id, about=m.about,
