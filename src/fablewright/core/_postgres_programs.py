@@ -28,6 +28,8 @@ SERVER_SETTINGS: Mapping[str, str] = {
     "full_page_writes": "on",
     "shared_buffers": "128MB",
     "max_connections": "200",
+    # A world fills within seconds, and plans for tables whose statistics call them empty go wrong.
+    "autovacuum_naptime": "15s",
     "wal_compression": "on",
     "min_wal_size": "80MB",
     "max_wal_size": "1GB",
