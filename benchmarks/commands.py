@@ -74,9 +74,13 @@ class _Raw:
 
     def __init__(self, connection: Any, world_id: UUID):
         self.fetch, self.execute, self.fetchrow = connection.fetch, connection.execute, connection.fetchrow
-        self.emit = lambda *_event, **_more: None
+        self.emit = lambda *_event, **_more: SimpleNamespace(id=uuid4())
         self.events: list[Any] = []
-        self.world_id, self.now, self.world = world_id, 0, SimpleNamespace(settings={}, calendar=Calendar(), seed=1)
+        self.world_id, self.now, self.world = (
+            world_id,
+            0,
+            SimpleNamespace(settings={}, calendar=Calendar(), seed=1),
+        )
 
 
 async def _statements(tx: Any, a: UUID, b: UUID) -> None:
@@ -96,7 +100,7 @@ async def _statements(tx: Any, a: UUID, b: UUID) -> None:
     fact = uuid4()
     news = [
         NewMemory(
-            who, fact, "saw", "A talked with B.", other, (other,), None, 0, 0.2, 1.0, 0.2, event_id=uuid4()
+            who, fact, "saw", "A talked with B.", other, (other,), None, 0, 0.01, 1.0, 0.2, event_id=uuid4()
         )
         for who, other in ((a, b), (b, a))
     ]
