@@ -217,14 +217,13 @@ async def _acquaintances(
 async def _crowds(
     tx: Transaction, actors: Sequence[Npc], others: Mapping[UUID, Npc]
 ) -> dict[UUID | None, list[UUID]]:
-    """Some of those at each place where somebody acts; who is at no place is with all others that are at none."""
+    """Some of those at each place where somebody acts, others each time where there are many; who is at no place is
+    with all others that are at none."""
     here = {actor.place_id for actor in actors}
     crowd: dict[UUID | None, list[UUID]] = {place: [] for place in here}
-    found = (
-        await regions.present(tx, sorted(p for p in here if p is not None), MOST_PRESENT)
-        if here - {None}
-        else {}
-    )
+    spots = sorted(p for p in here if p is not None)
+    start = tx.dice.choice(list(others))
+    found = await regions.present(tx, spots, MOST_PRESENT, start) if spots else {}
     for place, ids in found.items():
         crowd[place] = ids
     for npc in others.values():
