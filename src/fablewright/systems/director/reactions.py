@@ -239,7 +239,7 @@ async def fade(tx: Transaction) -> None:
 
 
 async def wake(tx: Transaction, records: list[EventRecord]) -> None:
-    """Bring the beats back if somebody who acts by itself may be awake now."""
+    """Bring the beats back if somebody who acts by itself may be awake now, or may wake in the morning."""
     if any(_may_act(record.event) for record in records):
         await rouse(tx)
 
@@ -248,7 +248,7 @@ def _may_act(event: Any) -> bool:
     if isinstance(event, CharacterCreated):
         return event.kind == "npc" and event.user_id is None
     if isinstance(event, StatusChanged):
-        return event.status == "active"
+        return event.status in ("active", "asleep")
     if isinstance(event, CharacterUpdated):
         return event.kind == "npc" and bool({"status", "kind"} & set(event.changed))
     return isinstance(event, ControlChanged) and event.user_id is None
