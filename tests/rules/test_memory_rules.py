@@ -9,10 +9,12 @@ from uuid import UUID
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from fablewright.core.clock import DAY, HOUR, Calendar
 from fablewright.core.dice import Dice, derived_uuid
 from fablewright.systems.memory import reflections, service
+from fablewright.systems.memory.commands import MemoryValue
 from fablewright.systems.memory.rules import (
     CAPACITY,
     FLOOR,
@@ -472,3 +474,26 @@ def test_a_conclusion_in_words() -> None:
     assert "Mira has been avoiding me since Harvest." in said
     assert "Since Harvest, Mira has taken another way whenever I come along." in said
     assert len(said) == len(service.sayings()["avoids"])
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"deed": "No Deed"}, {"degree": 4}, {"degree": "many"}, {"who": "me"}, {"whom": None}, {"quality": 2},
+        {"more": 1},
+    ],
+)  # fmt: skip
+def test_a_claim_that_could_not_be_told_is_refused(wrong: dict[str, Any]) -> None:
+    good = {
+        "deed": "conflict",
+        "who": str(ME),
+        "whom": str(MIRA),
+        "degree": 2,
+        "quality": -0.6,
+        "place": "the mill",
+    }
+    memory = {"fact_id": str(BEN), "kind": "saw", "text": "It was so.", "at": 0}
+    assert MemoryValue.model_validate({**memory, "claim": good}).claim
+    for claim in ({**good, **wrong}, {name: good[name] for name in good if name != "deed"}):
+        with pytest.raises(ValidationError):
+            MemoryValue.model_validate({**memory, "claim": claim})

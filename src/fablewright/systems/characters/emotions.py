@@ -116,7 +116,8 @@ def appraise(pad: Pad, felt: Sequence[tuple[str, float]], traits: "Traits") -> P
 
     The emotions add up, whatever their order, and push the feeling their way. The further it has already gone
     that way, the less it gives: what is left of a push is the room up to the end. So it never leaves -1..1.
-    The adding up is ALMA's, the room our own. Raises `KeyError` for a word that is no emotion.
+    Both are our own; ALMA pulls the mood towards the centre of the emotions that are active. Raises `KeyError`
+    for a word that is no emotion.
     """
     pleasure = arousal = dominance = 0.0
     for emotion, intensity in felt:

@@ -4,17 +4,15 @@ from typing import Annotated, Any, Final, Literal, Self
 from uuid import UUID
 
 from pydantic import (
-    AfterValidator,
     BaseModel,
     ConfigDict,
     Field,
-    JsonValue,
     StringConstraints,
     model_validator,
 )
 
 from fablewright.core.actors import Role, at_least
-from fablewright.core.messages import Command, check_free_json
+from fablewright.core.messages import Command
 from fablewright.systems.memory.rules import (
     MEMORY_CHARACTER_NOT_FOUND,
     MEMORY_EXISTS,
@@ -93,9 +91,12 @@ class PlantMemory(Command):
     about_ids: list[UUID] = Field([], max_length=MOST_ABOUT, description="Whom it is about, mainly first.")
     importance: Share = 0.5
     certainty: Share = Field(1.0, description="How sure the character is.")
-    valence: Signed = Field(0.0, description="How good it is for whom it is about.")
+    valence: Signed = Field(
+        0.0,
+        description="How well it speaks of whom it is about; 0 for what is nobody's doing, such as a misfortune.",
+    )
     is_secret: bool = Field(False, description="It is confided at most, never gossiped about.")
-    at: int | None = Field(
+    at: WorldMs | None = Field(
         None, description="World time (ms) when it happened or was learned; now if left out."
     )
     fact_id: UUID | None = Field(None, description="The piece of knowledge that it is; left out, a new one.")
@@ -109,12 +110,6 @@ class PlantMemory(Command):
     claim: Claim | None = None
     place_id: UUID | None = None
 
-    @model_validator(mode="after")
-    def _at_in_range(self) -> "PlantMemory":
-        if self.at is not None and not -(2**62) <= self.at <= 2**62:
-            raise ValueError("`at` must fit into 62 bits")
-        return self
-
 
 class ForgetMemory(Command):
     """Let a character forget something. Others who know of it still do."""
@@ -124,11 +119,6 @@ class ForgetMemory(Command):
     refusals = (MEMORY_NOT_FOUND,)
 
     memory_id: UUID
-
-
-def _small(claim: dict[str, Any]) -> dict[str, Any]:
-    check_free_json(claim, 4_000)
-    return claim
 
 
 class MemoryValue(BaseModel):
@@ -149,7 +139,7 @@ class MemoryValue(BaseModel):
     secret: bool = False
     tellers: list[UUID] = Field([], max_length=64)
     heard_from: list[UUID] = Field([], max_length=MOST_HEARD)
-    claim: Annotated[dict[str, JsonValue], AfterValidator(_small)] | None = None
+    claim: Claim | None = None
     truth: MemoryText | None = None
     evidence: list[UUID] = Field([], max_length=200, description="The memories it was concluded from.")
 
@@ -163,12 +153,6 @@ class MemoryValue(BaseModel):
             raise ValueError("a reflection is about somebody: send `subject_id`")
         if len(set(self.tellers)) < len(self.tellers):
             raise ValueError("name each teller once")
-        return self
-
-    @model_validator(mode="after")
-    def _told_by_somebody(self) -> "MemoryValue":
-        if (self.kind == "told") != bool(self.tellers):
-            raise ValueError("`tellers` belong to kind `told`, and only there")
         return self
 
 

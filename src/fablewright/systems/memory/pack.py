@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import Annotated, Any, Final
 from uuid import UUID
 
-from pydantic import ConfigDict, Field
+from pydantic import Field
 
 from fablewright.core.dice import derived_uuid
 from fablewright.core.messages import Command
@@ -31,12 +31,15 @@ from fablewright.systems.characters import service as characters
 from fablewright.systems.memory import service
 from fablewright.systems.memory.commands import (
     MOST_RESTORED,
+    Deed,
+    Degree,
     MemoryText,
     MemoryValue,
     PlantMemory,
     RestoreMemories,
     Share,
     Signed,
+    Words,
     WorldMs,
 )
 from fablewright.systems.memory.events import MemoriesRestored
@@ -91,7 +94,7 @@ def _state(command: RestoreMemories, value: MemoryValue) -> MemoryState:
         NewMemory(
             command.character_id, value.fact_id, value.kind, value.text, value.subject_id, tuple(value.about_ids),
             value.place_id, value.at, value.importance, value.certainty, value.valence, value.secret,
-            tuple(value.tellers), value.claim, value.truth, None,
+            tuple(value.tellers), value.claim.value() if value.claim else None, value.truth, None,
             tuple(value.evidence),
         ),
     )  # fmt: skip
@@ -191,12 +194,17 @@ Anybody = Annotated[str, Ref("characters", or_id=True)]
 
 
 class ClaimEntry(PackModel):
-    """What is claimed to have happened. Further fields are kept as they are."""
+    """What is claimed to have happened; see `commands.Claim`."""
 
-    model_config = ConfigDict(frozen=True, extra="allow")
-
+    deed: Deed
     who: Anybody
     whom: Anybody
+    degree: Degree = 2
+    was: Degree | None = None
+    quality: Signed = 0.0
+    topic: Words | None = None
+    accepted: bool | None = None
+    place: Words | None = None
 
 
 class MemoryEntry(PackModel):

@@ -174,7 +174,8 @@ class Score:
 def recency(at: int, now: int) -> float:
     """How fresh (0..1] a memory of world time `at` is at `now`: it halves every `RECENCY_HALF_LIFE_MS`.
 
-    Source: Park et al. 2023, "Generative Agents", section 4.1 (decay of 0.995 per hour of game time).
+    Source: Park et al. 2023, "Generative Agents", section 4.1 (decay of 0.995 per hour of game time), who
+    count from when it was last recalled; here it counts from when it happened, so that recalling writes nothing.
     """
     return half_life_factor(elapsed(at, now), RECENCY_HALF_LIFE_MS)
 

@@ -38,7 +38,8 @@ def certainty_after(certainty: float, trust: float) -> float:
     """How certain (0..1) a listener is of what it is told, given the teller's certainty and its trust in the
     teller (0..1 each). Always below the teller's own, unless both are 0; it grows with trust.
 
-    Our own, tuned for play: half believed from a stranger, a rumour is dead after three to seven mouths.
+    Our own, tuned for play: half believed from a stranger, a rumour is dead after two mouths
+    if nobody trusts anybody, and after fourteen if everybody does.
     """
     return certainty * LOSS * (DISTRUST + (1 - DISTRUST) * trust)
 

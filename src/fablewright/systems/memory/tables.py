@@ -23,7 +23,8 @@ class Memory(Base):
       with them is another witness (see `rules.merged`).
     - `claim` is what is claimed to have happened, in a form that can be retold, exaggerated and compared;
       `truth` is what really happened, if the memory is wrong, and null if it is right.
-    - `certainty` and `importance` are 0..1, `valence` (how good it is for whom it is about) -1..1.
+    - `certainty` and `importance` are 0..1, `valence` (how well it speaks of whom it is about; 0 for what is
+      nobody's doing) -1..1.
     - `evidence` holds the memories that a reflection was drawn from.
     """
 
