@@ -39,10 +39,10 @@ async def only_the_living_are_placed(tx: Transaction, records: list[EventRecord]
 async def only_the_wakeful_walk(tx: Transaction, records: list[EventRecord]) -> None:
     """Nobody sets out who is unknown, asleep or away.
 
-    Not locked: who is deleted meanwhile loses its whereabouts, which are locked, and the walk with them.
+    They are locked, so that none falls asleep or is deleted meanwhile; whereabouts are locked already, and come first.
     """
     ids = {record.event.character_id for record in records}  # type: ignore[attr-defined]
-    found = await service.peek(tx, ids)
+    found = await service.load(tx, ids)
     _all_there(ids, found)
     refusals: dict[str, Refusal] = {"asleep": regions.ASLEEP, "away": regions.NOT_PRESENT}
     for character_id, character in found.items():
