@@ -106,6 +106,21 @@ async def test_a_quarrel_that_nobody_keeps_up_blows_over(server: Server) -> None
     assert arc["stage"] == "resolved" and arc["outcome"] in ("blew_over", "made_up")
 
 
+async def test_a_quarrel_that_is_over_is_not_taken_up_again(server: Server) -> None:
+    owner = await server.person()
+    world_id = await village(server, owner, 2)
+    await still(server, owner, world_id)
+    await clash(server, owner, world_id)
+    await server.do(ConfigureDirector(enabled=False), owner.actor, world_id)
+    await advance(server, owner, world_id, 5 * DAY)
+    await still(server, owner, world_id)
+    await clash(server, owner, world_id)
+    old, new = await arcs(server, world_id)
+    assert (old["stage"], old["outcome"]) == ("resolved", "blew_over")
+    assert (new["kind"], new["stage"]) == ("quarrel", "started")
+    await sound(server, world_id)
+
+
 async def test_a_courtship_begins_with_a_wish(server: Server) -> None:
     owner = await server.person()
     world_id = await server.world(owner)

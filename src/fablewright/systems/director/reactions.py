@@ -135,7 +135,10 @@ async def _arcs(tx: Transaction, told: Sequence[EventRecord], rows: Mapping[UUID
         room = arcs.MOST_PER_WORLD - await tx.fetchval(
             "SELECT count(*) FROM arcs WHERE world_id = $1 AND resolved_at IS NULL", tx.world_id
         )
-    board, changes = Board(found, tx.new_id, room), list[Change]()
+    # What is over by now, but not yet ended by a beat, must not go on.
+    changes = [change for arc in found if (change := arcs.faded(arc, tx.now)) is not None]
+    over = {change.arc.id for change in changes}
+    board = Board([arc for arc in found if arc.id not in over], tx.new_id, room)
     causes = {record.id: record for record in told}
     for happening in happenings:
         changes += board.tell(happening)
