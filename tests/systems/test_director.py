@@ -5,8 +5,11 @@ from typing import Any
 from uuid import UUID
 
 import orjson
+import pytest
 
 from fablewright.core.clock import DAY, HOUR, MINUTE
+from fablewright.core.refusal import Refused
+from fablewright.core.transaction import Transaction
 from fablewright.systems.characters.commands import (
     CreateCharacter,
     DeleteCharacter,
@@ -14,6 +17,9 @@ from fablewright.systems.characters.commands import (
     SetStatus,
     UpdateCharacter,
 )
+from fablewright.systems.dialogue import service as dialogue
+from fablewright.systems.dialogue.exchange import exchange
+from fablewright.systems.director import reactions, scene
 from fablewright.systems.director.commands import ConfigureDirector
 from fablewright.systems.regions.commands import (
     DefinePlaces,
@@ -23,7 +29,7 @@ from fablewright.systems.regions.commands import (
     PlaceValue,
 )
 from fablewright.systems.relationships.commands import SetTies, TieValue
-from fablewright.systems.worlds.commands import AdvanceWorld, SetClock
+from fablewright.systems.worlds.commands import AdvanceWorld, ReplayDeadLetter, SetClock
 from tests.support import Person, Server, until
 
 HOMES, MILL, TAVERN, SQUARE = (UUID(int=1000 + n) for n in range(4))
@@ -112,8 +118,12 @@ async def statuses(server: Server, world_id: UUID) -> set[str]:
 
 async def sound(server: Server, world_id: UUID) -> None:
     """Nothing was buried, and the checks find nothing."""
-    letters = await server.fetch("SELECT handler, error FROM dead_letters WHERE world_id = $1", world_id)
-    assert [tuple(letter) for letter in letters] == []
+    found = await server.fetch("SELECT handler, error FROM dead_letters WHERE world_id = $1", world_id)
+    assert [tuple(letter) for letter in found] == []
+    await sound_but_for_letters(server, world_id)
+
+
+async def sound_but_for_letters(server: Server, world_id: UUID) -> None:
     assert [f for f in await server.findings() if str(world_id) in f] == []
 
 
@@ -202,7 +212,7 @@ async def test_every_act_has_the_choice_as_its_cause(server: Server) -> None:
         assert (choice["actor_id"], choice["with_id"], choice["type"]) == (
             row["initiator_id"], row["target_id"], row["type"],
         )  # fmt: skip
-        assert picked["type"] == row["type"] and picked["weight"] > 0
+        assert picked["type"] == row["type"] and picked["weight"] >= 0  # rounded
         assert abs(picked["weight"] - max(0.0, sum(picked["parts"].values()))) < 0.01
         assert choice["because"].startswith(f"C{UUID(row['initiator_id']).int - 1} ")
     walked = await log(server, world_id, "regions.walk_begun")
@@ -219,6 +229,163 @@ async def test_the_lonely_and_the_empty_world_do_no_harm(server: Server) -> None
         await advance(server, owner, world_id, MINUTE)
         assert await acts(server, world_id) == []
         await sound(server, world_id)
+
+
+async def test_in_a_crowd_everybody_is_met_now_and_then(server: Server) -> None:
+    owner = await server.person()
+    world_id = await server.world(owner)
+    npcs = (1, 120, 140)
+    everybody = [*npcs, *(n for n in range(100, 161) if n not in npcs)]
+    makers = [
+        CreateCharacter(id=UUID(int=n), name=f"C{n}", kind="npc" if n in npcs else "player")
+        for n in everybody
+    ]
+    await server.runtime.engine.execute(makers, owner.actor, world_id)
+    place = DefinePlaces(places=[PlaceValue(id=SQUARE, name="the square", kind="square")], paths=[])
+    await server.do(place, owner.actor, world_id)
+    placements = [Placement(character_id=UUID(int=n), place_id=SQUARE) for n in everybody]
+    await server.do(PlaceCharacters(placements=placements), owner.actor, world_id)
+    await direct(server, owner, world_id)
+    await advance(server, owner, world_id, HOUR)
+    met = {UUID(row["target_id"]).int for row in await acts(server, world_id)}
+    assert met & set(range(100, 120)) and met & set(range(141, 161))
+
+
+# -- when something goes wrong ---------------------------------------------------------------------------------
+
+
+async def letters(server: Server, world_id: UUID) -> list[Any]:
+    rows = await server.fetch(
+        "SELECT id, source, handler, error, payload::text AS payload FROM dead_letters "
+        "WHERE world_id = $1 AND state = 'open' ORDER BY id",
+        world_id,
+    )
+    return [{**dict(row), **orjson.loads(row["payload"])} for row in rows]
+
+
+async def broken(*_: Any, **__: Any) -> Any:
+    raise RuntimeError("a bug")
+
+
+async def test_arcs_that_cannot_end_do_not_end_the_beats(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    owner = await server.person()
+    world_id = await village(server, owner)
+    await direct(server, owner, world_id)
+    monkeypatch.setattr(reactions, "fade", broken)
+    await advance(server, owner, world_id, 5 * MINUTE)
+    assert len(await letters(server, world_id)) == 5
+    assert await acts(server, world_id)
+    assert await beats(server, world_id) == [6 * MINUTE]
+
+
+async def test_a_beat_that_fails_is_kept_and_the_next_one_comes(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    owner = await server.person()
+    world_id = await village(server, owner)
+    await direct(server, owner, world_id)
+    with monkeypatch.context() as patch:
+        patch.setattr(scene, "people", broken)
+        await advance(server, owner, world_id, 2 * MINUTE)
+    found = await letters(server, world_id)
+    assert [(letter["source"], letter["handler"]) for letter in found] == [("timer", "director.beat")] * 2
+    assert all("a bug" in letter["error"] for letter in found)
+    assert [letter["timer"]["due_at"] for letter in found] == [MINUTE, 2 * MINUTE]
+    assert await acts(server, world_id) == []
+    assert await beats(server, world_id) == [3 * MINUTE]
+    await advance(server, owner, world_id, 5 * MINUTE)
+    assert await acts(server, world_id)
+    assert len(await letters(server, world_id)) == 2
+
+
+async def test_a_beat_that_failed_can_be_made_up_for(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    owner = await server.person()
+    world_id = await village(server, owner)
+    await direct(server, owner, world_id)
+    with monkeypatch.context() as patch:
+        patch.setattr(scene, "people", broken)
+        await advance(server, owner, world_id, MINUTE)
+        (letter,) = await letters(server, world_id)
+        with pytest.raises(Refused) as refused:
+            await server.do(ReplayDeadLetter(dead_letter_id=letter["id"]), owner.actor, world_id)
+        assert refused.value.code == "replay_failed"
+    await server.do(ReplayDeadLetter(dead_letter_id=letter["id"]), owner.actor, world_id)
+    assert await log(server, world_id, "director.chose")
+    assert await beats(server, world_id) == [2 * MINUTE]
+    await sound_but_for_letters(server, world_id)
+
+
+async def test_a_bad_act_does_not_keep_the_others_from_theirs(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    owner = await server.person()
+    world_id = await village(server, owner, 8)
+    await direct(server, owner, world_id, acts=8)
+    bad = UUID(int=2)
+
+    def fails_for_one(stage: Any, command: Any, *rest: Any) -> Any:
+        if command.initiator_id == bad:
+            raise RuntimeError("a bug")
+        return exchange(stage, command, *rest)
+
+    monkeypatch.setattr(dialogue, "exchange", fails_for_one)
+    await advance(server, owner, world_id, 10 * MINUTE)
+    found = await letters(server, world_id)
+    assert found and {act["actor_id"] for letter in found for act in letter["acts"]} == {str(bad)}
+    times = {letter["timer"]["due_at"] for letter in found}
+    others = [row for row in await acts(server, world_id) if row["at"] in times]
+    assert others and str(bad) not in {row["initiator_id"] for row in others}
+    assert str(bad) not in {
+        row["actor_id"] for row in await log(server, world_id, "director.chose") if row["at"] in times
+    }
+    assert await beats(server, world_id) == [11 * MINUTE]
+
+
+async def test_a_reaction_that_fails_does_not_end_the_beats(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    owner = await server.person()
+    world_id = await village(server, owner, 4)
+    await server.do(SetStatus(character_id=UUID(int=1), status="asleep"), owner.actor, world_id)
+    await direct(server, owner, world_id)
+    monkeypatch.setattr(reactions, "rouse", broken)
+    await advance(server, owner, world_id, 3 * HOUR)
+    found = await letters(server, world_id)
+    assert {act["act"] for letter in found for act in letter["acts"]} == {"wake"}
+    assert await acts(server, world_id)
+    assert await beats(server, world_id) == [3 * HOUR + MINUTE]
+
+
+async def test_a_beat_locks_whereabouts_before_characters(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    owner = await server.person()
+    world_id = await town(server, owner)
+    for n in (1, 2, 3):
+        await server.do(SetStatus(character_id=UUID(int=n), status="asleep"), owner.actor, world_id)
+    await direct(server, owner, world_id, acts=9)
+    taken: dict[Transaction, list[tuple[str, set[UUID]]]] = {}
+    fetch = Transaction.fetch
+
+    async def watched(tx: Transaction, sql: str, *args: Any) -> list[Any]:
+        words = " ".join(sql.split())
+        for table in ("whereabouts", "characters"):
+            if f"FROM {table} " in words and words.endswith("ORDER BY id FOR NO KEY UPDATE"):
+                assert list(args[1]) == sorted(set(args[1]))
+                taken.setdefault(tx, []).append((table, set(args[1])))
+        return await fetch(tx, sql, *args)
+
+    monkeypatch.setattr(Transaction, "fetch", watched)
+    await advance(server, owner, world_id, 2 * HOUR)
+    kinds = {row["act"] for row in await log(server, world_id, "director.chose")}
+    assert {"wake", "interact", "walk"} <= kinds
+    assert {table for locks in taken.values() for table, _ in locks} == {"whereabouts", "characters"}
+    for locks in taken.values():
+        first = next((n for n, (table, _) in enumerate(locks) if table == "characters"), len(locks))
+        before = set().union(*(ids for _, ids in locks[:first]))
+        assert all(ids <= before for table, ids in locks[first:] if table == "whereabouts")
 
 
 # -- day and night ---------------------------------------------------------------------------------------------
@@ -262,6 +429,23 @@ async def test_a_world_asleep_waits_for_the_morning(server: Server) -> None:
     assert await beats(server, world_id) == due
     await server.do(SetStatus(character_id=UUID(int=1), status="active"), owner.actor, world_id)
     assert await beats(server, world_id) == [22 * HOUR + 40 * MINUTE]
+
+
+@pytest.mark.parametrize("command", [SetStatus, UpdateCharacter])
+async def test_who_is_put_to_sleep_while_all_are_away_wakes_up(server: Server, command: Any) -> None:
+    owner = await server.person()
+    world_id = await village(server, owner, 2)
+    for n in (1, 2):
+        await server.do(SetStatus(character_id=UUID(int=n), status="away"), owner.actor, world_id)
+    await direct(server, owner, world_id)
+    await advance(server, owner, world_id, 16 * HOUR)  # ten in the evening
+    assert await beats(server, world_id) == []
+    await server.do(command(character_id=UUID(int=1), status="asleep"), owner.actor, world_id)
+    assert await beats(server, world_id) == [16 * HOUR + MINUTE]
+    await sound(server, world_id)
+    await advance(server, owner, world_id, 12 * HOUR)
+    assert await statuses(server, world_id) == {"active", "away"}
+    await sound(server, world_id)
 
 
 async def test_a_world_without_npcs_has_no_beat_until_one_comes(server: Server) -> None:

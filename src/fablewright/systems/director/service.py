@@ -1,19 +1,23 @@
 """What configuring the director does, and what happens in a beat."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 from uuid import UUID
 
 import orjson
+import structlog
 
 from fablewright.core.clock import HOUR
+from fablewright.core.database import is_connection_loss, sqlstate_of
 from fablewright.core.messages import Command
-from fablewright.core.transaction import Transaction
+from fablewright.core.reactions import RETRYABLE, ReactionBook, bury, settle
+from fablewright.core.transaction import Timer, Transaction
 from fablewright.systems.characters import service as characters
 from fablewright.systems.characters.commands import SetStatus
+from fablewright.systems.characters.service import CharacterState
 from fablewright.systems.dialogue import service as dialogue
 from fablewright.systems.director import options, rules, scene, why
 from fablewright.systems.director.commands import ConfigureDirector
@@ -22,12 +26,20 @@ from fablewright.systems.director.options import PARTS, Leanings, Option, Situat
 from fablewright.systems.director.rules import Npc
 from fablewright.systems.director.scene import Company, People
 from fablewright.systems.director.views import DirectorView
+from fablewright.systems.regions import service as regions
 from fablewright.systems.regions.commands import Walk
+from fablewright.systems.regions.service import NOWHERE, Where
+
+T = TypeVar("T")
 
 BEAT: Final = "director.beat"
 """The kind of timer that makes a beat."""
 ORDER: Final = ("wake", "interact", "walk", "sleep")
 """In which order the acts of one beat are done: nobody walks off or falls asleep before it is spoken to."""
+MOST_TRIES: Final = 24
+"""How often the acts of a beat are tried, all together and then by halves, if one of them fails."""
+MOST_TOLD_UNDONE: Final = 20
+"""Acts that a dead letter names."""
 
 CONFIGURE: Final = """
 INSERT INTO directors AS d (world_id, enabled, beats_per_minute, acts_per_beat) VALUES ($1, $2, $3, $4)
@@ -38,6 +50,11 @@ RETURNING version
 DIRECTOR: Final = (
     "SELECT enabled, beats_per_minute, acts_per_beat, version FROM directors WHERE world_id = $1 FOR SHARE"
 )
+EXPECTED: Final = """
+SELECT EXISTS (SELECT 1 FROM timers WHERE world_id = $1 AND kind = $2 AND (data ->> 'version')::int = $3)
+"""
+
+log = structlog.get_logger(__name__)
 
 
 @cache
@@ -79,42 +96,95 @@ class Decision:
     weighed: int
 
 
-async def beat(tx: Transaction, version: int, due_at: int) -> bool:
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What is to be done in a beat, in order, and what is needed to tell of it."""
+
+    people: People
+    decisions: Sequence[Decision]
+    names: Mapping[UUID, str]
+    places: Mapping[UUID, Any]
+
+
+async def beat(tx: Transaction, timer: Timer, fade: Callable[[Transaction], Awaitable[None]]) -> None:
     """Let some characters act, and let the next beat fall due when there is something to do.
 
-    What it reads to choose is not locked: the acts themselves lock and check what they touch, and one that has
-    become impossible is left out. The director's row is shared with those who rouse it (`rouse`).
-    Returns whether it was a beat at all, not one of an older configuration.
+    Last, `fade` ends the arcs that are over: arcs are locked after characters. A beat of an older configuration does
+    nothing.
+
+    The next beat is certain before anything is tried: what fails is undone and becomes a dead letter, and the
+    world goes on. What is read to choose is not locked: the acts lock and check what they touch, and one that has
+    become impossible is left out. The director's row is shared with those who rouse it (`rouse`). A beat for which
+    the next one waits already is the replay of a dead letter: it raises what fails.
     """
+    version = timer.data["version"]
     row = await tx.fetchrow(DIRECTOR, tx.world_id)
     if row is None or not row["enabled"] or row["version"] != version:
-        return False
+        return
+    replayed = bool(await tx.fetchval(EXPECTED, tx.world_id, BEAT, version))
+    following = None
+    if not replayed:
+        due_at = rules.next_beat(timer.due_at, tx.now, row["beats_per_minute"])
+        following = await tx.schedule(BEAT, due_at, {"version": version})
     hour = hour_now(tx)
-    people = await scene.people(tx, row["acts_per_beat"], hour)
-    await _act(tx, people, row["acts_per_beat"], hour)
-    following = rules.next_beat(due_at, tx.now, row["beats_per_minute"])
-    if people.awake or people.walking:
-        await tx.schedule(BEAT, following, {"version": version})
-    else:
-        await _put_off(tx, people, following, version, hour)
-    return True
+    plan, error = await tried(tx, lambda: _plan(tx, row["acts_per_beat"], hour))
+    undone: Sequence[Decision] = ()
+    if plan is not None:
+        undone, error = await _carry_out(tx, plan, hour)
+    _, unfaded = await tried(tx, lambda: fade(tx))
+    error = error or unfaded
+    if error is not None:
+        if replayed:
+            raise error
+        await _give_up(tx, timer, error, undone)
+    if plan is not None and following is not None and not plan.people.awake and not plan.people.walking:
+        await _put_off(tx, plan.people, following, hour)
 
 
-async def _put_off(tx: Transaction, people: People, following: int, version: int, hour: float) -> None:
-    """Nobody is awake: wait until somebody may wake, or for as long as there is nobody.
+async def tried(tx: Transaction, work: Callable[[], Awaitable[T]]) -> tuple[T | None, Exception | None]:
+    """Do something and all that it sets off, or nothing of it: what it returned, or what went wrong.
+
+    Raises what the engine runs the whole transaction again for.
+    """
+    try:
+        async with tx.savepoint():
+            start = len(tx.events)
+            result = await work()
+            await settle(tx, ReactionBook(tx.systems), start)
+        return result, None
+    except Exception as error:
+        if is_connection_loss(error) or (sqlstate_of(error) in RETRYABLE and not tx.last_try):
+            raise
+        return None, error
+
+
+async def _give_up(tx: Transaction, timer: Timer, error: Exception, undone: Sequence[Decision]) -> None:
+    """Keep what a beat could not do as a dead letter."""
+    acts = [
+        {"actor_id": str(d.npc.id), "act": d.option.type or d.option.act, "with_id": str(d.option.with_id or "")}
+        for d in undone[:MOST_TOLD_UNDONE]
+    ]  # fmt: skip
+    log.error("beat_failed", world=str(tx.world_id), due_at=timer.due_at, acts=acts, exc_info=error)
+    letter = {"id": str(timer.id), "kind": timer.kind, "due_at": timer.due_at, "data": timer.data,
+              "correlation_id": str(timer.correlation_id)}  # fmt: skip
+    await bury(tx, "timer", BEAT, {"timer": letter, "acts": acts}, error)
+
+
+async def _put_off(tx: Transaction, people: People, following: Timer, hour: float) -> None:
+    """Nobody is awake: let the following beat wait until somebody may wake, or for as long as there is nobody.
 
     The lock waits for those who just made or woke somebody (`rouse`), and makes later ones see what is done here.
     """
     await tx.fetchval("SELECT 1 FROM directors WHERE world_id = $1 FOR NO KEY UPDATE", tx.world_id)
     if await characters.self_acting(tx, 1):
-        await tx.schedule(BEAT, following, {"version": version})
         return
+    await tx.execute("DELETE FROM timers WHERE world_id = $1 AND id = $2", tx.world_id, following.id)
     hours = tx.world.calendar.hours_per_day
     waits = [rules.ms_until_rising(npc.traits, hour, hours) for npc in people.asleep.values()]
     if people.more_asleep:
         waits.append(round((rules.EARLIEST_RISING - hour) % 24.0 / 24.0 * hours * HOUR))
     if waits:
-        await tx.schedule(BEAT, max(following, tx.now + min(waits)), {"version": version})
+        await tx.schedule(BEAT, max(following.due_at, tx.now + min(waits)), following.data)
 
 
 async def rouse(tx: Transaction) -> None:
@@ -148,8 +218,9 @@ def hour_now(tx: Transaction) -> float:
     return rules.hour_of(tx.now, calendar.hours_per_day, calendar.start_hour)
 
 
-async def _act(tx: Transaction, people: People, acts: int, hour: float) -> None:
-    """Let those whose turn it is choose, tell what they chose, and do it."""
+async def _plan(tx: Transaction, acts: int, hour: float) -> Plan:
+    """Let those whose turn it is choose."""
+    people = await scene.people(tx, acts, hour)
     actors = rules.choose_actors(list(people.awake.values()), acts, tx.dice)
     chosen = {actor.id for actor in actors}
     late = [
@@ -166,8 +237,52 @@ async def _act(tx: Transaction, people: People, acts: int, hour: float) -> None:
     acting = [d for d in decisions if d is not None and d.option.act != "rest"]
     acting.sort(key=lambda d: ORDER.index(d.option.act))
     names, places = (around.names, around.geography.places) if around else ({}, {})
-    records = [tx.emit(_told(tx, d, names, places, hour)) for d in acting]
+    return Plan(people, acting, names, places)
+
+
+async def _carry_out(tx: Transaction, plan: Plan, hour: float) -> tuple[list[Decision], Exception | None]:
+    """Do what was chosen; returns what could not be done, and what went wrong first.
+
+    If all together fail, they are tried by halves, so that a bad act does not keep the others from theirs.
+    """
+    waiting, undone, tries = [plan.decisions], list[Decision](), 0
+    first: Exception | None = None
+    while waiting:
+        some = waiting.pop()
+        _, error = await tried(tx, lambda some=some: _do(tx, plan, some, hour))  # type: ignore[misc]
+        tries += 1
+        first = first or error
+        if error is not None and len(some) > 1 and tries < MOST_TRIES:
+            half = len(some) // 2
+            waiting += [some[half:], some[:half]]
+        elif error is not None:
+            undone += some
+    return undone, first
+
+
+async def _do(tx: Transaction, plan: Plan, decisions: Sequence[Decision], hour: float) -> None:
+    """Tell what these chose, and do it.
+
+    Everybody concerned is locked beforehand, whereabouts before characters: the acts, one kind after the other,
+    would lock them in another order than everybody else does.
+    """
+    ids = {d.npc.id for d in decisions} | {
+        d.option.with_id for d in decisions if d.option.with_id is not None
+    }
+    where = await regions.load(tx, ids)
+    now = await characters.load(tx, ids)
+    acting = [d for d in decisions if _may_still(d, now.get(d.npc.id), where.get(d.npc.id, NOWHERE))]
+    records = [tx.emit(_told(tx, d, plan.names, plan.places, hour)) for d in acting]
     await tx.perform([_command(d) for d in acting], causes=records)
+
+
+def _may_still(decision: Decision, npc: CharacterState | None, where: Where) -> bool:
+    """Whether somebody is still as it was when it chose: awake and there, or asleep."""
+    if npc is None:
+        return False
+    if decision.option.act == "wake":
+        return npc.status == "asleep"
+    return npc.status == "active" and not where.travelling
 
 
 async def _table(tx: Transaction) -> Leanings:

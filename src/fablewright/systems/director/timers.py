@@ -6,10 +6,9 @@ from fablewright.systems.director import reactions, service
 
 
 async def fire(tx: Transaction, timers: list[Timer]) -> None:
-    """One beat for each timer; those of an older configuration do nothing. Arcs that are over by now end."""
+    """One beat for each timer; it ends the arcs that are over by now."""
     for timer in timers:
-        if await service.beat(tx, timer.data["version"], timer.due_at):
-            await reactions.fade(tx)
+        await service.beat(tx, timer, reactions.fade)
 
 
 BEAT = TimerKind(service.BEAT, fire)
