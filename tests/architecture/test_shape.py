@@ -44,8 +44,8 @@ CLOCKS = {"core/clock.py"}
 CHANCE = {"core/dice.py"}
 PRINTERS = ("cli/",)
 PURE = (
-    "rules.py", "commands.py", "events.py", "emotions.py", "effects.py", "exchange.py", "stage.py", "voice.py", "moments.py", "grammar.py",
-    "arcs.py", "options.py", "rumours.py", "reflections.py",
+    "rules.py", "commands.py", "events.py", "emotions.py", "effects.py", "exchange.py", "stage.py", "voice.py",
+    "moments.py", "grammar.py", "arcs.py", "options.py", "rumours.py", "reflections.py",
 )  # fmt: skip
 PURE_CORE = tuple(f"fablewright.core.{name}." for name in ("actors", "clock", "dice", "refusal", "messages"))
 PURE_STANDARD = {

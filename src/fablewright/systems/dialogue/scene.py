@@ -25,7 +25,7 @@ from fablewright.systems.regions import service as regions
 from fablewright.systems.regions.rules import PlaceState, Where
 from fablewright.systems.relationships import service as relationships
 
-MOST_AROUND: Final = 40
+MOST_AROUND: Final = 16
 """Characters at a place among whom bystanders are chosen."""
 MOST_BYSTANDERS: Final = 2
 """Characters that hear one interaction."""
