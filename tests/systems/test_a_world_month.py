@@ -45,7 +45,7 @@ async def test_a_planted_secret_has_a_chain_of_tellers(server: Server) -> None:
         owner.actor, world_id,
     )  # fmt: skip
     await server.do(
-        ConfigureDirector(enabled=True, beats_per_minute=BEATS_PER_MINUTE, acts_per_beat=8),
+        ConfigureDirector(enabled=True, beats_per_minute=BEATS_PER_MINUTE, acts_per_beat=5),
         owner.actor,
         world_id,
     )

@@ -169,7 +169,7 @@ async def test_what_was_strong_stays_among_the_stronger_for_a_month(
 ) -> None:
     """Spearman's rank correlation of the strengths at import and after a month of world time."""
     owner = await server.person()
-    world_id = await live(server, owner, rows, SEED, days=30, beats=0.02)
+    world_id = await live(server, owner, rows, SEED, days=30, beats=0.015)
     imported = {
         (tie.source_id, tie.target_id): tie.strength
         for command in network_commands("Paris", rows, SEED) if isinstance(command, SetTies)
@@ -184,7 +184,7 @@ async def test_what_was_strong_stays_among_the_stronger_for_a_month(
     acts = await server.fetch(
         "SELECT count(*) AS n FROM events WHERE world_id = $1 AND type = 'dialogue.interacted'", world_id
     )
-    assert acts[0]["n"] > 2_000
+    assert acts[0]["n"] > 1_500
     assert len(found) > len(imported) == 508
     correlation = statistics.correlation(
         ranks(list(imported.values())), ranks([found[pair] for pair in imported])
