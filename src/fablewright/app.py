@@ -39,10 +39,16 @@ from fablewright.integration import dashboard, documents, health
 from fablewright.settings import Settings
 from fablewright.systems import (
     accounts,
+    achievements,
     characters,
+    custom_events,
     dialogue,
     director,
+    leaderboards,
+    ledger,
     memory,
+    points,
+    progress,
     regions,
     relationships,
     worlds,
@@ -52,8 +58,9 @@ from fablewright.systems.accounts import tokens
 ENTRY_POINTS = "fablewright.systems"
 API = "/api/v1"
 BUILT_IN: tuple[System, ...] = (
-    accounts.system, worlds.system, regions.system, characters.system, relationships.system, memory.system,
-    dialogue.system, director.system,
+    accounts.system, worlds.system, ledger.system, progress.system, custom_events.system, regions.system,
+    characters.system, relationships.system, memory.system, points.system, dialogue.system, achievements.system,
+    leaderboards.system, director.system,
 )  # fmt: skip
 
 ROUTE_NOT_FOUND = Refusal("route_not_found", NOT_FOUND, "There is nothing at this address. See /docs.")

@@ -28,6 +28,10 @@ EXTRA_FILES = {
         "stage.py",
         "voice.py",
     },
+    "ledger": {"book.py"},
+    "progress": {"backfill.py"},
+    "points": {"guards.py", "verdicts.py", "awards.py"},
+    "leaderboards": {"ranks.py", "reads.py", "seasons.py"},
     "director": {"arcs.py", "options.py", "scene.py", "story.py", "why.py"},
     "fablewright_weather": {"migrations"},
 }
@@ -45,9 +49,11 @@ CHANCE = {"core/dice.py"}
 PRINTERS = ("cli/",)
 PURE = (
     "rules.py", "commands.py", "events.py", "emotions.py", "effects.py", "exchange.py", "stage.py", "voice.py",
-    "moments.py", "grammar.py", "arcs.py", "options.py", "rumours.py", "reflections.py",
+    "moments.py", "grammar.py", "arcs.py", "options.py", "rumours.py", "reflections.py", "guards.py", "book.py",
 )  # fmt: skip
-PURE_CORE = tuple(f"fablewright.core.{name}." for name in ("actors", "clock", "dice", "refusal", "messages"))
+PURE_CORE = tuple(
+    f"fablewright.core.{name}." for name in ("actors", "clock", "conditions", "dice", "refusal", "messages")
+)
 PURE_STANDARD = {
     "bisect", "collections", "dataclasses", "enum", "functools", "heapq", "itertools", "json", "math", "operator",
     "re", "statistics", "typing", "uuid",

@@ -27,7 +27,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "later_0003"
-down_revision = "0002"
+down_revision = "0003"
 branch_labels = None
 depends_on = None
 

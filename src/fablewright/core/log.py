@@ -21,7 +21,8 @@ class ClockMoved(Exception):
 # nothing else of this transaction is left to do but COMMIT, so the hot row is held as briefly as can be.
 APPEND: Final = """
 WITH head AS (
-    UPDATE world_heads SET seq = seq + $2, base_version = base_version + $3
+    UPDATE world_heads SET seq = seq + $2, base_version = base_version + $3,
+                           definitions = definitions + $20
     WHERE world_id = $1 AND base_version = $4
     RETURNING seq - $2 AS base
 ), added AS (
@@ -57,7 +58,7 @@ async def append(tx: Transaction, kept: Sequence[Kept], receipt_world: UUID) -> 
         [None if e.audience is None else _uuid_array(sorted(e.audience)) for e in events],
         [e.data.decode() for e in events], [e.command.decode() if e.command else None for e in events],
         [k.actor for k in kept], [k.key for k in kept], [k.last for k in kept], [k.answer.decode() for k in kept],
-        receipt_world,
+        receipt_world, int(tx.definitions_changed),
     )  # fmt: skip
     if base is None:
         raise ClockMoved

@@ -80,6 +80,17 @@ class Event(Message):
 
     message_type: ClassVar[str]
     subjects: ClassVar[tuple[str, ...]] = ()
+    families: ClassVar[tuple[str, ...]] = ()
+    """Prefixes (`game.`) of types that worlds define themselves and that this class carries."""
+
+    @property
+    def type_name(self) -> str:
+        """Its type in the log."""
+        return self.message_type
+
+    def as_json(self) -> bytes:
+        """What the log keeps of it."""
+        return self.model_dump_json().encode()
 
     def audience(self) -> Audience:
         """Who may know of this event."""
@@ -107,6 +118,7 @@ class Catalogue(Generic[M]):
 
     def __init__(self, messages: Iterable[type[M]] = ()):
         self._by_name: dict[str, type[M]] = {}
+        self._families: dict[str, type[M]] = {}
         for message in messages:
             self.add(message)
 
@@ -124,9 +136,13 @@ class Catalogue(Generic[M]):
         if issubclass(message, Event) and message.audience is Event.audience:
             raise CatalogueError(f"event {name} does not declare its audience")
         self._by_name[name] = message
+        for family in getattr(message, "families", ()):
+            if self._families.setdefault(family, message) is not message:
+                raise CatalogueError(f"two messages carry the types {family}*")
 
     def get(self, name: str) -> type[M] | None:
-        return self._by_name.get(name)
+        """The class of a type of message, also of one that worlds define themselves."""
+        return self._by_name.get(name) or self._families.get(name.partition(".")[0] + ".")
 
     def __iter__(self) -> Any:
         return iter(self._by_name.values())

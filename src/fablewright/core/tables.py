@@ -6,6 +6,7 @@ Deleting a world deletes them by hand (`worlds.service`).
 """
 
 from datetime import datetime
+from functools import cache
 from typing import Any
 from uuid import UUID
 
@@ -86,9 +87,11 @@ class World(Base):
 
 
 class WorldHead(Base):
-    """The newest `seq` of a world, and a version of what commands read unlocked: its clock and who may do what.
+    """The newest `seq` of a world, and versions of what commands read unlocked.
 
-    A command that began under an older version cannot commit; the engine runs it again.
+    `base_version` grows with its clock, with who may do what, and with what its systems define as data: a command
+    that began under an older version cannot commit; the engine runs it again. `definitions` grows with the last
+    of these only, so that what was read of definitions can be kept (`core.definitions`).
     """
 
     __tablename__ = "world_heads"
@@ -97,6 +100,7 @@ class WorldHead(Base):
     world_id: Mapped[UUID] = mapped_column(ForeignKey(WORLD, ondelete="CASCADE"), primary_key=True)
     seq: Mapped[int] = mapped_column(server_default=text("0"))
     base_version: Mapped[int] = mapped_column(server_default=text("0"))
+    definitions: Mapped[int] = mapped_column(server_default=text("0"))
 
 
 class WorldMember(Base):
@@ -245,3 +249,17 @@ class Lease(Base):
     name: Mapped[str] = mapped_column(primary_key=True)
     owner: Mapped[UUID]
     until: Mapped[datetime]
+
+
+@cache
+def unbound_tables() -> tuple[str, ...]:
+    """The tables whose rows belong to a world without a chain of foreign keys that deletes them with it."""
+    bound = {World.__tablename__}
+    tables = [t for t in Base.metadata.sorted_tables if "world_id" in t.c]
+    for table in tables:  # sorted: what a table refers to comes before it
+        if any(
+            f.ondelete == "CASCADE" and "world_id" in f.column_keys and f.referred_table.name in bound
+            for f in table.foreign_key_constraints
+        ):
+            bound.add(table.name)
+    return tuple(t.name for t in tables if t.name not in bound)

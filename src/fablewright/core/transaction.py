@@ -45,11 +45,13 @@ class WorldState:
     base_version: int
     advance_id: UUID | None = None
     advance_to: int | None = None
+    definitions: int = 0
+    """Version of what the world's systems define as data; see `core.definitions`."""
 
 
 OPEN_WORLD: Final = """
 SELECT w.id, w.name, w.seed, w.settings::text AS settings, w.calendar::text AS calendar, w.owner_id,
-       w.anchor_world_ms, w.anchor_real_ms, w.rate, w.paused, w.advance_id, w.advance_to, h.base_version,
+       w.anchor_world_ms, w.anchor_real_ms, w.rate, w.paused, w.advance_id, w.advance_to, h.base_version, h.definitions,
        (extract(epoch FROM clock_timestamp()) * 1000)::bigint AS real_ms
 FROM worlds w JOIN world_heads h ON h.world_id = w.id WHERE w.id = $1
 """
@@ -69,6 +71,7 @@ def world_state(row: Any) -> WorldState:
     return WorldState(
         row["id"], row["name"], row["seed"], orjson.loads(row["settings"]), row["owner_id"], clock,
         Calendar(**orjson.loads(row["calendar"])), row["base_version"], row["advance_id"], row["advance_to"],
+        row["definitions"],
     )  # fmt: skip
 
 
@@ -153,6 +156,8 @@ class Transaction:
         """Set it when the world's clock was set: workers wake, and `base_changed` follows."""
         self.rights_changed = False
         """Set it when somebody's role or control of a character changed: `base_changed` follows."""
+        self.definitions_changed = False
+        """Set it when award rules, boards or other definitions changed: `base_changed` follows."""
         self.dice = Dice(world.seed if world else "", request.id)
         self.receipt_world = world.id if world else UUID(int=0)
         self.systems: Sequence[Any] = ()
@@ -200,7 +205,7 @@ class Transaction:
     @property
     def base_changed(self) -> bool:
         """Whether this commit changes what other commands have read unlocked, so that they must run again."""
-        return self.clock_changed or self.rights_changed
+        return self.clock_changed or self.rights_changed or self.definitions_changed
 
     @property
     def session(self) -> AsyncSession:
@@ -273,10 +278,10 @@ class Transaction:
         request = by or self.request
         cause = cause or self._cause or request.cause
         reacting = self._cause is not None and by is None
-        data = event.model_dump_json().encode()
+        data = event.as_json()
         if len(data) > self.bounds.max_event_bytes:
             raise EVENT_TOO_LARGE(
-                f"The event {event.message_type} would have {len(data)} bytes, "
+                f"The event {event.type_name} would have {len(data)} bytes, "
                 f"more than {self.bounds.max_event_bytes}.",
                 max_bytes=self.bounds.max_event_bytes,
             )
@@ -285,7 +290,7 @@ class Transaction:
         record = EventRecord(
             event=event,
             id=self.dice.uuid(self.now) if by is None else derived_uuid(by.id, by.emitted),
-            type=event.message_type,
+            type=event.type_name,
             at=self.now,
             actor=cause.actor if cause and reacting else request.actor.name,
             causation_id=cause.id if cause else request.id,
@@ -364,7 +369,7 @@ class Transaction:
         await self.flush()
         await self.execute("SAVEPOINT inner_work")
         events, recorded = len(self.events), self.request.recorded
-        clock_changed, rights_changed = self.clock_changed, self.rights_changed
+        changed = self.clock_changed, self.rights_changed, self.definitions_changed
         outer, self._session = self._session, None
         self._savepoints += 1
         try:
@@ -374,7 +379,7 @@ class Transaction:
         except BaseException:
             del self.events[events:]
             self.request.recorded = recorded
-            self.clock_changed, self.rights_changed = clock_changed, rights_changed
+            self.clock_changed, self.rights_changed, self.definitions_changed = changed
             if self._session is not None:
                 await self._session.close()
             await self.execute("ROLLBACK TO SAVEPOINT inner_work")

@@ -9,6 +9,7 @@ from fablewright.core import deadletters
 from fablewright.core.actors import Role
 from fablewright.core.clock import Calendar, WorldClock
 from fablewright.core.dice import random_seed
+from fablewright.core.tables import unbound_tables
 from fablewright.core.permissions import WORLD_IS_ADVANCING
 from fablewright.core.transaction import Transaction, WorldState
 from fablewright.systems.worlds import commands, events, rules
@@ -59,7 +60,7 @@ async def delete_world(tx: Transaction, command: commands.DeleteWorld) -> None:
     world_id = tx.world_id
     # The world and its head first: that waits for commands under way, and no later one can append any more.
     await tx.execute("DELETE FROM worlds WHERE id = $1", world_id)
-    for table in ("events", "receipts"):
+    for table in unbound_tables():
         await tx.execute(f"DELETE FROM {table} WHERE world_id = $1", world_id)  # noqa: S608
     tx.leave_world()
     tx.emit(events.WorldDeleted(world_id=world_id))

@@ -1,0 +1,123 @@
+"""Conditions on the data of events, as definitions write them: award rules, achievements, boards, quests. Pure.
+
+A condition looks at one field of an event: `{"field": "type", "op": "is", "value": "collaboration"}`. A list of them
+holds if all do; `{"any_of": [...]}` if one does. A field is a path through objects and lists: `change.strength`,
+`items.0`. What is not there is null, and no comparison of size holds for it.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Annotated, Any, Final, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+
+FieldPath = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][\w-]*(\.[\w-]+)*$", max_length=200)]
+"""Where in an event's data a value stands, such as `change.strength`."""
+Scalar = str | int | float | bool | None
+Op = Literal["is", "is_not", "at_least", "at_most", "above", "below", "one_of", "contains", "exists"]
+
+MOST_CONDITIONS: Final = 20
+Holds = Callable[[Mapping[str, Any]], bool]
+
+
+class FieldTest(BaseModel):
+    """What one field of an event must be like."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    field: FieldPath
+    op: Op = "is"
+    value: Scalar | list[Scalar] = Field(
+        None, description="With what it is compared; a list for `one_of`; true or false for `exists`."
+    )
+
+
+class AnyOf(BaseModel):
+    """One of these must hold."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    any_of: list[FieldTest] = Field(min_length=1, max_length=MOST_CONDITIONS)
+
+
+Condition = FieldTest | AnyOf
+Conditions = Annotated[list[Condition], Field(max_length=MOST_CONDITIONS)]
+"""What must hold, all of it; an empty list always does."""
+
+
+def value_at(data: Any, path: str) -> Any:
+    """The value at a path; None if there is none."""
+    for part in path.split("."):
+        if isinstance(data, Mapping):
+            data = data.get(part)
+        elif isinstance(data, list) and part.isdigit() and int(part) < len(data):
+            data = data[int(part)]
+        else:
+            return None
+    return data
+
+
+def number_at(data: Any, path: str) -> int | float | None:
+    """The number at a path; None if there is none. Truth values are no numbers."""
+    value = value_at(data, path)
+    return value if isinstance(value, int | float) and not isinstance(value, bool) else None
+
+
+def compiled(conditions: Sequence[Condition]) -> Holds:
+    """A function that says of an event's data whether all conditions hold."""
+    tests = [_any(c) if isinstance(c, AnyOf) else _test(c) for c in conditions]
+    if not tests:
+        return lambda _data: True
+    if len(tests) == 1:
+        return tests[0]
+    return lambda data: all(test(data) for test in tests)
+
+
+def _any(condition: AnyOf) -> Holds:
+    tests = [_test(c) for c in condition.any_of]
+    return lambda data: any(test(data) for test in tests)
+
+
+def _test(test: FieldTest) -> Holds:
+    path, wanted = test.field, test.value
+    read: Callable[[Mapping[str, Any]], Any] = (
+        (lambda data: value_at(data, path)) if "." in path else (lambda data: data.get(path))
+    )
+    match test.op:
+        case "is":
+            return lambda data: _same(read(data), wanted)
+        case "is_not":
+            return lambda data: not _same(read(data), wanted)
+        case "one_of":
+            options = wanted if isinstance(wanted, list) else [wanted]
+            return lambda data: any(_same(read(data), option) for option in options)
+        case "contains":
+            return lambda data: _contains(read(data), wanted)
+        case "exists":
+            return lambda data: (read(data) is not None) is (wanted is not False)
+        case "at_least":
+            return lambda data: (size := _size(read(data), wanted)) is not None and size >= 0
+        case "at_most":
+            return lambda data: (size := _size(read(data), wanted)) is not None and size <= 0
+        case "above":
+            return lambda data: (size := _size(read(data), wanted)) is not None and size > 0
+        case "below":
+            return lambda data: (size := _size(read(data), wanted)) is not None and size < 0
+
+
+def _same(value: Any, wanted: Any) -> bool:
+    """Equal, and not merely as Python has it, for which 1 is True."""
+    return bool(value == wanted) and isinstance(value, bool) == isinstance(wanted, bool)
+
+
+def _contains(value: Any, wanted: Any) -> bool:
+    if isinstance(value, str):
+        return isinstance(wanted, str) and wanted in value
+    return isinstance(value, list) and any(_same(item, wanted) for item in value)
+
+
+def _size(value: Any, wanted: Any) -> int | None:
+    """How a value stands to another of its kind: -1, 0, 1; None if they cannot be compared."""
+    for kind in (str, (int, float)):
+        if isinstance(value, kind) and isinstance(wanted, kind) and not isinstance(value, bool):
+            return (value > wanted) - (value < wanted)  # type: ignore[operator]
+    return None

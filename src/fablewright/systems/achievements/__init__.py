@@ -1,0 +1,5 @@
+"""achievements."""
+
+from fablewright.core.system import System
+
+system = System(name="achievements")

@@ -1,0 +1,5 @@
+"""custom_events."""
+
+from fablewright.core.system import System
+
+system = System(name="custom_events")

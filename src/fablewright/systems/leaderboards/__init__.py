@@ -1,0 +1,5 @@
+"""leaderboards."""
+
+from fablewright.core.system import System
+
+system = System(name="leaderboards")

@@ -1,0 +1,5 @@
+"""ledger."""
+
+from fablewright.core.system import System
+
+system = System(name="ledger")

@@ -1,0 +1,5 @@
+"""points."""
+
+from fablewright.core.system import System
+
+system = System(name="points")

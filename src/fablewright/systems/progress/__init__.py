@@ -1,0 +1,5 @@
+"""progress."""
+
+from fablewright.core.system import System
+
+system = System(name="progress")
