@@ -99,6 +99,10 @@ async def _follow(
     concerned = [record for record in fresh if listens(reaction.on, record.type)]
     with tx.reacting(reaction.name, concerned):
         try:
+            if reaction.choose is not None:
+                concerned = await reaction.choose(tx, concerned)
+                if not concerned:
+                    return
             async with tx.savepoint():
                 start = len(tx.events)
                 await reaction.react(tx, concerned)

@@ -34,6 +34,7 @@ class Handler:
 
 
 React = Callable[[Transaction, list[EventRecord]], Awaitable[None]]
+Choose = Callable[[Transaction, list[EventRecord]], Awaitable[list[EventRecord]]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,11 +43,16 @@ class Reaction:
 
     `on` holds event classes or patterns such as `diplomacy.*`. A following reaction that fails leaves a dead
     letter in its world; for events of accounts, which have no world, it leaves an error in the server's log.
+
+    A following one that listens to much and cares for little brings `choose`, which returns those events that
+    concern it: for none of them there is no savepoint, so that a commit nobody cares for pays nothing. It may only
+    read, best from what is kept (`core.definitions`).
     """
 
     name: str
     on: tuple[type[Event] | str, ...]
     react: React
+    choose: Choose | None = None
 
 
 class Delivery(StrEnum):
