@@ -69,7 +69,7 @@ def upgrade() -> None:
     sa.PrimaryKeyConstraint('world_id', 'subject_id', 'measure_id', name=op.f('pk_measure_values')),
     postgresql_with={'fillfactor': '60'}
     )
-    op.create_index('ix_measure_values_measure', 'measure_values', ['world_id', 'measure_id'], unique=False)
+    op.create_index('ix_measure_values_measure', 'measure_values', ['world_id', 'measure_id', 'subject_id'], unique=False)
     op.create_table('achievements',
     sa.Column('world_id', sa.UUID(), nullable=False),
     sa.Column('id', sa.UUID(), nullable=False),
@@ -193,12 +193,14 @@ def upgrade() -> None:
     sa.Column('spec', postgresql.JSONB(astext_type=sa.Text()), nullable=False),
     sa.Column('state', sa.Text(), server_default='live', nullable=False),
     sa.Column('caught_up_to', sa.BigInteger(), nullable=True),
-    sa.CheckConstraint("(state = 'live') = (caught_up_to IS NULL)", name=op.f('ck_measures_live_has_caught_up')),
-    sa.CheckConstraint("state IN ('live', 'catching_up')", name=op.f('ck_measures_state_known')),
+    sa.Column('settled_to', sa.UUID(), nullable=True),
+    sa.Column('whole', sa.Boolean(), server_default=sa.text('false'), nullable=False),
+    sa.CheckConstraint("(state = 'catching_up') = (caught_up_to IS NOT NULL)", name=op.f('ck_measures_position_while_behind')),
+    sa.CheckConstraint("state IN ('catching_up', 'settling', 'live')", name=op.f('ck_measures_state_known')),
     sa.ForeignKeyConstraint(['world_id'], ['worlds.id'], name=op.f('fk_measures_world_id'), ondelete='CASCADE'),
     sa.PrimaryKeyConstraint('world_id', 'id', name=op.f('pk_measures'))
     )
-    op.create_index('ix_measures_catching_up', 'measures', ['world_id', 'id'], unique=False, postgresql_where=sa.text("state = 'catching_up'"))
+    op.create_index('ix_measures_behind', 'measures', ['world_id', 'id'], unique=False, postgresql_where=sa.text("state <> 'live'"))
     op.create_table('points_settings',
     sa.Column('world_id', sa.UUID(), nullable=False),
     sa.Column('levels', postgresql.JSONB(astext_type=sa.Text()), nullable=False),
@@ -367,7 +369,7 @@ def downgrade() -> None:
     op.drop_index('ix_abuse_verdicts_character', table_name='abuse_verdicts')
     op.drop_table('abuse_verdicts')
     op.drop_table('points_settings')
-    op.drop_index('ix_measures_catching_up', table_name='measures', postgresql_where=sa.text("state = 'catching_up'"))
+    op.drop_index('ix_measures_behind', table_name='measures', postgresql_where=sa.text("state <> 'live'"))
     op.drop_table('measures')
     op.drop_index('ix_ledger_holds_open', table_name='ledger_holds', postgresql_where=sa.text("state = 'open'"))
     op.drop_table('ledger_holds')

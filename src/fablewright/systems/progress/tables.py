@@ -19,14 +19,15 @@ class Measure(Base):
     """What is counted of each subject. Its id is derived from `spec`, so that equal measures are one.
 
     While it catches up with the past, `caught_up_to` says how far in the log it has come, and what happens
-    meanwhile waits for it there.
+    meanwhile waits for it there. While it settles, it counts already, and those who use it are told how far each
+    subject has come, up to the subject `settled_to`. `whole` says that it has counted the log from its beginning.
     """
 
     __tablename__ = "measures"
     __table_args__ = (
-        CheckConstraint("state IN ('live', 'catching_up')", name="state_known"),
-        CheckConstraint("(state = 'live') = (caught_up_to IS NULL)", name="live_has_caught_up"),
-        Index("ix_measures_catching_up", "world_id", "id", postgresql_where=text("state = 'catching_up'")),
+        CheckConstraint("state IN ('catching_up', 'settling', 'live')", name="state_known"),
+        CheckConstraint("(state = 'catching_up') = (caught_up_to IS NOT NULL)", name="position_while_behind"),
+        Index("ix_measures_behind", "world_id", "id", postgresql_where=text("state <> 'live'")),
     )
 
     world_id: Mapped[UUID] = mapped_column(ForeignKey(WORLD, ondelete="CASCADE"), primary_key=True)
@@ -34,6 +35,8 @@ class Measure(Base):
     spec: Mapped[dict[str, Any]]
     state: Mapped[str] = mapped_column(server_default="live")
     caught_up_to: Mapped[int | None]
+    settled_to: Mapped[UUID | None]
+    whole: Mapped[bool] = mapped_column(server_default=text("false"))
 
 
 class MeasureUse(Base):
@@ -57,7 +60,7 @@ class MeasureValue(Base):
 
     __tablename__ = "measure_values"
     __table_args__ = (
-        Index("ix_measure_values_measure", "world_id", "measure_id"),
+        Index("ix_measure_values_measure", "world_id", "measure_id", "subject_id"),
         {"postgresql_with": {"fillfactor": "60"}},
     )
 
