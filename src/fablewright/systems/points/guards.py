@@ -8,7 +8,7 @@ or flagged; what was refused or waits does not. Only `min_step_ms` counts every 
 
 from bisect import insort
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from math import ceil, sqrt
 from typing import Annotated, Any, Final, Literal, Self
 from uuid import UUID
@@ -16,7 +16,7 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from fablewright.core.clock import DAY
-from fablewright.core.refusal import CONFLICT, NOT_FOUND, TOO_MANY, Refusal, Refused
+from fablewright.core.refusal import TOO_MANY, Refusal, Refused
 
 Outcome = Literal["refuse", "reduce", "flag", "quarantine"]
 Clock = Literal["world", "real"]
@@ -41,18 +41,6 @@ AWARD_LIMITED = Refusal(
     "award_limited", TOO_MANY,
     "A limit against abuse stands in the way. `guard` says which; try again at `retry_at`.",
 )  # fmt: skip
-VERDICT_NOT_FOUND = Refusal(
-    "verdict_not_found", NOT_FOUND, "There is no such verdict. Look it up in the queue."
-)
-VERDICT_CLOSED = Refusal(
-    "verdict_closed",
-    CONFLICT,
-    "This verdict is reviewed already, or asks for no review. Look at its `state`.",
-)
-NOTHING_TO_REVERSE = Refusal(
-    "nothing_to_reverse", CONFLICT,
-    "Nothing was given on this verdict that could be reversed. Confirm it without `reverse`.",
-)  # fmt: skip
 
 
 class _Model(BaseModel):
@@ -71,9 +59,7 @@ class Diminishing(_Model):
 
     after: int = Field(ge=0, le=1_000_000, description="How many a day are given whole.")
     factor: float = Field(gt=0, lt=1, allow_inf_nan=False)
-    floor: Share = Field(
-        0, description="The share of an award below which it does not fall; 0: down to nothing."
-    )
+    floor: Share = Field(0, description="The least share of an award that is given; 0: down to nothing.")
 
 
 class Limits(_Model):
@@ -87,16 +73,12 @@ class Limits(_Model):
     diminishing: Diminishing | None = Field(None, description="Always reduces, whatever the outcome.")
     outcome: Outcome = "refuse"
     reduced: Share = Field(0.5, description="What share is given beyond a limit whose outcome is `reduce`.")
-    clock: Clock = Field(
-        "world", description="Whose time counts: the world's, or real time (days are those of UTC)."
-    )
+    clock: Clock = Field("world", description="Whose time counts; the days of real time are those of UTC.")
 
     @model_validator(mode="after")
     def _limits_something(self) -> Self:
-        if not any((
-            self.cooldown_ms, self.min_step_ms, self.window, self.most_per_day, self.amount_per_day,
-            self.diminishing,
-        )):  # fmt: skip
+        kinds = ("cooldown_ms", "min_step_ms", "window", "most_per_day", "amount_per_day", "diminishing")
+        if all(getattr(self, kind) is None for kind in kinds):
             raise ValueError("name at least one limit")
         return self
 
@@ -203,6 +185,11 @@ class Distribution:
         """How many deviations an amount is above the mean; negative below it."""
         return (amount - self.mean) / self.deviation
 
+    def described(self, amount: int) -> dict[str, float]:
+        """What it is like, and where an amount stands in it, as evidence."""
+        parts = {"mean": self.mean, "deviation": self.deviation, "score": self.score(amount)}
+        return {"awards": self.awards} | {name: round(value, 3) for name, value in parts.items()}
+
 
 @dataclass(frozen=True, slots=True)
 class Habit:
@@ -243,9 +230,8 @@ class Judgement:
     def refused(self, moment: Moment) -> Refused:
         """The refusal that it is: `award_limited`, with when to try again."""
         wait = None if self.retry_at is None else moment.seconds_until(self.clock, self.retry_at)
-        when = (
-            "It would be refused at any time; see `evidence`." if self.retry_at is None
-            else f"It may be tried again at {self.retry_at} ({self.clock} ms)."
+        when = "It may be tried again with less." if self.retry_at is None else (
+            f"It may be tried again at {self.retry_at} ({self.clock} time, ms)."
         )  # fmt: skip
         return AWARD_LIMITED(
             f"The limit {self.guard!r} stands in the way. {when}", guard=self.guard, retry_at=self.retry_at,
@@ -270,7 +256,7 @@ def weigh(
     """Ask all checks about an award of `asked` (> 0), and count it.
 
     `sizes` are those of the world's awards of this action. Of several findings the severest decides, of equally severe
-    ones the first; the others stand in its evidence under `also`.
+    ones that which waits longest; the others stand in its evidence under `also`.
     """
     found = [] if limits is None else [judge(limits, memory, asked, moment.on(limits.clock))]
     amount = found[0].given if found and found[0].given else asked
@@ -279,8 +265,7 @@ def weigh(
         amount = found[-1].given or amount
     if guards.outlier is not None:
         found.append(outlier(guards.outlier, habit.sizes, sizes, amount))
-    judgement = combined(asked, found)
-    paid = judgement.paid
+    paid = (judgement := combined(asked, found)).paid
     if limits is not None:
         memory = remembered(limits, memory, paid, moment.on(limits.clock))
     if paid:
@@ -296,10 +281,10 @@ def combined(asked: int, found: Iterable[Judgement]) -> Judgement:
     findings = [one for one in found if one.outcome is not None]
     if not findings:
         return Judgement(asked, asked)
-    worst = max(findings, key=lambda one: SEVERITY[one.outcome])
-    given = 0 if worst.outcome == "refuse" else min(one.given for one in findings)
+    worst = max(findings, key=lambda one: (SEVERITY[one.outcome], _waits(one.retry_at)))
     if len(findings) == 1:
-        return replace(worst, asked=asked, given=given)
+        return replace(worst, asked=asked)
+    given = 0 if worst.outcome == "refuse" else min(one.given for one in findings)
     others = [one for one in findings if one is not worst]
     also = [{"guard": one.guard, "outcome": one.outcome, **one.evidence} for one in others]
     return replace(worst, asked=asked, given=given, evidence={**worst.evidence, "also": also})
@@ -314,20 +299,19 @@ def judge(limits: Limits, memory: ActionMemory, asked: int, now: int) -> Judgeme
     amount = _diminished(limits.diminishing, memory, asked)
     hits = _hits(limits, memory, amount or asked, now)
     if amount == 0:
-        hits.append(("diminishing", _tomorrow(now), {"today": memory.day_count}))
+        hits.append(("diminishing", _tomorrow(memory), {"today": memory.day_count}))
+    if not hits and amount == asked:
+        return Judgement(asked, asked)
     if not hits:
-        return _given_less(limits, memory, asked, amount) if amount < asked else Judgement(asked, asked)
-    guard, retry_at, evidence = max(hits, key=lambda hit: float("inf") if hit[1] is None else hit[1])
-    outcome, given = limits.outcome, amount
-    if outcome == "reduce":
-        given = _left(limits, memory) if guard == "amount_per_day" else half_up(amount * limits.reduced)
-        given = min(given, amount, _left(limits, memory) if limits.amount_per_day else amount)
-    if given == 0:
-        outcome = "refuse"
+        assert limits.diminishing is not None
+        facts = {"today": memory.day_count, **limits.diminishing.model_dump()}
+        return Judgement(asked, amount, "reduce", "diminishing", facts, clock=limits.clock)
+    guard, retry_at, evidence = max(hits, key=lambda hit: _waits(hit[1]))
+    given = {"refuse": 0, "reduce": _reduced(limits, memory, guard, amount)}.get(limits.outcome, amount)
     evidence = {"now": now, **evidence}
     if len(hits) > 1:
         evidence["also"] = sorted(name for name, _, _ in hits if name != guard)
-    given = 0 if outcome == "refuse" else given
+    outcome: Outcome = limits.outcome if given else "refuse"
     return Judgement(asked, given, outcome, guard, evidence, retry_at, limits.clock)
 
 
@@ -348,13 +332,10 @@ def _hits(limits: Limits, memory: ActionMemory, amount: int, now: int) -> list[H
         hits += _over("window", memory.times, window.most, window.ms, now)
     if limits.most_per_day is not None and memory.day_count >= limits.most_per_day:
         facts = {"today": memory.day_count, "most_per_day": limits.most_per_day}
-        hits.append(("most_per_day", _tomorrow(now), facts))
+        hits.append(("most_per_day", _tomorrow(memory), facts))
     if limits.amount_per_day is not None and amount > _left(limits, memory):
-        facts = {
-            "today": memory.day_amount, "left": _left(limits, memory), "amount": amount,
-            "amount_per_day": limits.amount_per_day,
-        }  # fmt: skip
-        hits.append(("amount_per_day", None if amount > limits.amount_per_day else _tomorrow(now), facts))
+        facts = {"today": memory.day_amount, "amount_per_day": limits.amount_per_day, "amount": amount}
+        hits.append(("amount_per_day", None if amount > limits.amount_per_day else _tomorrow(memory), facts))
     return hits
 
 
@@ -371,10 +352,9 @@ def _diminished(rule: Diminishing | None, memory: ActionMemory, asked: int) -> i
     return half_up(asked * max(rule.floor, rule.factor ** (memory.day_count - rule.after + 1)))
 
 
-def _given_less(limits: Limits, memory: ActionMemory, asked: int, amount: int) -> Judgement:
-    assert limits.diminishing is not None
-    facts = {"today": memory.day_count, **limits.diminishing.model_dump()}
-    return Judgement(asked, amount, "reduce", "diminishing", facts, clock=limits.clock)
+def _reduced(limits: Limits, memory: ActionMemory, guard: str, amount: int) -> int:
+    given = amount if guard == "amount_per_day" else half_up(amount * limits.reduced)
+    return min(given, _left(limits, memory)) if limits.amount_per_day else given
 
 
 def _left(limits: Limits, memory: ActionMemory) -> int:
@@ -386,8 +366,12 @@ def half_up(value: float) -> int:
     return int(value + 0.5)
 
 
-def _tomorrow(now: int) -> int:
-    return (now // DAY + 1) * DAY
+def _tomorrow(memory: ActionMemory) -> int:
+    return ((memory.day or 0) + 1) * DAY
+
+
+def _waits(retry_at: int | None) -> float:
+    return float("inf") if retry_at is None else retry_at
 
 
 def burst(guard: Burst, recent: tuple[int, ...], asked: int, now: int) -> Judgement:
@@ -395,10 +379,9 @@ def burst(guard: Burst, recent: tuple[int, ...], asked: int, now: int) -> Judgem
     hits = _over("burst", _foreign_removed(recent, now, guard.ms), guard.most, guard.ms, now)
     if not hits:
         return Judgement(asked, asked)
-    _, retry_at, evidence = hits[0]
-    given = half_up(asked * guard.reduced) if guard.outcome == "reduce" else asked
-    outcome: Outcome = "refuse" if given == 0 else guard.outcome
-    given = 0 if outcome == "refuse" else given
+    [(_, retry_at, evidence)] = hits
+    given = {"refuse": 0, "reduce": half_up(asked * guard.reduced)}.get(guard.outcome, asked)
+    outcome: Outcome = guard.outcome if given else "refuse"
     return Judgement(asked, given, outcome, "burst", {"now": now, **evidence}, retry_at, guard.clock)
 
 
@@ -411,19 +394,10 @@ def outlier(guard: Outlier, own: Distribution, everyone: Distribution, asked: in
     if not far:
         return Judgement(asked, asked)
     bound = min(int(sizes.mean + guard.deviations * sizes.deviation) for _, sizes in far)
-    evidence: dict[str, Any] = {
-        whose: {
-            "awards": sizes.awards, "mean": round(sizes.mean, 3), "deviation": round(sizes.deviation, 3),
-            "score": round(sizes.score(asked), 3),
-        }
-        for whose, sizes in far
-    }  # fmt: skip
+    evidence: dict[str, Any] = {whose: sizes.described(asked) for whose, sizes in far}
     evidence |= {"amount": asked, "deviations": guard.deviations, "bound": bound}
-    outcome: Outcome = guard.outcome
-    given = {"refuse": 0, "reduce": max(0, bound)}.get(outcome, asked)
-    if given == 0:
-        outcome = "refuse"
-    return Judgement(asked, given, outcome, "outlier", evidence)
+    given = {"refuse": 0, "reduce": max(0, bound)}.get(guard.outcome, asked)
+    return Judgement(asked, given, guard.outcome if given else "refuse", "outlier", evidence)
 
 
 # -- remembering ---------------------------------------------------------------------------------------------
@@ -460,9 +434,7 @@ def _today(memory: ActionMemory, now: int) -> ActionMemory:
 def _of_this_clock(limits: Limits, memory: ActionMemory, now: int) -> ActionMemory:
     """Without times of another clock, from before the rule was given this one, which would lie far ahead."""
     span = max(limits.cooldown_ms or 0, limits.min_step_ms or 0, limits.window.ms if limits.window else 0)
-    last_at = memory.last_at
-    if last_at is not None and last_at > now + span:
-        last_at = None
+    last_at = None if memory.last_at is None or memory.last_at > now + span else memory.last_at
     return replace(memory, times=_foreign_removed(memory.times, now, span), last_at=last_at)
 
 
@@ -477,8 +449,8 @@ def _foreign_removed(times: tuple[int, ...], now: int, span: int) -> tuple[int, 
 class Gift:
     """A gift that was made: who gave to whom, how much, when (world ms), and by which transfer."""
 
-    giver: UUID
-    taker: UUID
+    from_id: UUID
+    to_id: UUID
     amount: int
     at: int
     transfer_id: UUID
@@ -491,19 +463,19 @@ def circle(guard: GiftCircle, giver: UUID, taker: UUID, gifts: Iterable[Gift]) -
     """
     after: dict[UUID, list[Gift]] = {}
     for gift in gifts:
-        after.setdefault(gift.giver, []).append(gift)
+        after.setdefault(gift.from_id, []).append(gift)
     ways: dict[UUID, tuple[Gift, ...]] = {taker: ()}
     edge = [taker]
     for _ in range(guard.most_steps - 1):
         reached: list[UUID] = []
         for who in edge:
             for gift in after.get(who, ()):
-                if gift.taker in ways:
+                if gift.to_id in ways:
                     continue
-                ways[gift.taker] = (*ways[who], gift)
-                if gift.taker == giver:
+                ways[gift.to_id] = (*ways[who], gift)
+                if gift.to_id == giver:
                     return ways[giver]
-                reached.append(gift.taker)
+                reached.append(gift.to_id)
         edge = reached
     return None
 
@@ -522,11 +494,7 @@ def closing(
     oldest = min(gift.at for gift in way)
     while younger := circle(guard, giver, taker, known := [gift for gift in known if gift.at > oldest]):
         oldest = min(gift.at for gift in younger)
-    steps = [
-        {"from_id": str(g.giver), "to_id": str(g.taker), "amount": g.amount, "at": g.at,
-         "transfer_id": str(g.transfer_id)}
-        for g in way
-    ]  # fmt: skip
+    facts = [{name: v if isinstance(v, int) else str(v) for name, v in asdict(g).items()} for g in way]
     given = 0 if guard.outcome == "refuse" else amount
-    evidence = {"now": now, "ms": guard.ms, "way": steps}
+    evidence = {"now": now, "ms": guard.ms, "way": facts}
     return Judgement(amount, given, guard.outcome, "gift_circle", evidence, oldest + guard.ms)
