@@ -154,9 +154,7 @@ class Load:
     async def _try(self, client: httpx.AsyncClient, key: str, attempt: int) -> bool:
         server = self.servers[(hash(key) + attempt) % len(self.servers)]
         try:
-            answer = await client.post(
-                f"{server.address}{self.owner.path}/commands", json=self.sent[key], headers={"Idempotency-Key": key}
-            )  # fmt: skip
+            answer = await self._post(client, server, key)
         except httpx.TransportError as error:
             self.troubles[type(error).__name__] += 1
             return False
@@ -175,6 +173,14 @@ class Load:
             self.bugs.append(f"{key}: {answer.status_code} {answer.text}")
         self.refused[key] = code
         return True
+
+    async def _post(self, client: httpx.AsyncClient, server: ServerProcess, key: str) -> httpx.Response:
+        """Send it once."""
+        return await client.post(
+            f"{server.address}{self.owner.path}/commands",
+            json=self.sent[key],
+            headers={"Idempotency-Key": key},
+        )
 
 
 @dataclass
