@@ -8,6 +8,7 @@ from uuid import UUID, uuid4
 from fablewright.core.refusal import Refused
 from fablewright.systems.accounts.commands import CreateApiKey
 from fablewright.systems.characters.commands import CreateCharacter
+from fablewright.systems.custom_events.commands import SCHEMA_EXAMPLE, RegisterEventType
 from fablewright.systems.dialogue.commands import DefineInteractionType, SetGrammar
 from fablewright.systems.dialogue.effects import DUEL, TypeDefinition
 from fablewright.systems.memory.commands import PlantMemory
@@ -84,6 +85,8 @@ async def prepare(server: Server) -> Prepared:
     memory = await server.do(known, owner.actor, world_id)
     texts = {"extras": {"place": {"plain": ["[here] They say {place} was a temple once."]}}}
     await server.do(SetGrammar(name="example", content=texts), owner.actor, world_id)
+    kind = RegisterEventType(type="game.quest_finished", data_schema=SCHEMA_EXAMPLE)
+    await server.do(kind, owner.actor, world_id)
     key = await server.do(CreateApiKey(name="bot", scopes=["read"]), owner.actor)
     advance = await server.do(AdvanceWorld(by_ms=1), owner.actor, world_id)
     with suppress(Refused):  # it may have arrived by itself
@@ -92,5 +95,6 @@ async def prepare(server: Server) -> Prepared:
         "world_id": world_id, "user_id": member.id, "character_id": one, "source_id": one, "target_id": two,
         "initiator_id": one, "advance_id": advance["id"], "key_id": key.id,
         "place_id": there, "type_name": "duel", "texts_name": "example", "memory_id": memory.id, "seq": 1,
+        "event_type": kind.type,
     }  # fmt: skip
     return Prepared(owner, world_id, {name: str(value) for name, value in ids.items()})

@@ -56,6 +56,9 @@ PAYLOADS: dict[str, dict[str, Any]] = {
     "dialogue.define_interaction_type": {"name": "duel", "definition": {"like": "conflict"}},
     "dialogue.remove_interaction_type": {"name": "duel"},
     "dialogue.set_grammar": {"name": "example", "content": {}}, "dialogue.remove_grammar": {"name": "example"},
+    "custom_events.register_event_type": {"type": "game.won", "data_schema": {}},
+    "custom_events.remove_event_type": {"type": "game.quest_finished"},
+    "custom_events.record_event": {"type": "game.quest_finished", "data": {"quest": "x", "score": 1}},
     "director.configure_director": {"enabled": True}, "weather.set_sky": {"sky": "rain"},
 }  # fmt: skip
 """A payload for each command of worlds; values that name an id of `Prepared` stand for that."""
