@@ -52,8 +52,8 @@ class LedgerTransfer(Base):
     """A sum that went from one account to another. Rows are only ever added: a trigger refuses to change them.
 
     `debit` and `credit` are owners; `debit_after` and `credit_after` the balances that this transfer left (null
-    for mint and sink). `number` puts the transfers of an account in their order. Like events, they have no foreign key to
-    `worlds`: it would take a lock per row.
+    for mint and sink). `number` puts the transfers of an account in their order. Like events, they have no foreign
+    key to `worlds`: it would take a lock per row.
     """
 
     __tablename__ = "ledger_transfers"

@@ -1,0 +1,285 @@
+"""What the commands about accounts do. Higher systems plan on a `Book` that this module opens and writes."""
+
+from collections.abc import Callable, Iterable
+from itertools import count
+from typing import Final
+from uuid import UUID
+
+from fablewright.core.definitions import Definitions
+from fablewright.core.dice import derived_uuid
+from fablewright.core.transaction import Request, Transaction
+from fablewright.systems.ledger.book import (
+    MINT,
+    SINK,
+    WORLD_OWNERS,
+    AccountState,
+    Book,
+    Currency,
+    HoldState,
+    Key,
+    Planned,
+    TransferState,
+)
+from fablewright.systems.ledger.rules import POINTS
+
+__all__ = [
+    "MINT", "SINK", "AccountState", "Book", "Currency", "HoldState", "Key", "Planned", "TransferState",
+    "currencies", "ids_for", "load_holds", "load_transfers", "open_book", "open_holds", "peek_holds",
+    "reversals", "write",
+]  # fmt: skip
+
+HOLD_EXPIRES: Final = "ledger.hold_expires"
+"""The kind of timer that ends a hold; its data names the hold."""
+
+LOAD_ACCOUNTS: Final = """
+SELECT a.owner_id, a.currency, a.balance, a.held, a.max_balance
+FROM unnest($2::uuid[], $3::text[]) AS v (owner_id, currency)
+JOIN ledger_accounts a ON a.world_id = $1 AND a.owner_id = v.owner_id AND a.currency = v.currency
+ORDER BY a.owner_id, a.currency FOR NO KEY UPDATE OF a
+"""
+TRANSFER: Final = (
+    "t.id, t.currency, t.debit, t.credit, t.amount, t.kind, t.reason, t.reference, t.reverses, t.hold_id, "
+    "t.debit_after, t.credit_after, t.at, t.event_id"
+)
+"""The columns of a transfer, in the order of the fields of `TransferState`."""
+HOLD: Final = (
+    "h.id, h.currency, h.debit, h.credit, h.amount, h.kind, h.reason, h.reference, h.state, h.posted, h.at, "
+    "h.expires_at, h.closed_at, h.event_id"
+)
+"""The columns of a hold, in the order of the fields of `HoldState`."""
+TRANSFERS_BY_ID: Final = (
+    f"SELECT {TRANSFER} FROM ledger_transfers t WHERE t.world_id = $1 AND t.id = ANY($2::uuid[])"  # noqa: S608
+)
+TRANSFERS_BY_REFERENCE: Final = (
+    f"SELECT {TRANSFER} FROM ledger_transfers t WHERE t.world_id = $1 AND t.reference = ANY($2::text[])"  # noqa: S608
+)
+HOLDS_BY_REFERENCE: Final = (
+    f"SELECT {HOLD} FROM ledger_holds h WHERE h.world_id = $1 AND h.reference = ANY($2::text[])"  # noqa: S608
+)
+HOLDS_BY_ID: Final = (
+    f"SELECT {HOLD} FROM ledger_holds h WHERE h.world_id = $1 AND h.id = ANY($2::uuid[]) ORDER BY h.id"  # noqa: S608
+)
+LOCK_HOLDS: Final = f"{HOLDS_BY_ID} FOR NO KEY UPDATE"
+REVERSALS: Final = (
+    "SELECT reverses, id FROM ledger_transfers WHERE world_id = $1 AND reverses = ANY($2::uuid[])"
+)
+
+# The accounts are locked (`open_book`); a new one that somebody else makes at the same time fails on its key, and the
+# engine runs the command again. Transfers get their numbers in the order in which they were planned.
+WRITE: Final = """
+WITH moved AS (
+    UPDATE ledger_accounts a
+    SET balance = a.balance + v.delta, held = a.held + v.held, max_balance = v.max_balance
+    FROM unnest($2::uuid[], $3::text[], $4::bigint[], $5::bigint[], $6::bigint[])
+         AS v (owner_id, currency, delta, held, max_balance)
+    WHERE a.world_id = $1 AND a.owner_id = v.owner_id AND a.currency = v.currency
+    RETURNING 1
+), opened AS (
+    INSERT INTO ledger_accounts (world_id, owner_id, currency, balance, held, max_balance)
+    SELECT $1, v.* FROM unnest($7::uuid[], $8::text[], $9::bigint[], $10::bigint[], $11::bigint[])
+         AS v (owner_id, currency, balance, held, max_balance)
+    ORDER BY v.owner_id, v.currency
+), added AS (
+    INSERT INTO ledger_transfers (world_id, id, currency, debit, credit, amount, kind, reason, reference, at,
+                                  event_id, reverses, hold_id, debit_after, credit_after)
+    SELECT $1, v.id, v.currency, v.debit, v.credit, v.amount, v.kind, v.reason, v.reference, $12, v.event_id,
+           v.reverses, v.hold_id, v.debit_after, v.credit_after
+    FROM unnest($13::uuid[], $14::text[], $15::uuid[], $16::uuid[], $17::bigint[], $18::text[], $19::text[],
+                $20::text[], $21::uuid[], $22::uuid[], $23::uuid[], $24::bigint[], $25::bigint[]) WITH ORDINALITY
+         AS v (id, currency, debit, credit, amount, kind, reason, reference, event_id, reverses, hold_id,
+               debit_after, credit_after, n)
+    ORDER BY v.n
+)
+SELECT count(*) FROM moved
+"""
+ADD_HOLDS: Final = """
+INSERT INTO ledger_holds (world_id, id, currency, debit, credit, amount, kind, reason, reference, state, posted, at,
+                          expires_at, closed_at, event_id)
+SELECT $1, v.* FROM unnest($2::uuid[], $3::text[], $4::uuid[], $5::uuid[], $6::bigint[], $7::text[], $8::text[],
+                           $9::text[], $10::text[], $11::bigint[], $12::bigint[], $13::bigint[], $14::bigint[],
+                           $15::uuid[]) AS v
+"""
+CLOSE_HOLDS: Final = """
+UPDATE ledger_holds h SET state = v.state, posted = v.posted, closed_at = $5
+FROM unnest($2::uuid[], $3::text[], $4::bigint[]) AS v (id, state, posted)
+WHERE h.world_id = $1 AND h.id = v.id
+"""
+# A timer that fires at this moment waits for the hold, and finds it closed.
+CANCEL_TIMERS: Final = """
+DELETE FROM timers WHERE world_id = $1 AND id IN (
+    SELECT id FROM timers WHERE world_id = $1 AND id = ANY($2::uuid[]) FOR UPDATE SKIP LOCKED)
+"""
+ADD_TIMERS: Final = """
+INSERT INTO timers (world_id, id, kind, due_at, data, correlation_id)
+SELECT $1, v.id, $2, v.due_at, jsonb_build_object('hold_id', v.hold_id), $6
+FROM unnest($3::uuid[], $4::bigint[], $5::uuid[]) AS v (id, due_at, hold_id)
+"""
+
+
+# -- for higher systems --------------------------------------------------------------------------------------
+
+
+async def _load_currencies(tx: Transaction) -> dict[str, Currency]:
+    rows = await tx.fetch(
+        "SELECT code, name, max_balance, description FROM currencies WHERE world_id = $1 ORDER BY code",
+        tx.world_id,
+    )
+    found = {row["code"]: Currency(*row) for row in rows}
+    found.setdefault(POINTS, Currency(POINTS, "Points"))
+    return found
+
+
+_CURRENCIES: Final = Definitions(_load_currencies)
+
+
+async def currencies(tx: Transaction) -> dict[str, Currency]:
+    """The currencies of the world by code, `points` always among them."""
+    return await _CURRENCIES.of(tx)
+
+
+async def open_book(
+    tx: Transaction, accounts: Iterable[Key], *, create: bool = False, references: Iterable[str | None] = (),
+    new_id: Callable[[], UUID] | None = None,
+) -> Book:  # fmt: skip
+    """A book of these accounts, locked until the commit in the order of (owner, currency).
+
+    With `create`, those that are missing are made when something is first planned on them. `references` are those
+    that will be asked for: what has one of them already is found in `book.earlier` and `book.earlier_holds`. Mint and
+    sink may be among the accounts, and need not be.
+    """
+    wanted = {key for key in accounts if key[0] not in WORLD_OWNERS}
+    names = sorted({reference for reference in references if reference is not None})
+    known = await _CURRENCIES.of(tx)
+    rows = (
+        await tx.fetch(LOAD_ACCOUNTS, tx.world_id, [k[0] for k in wanted], [k[1] for k in wanted])
+        if wanted
+        else []
+    )
+    earlier: list[TransferState] = []
+    holds: list[HoldState] = []
+    if names:  # after the locks, so as to see what those wrote for whom this transaction had to wait
+        earlier = [TransferState(*row) for row in await tx.fetch(TRANSFERS_BY_REFERENCE, tx.world_id, names)]
+        holds = [HoldState(*row) for row in await tx.fetch(HOLDS_BY_REFERENCE, tx.world_id, names)]
+    return Book(
+        [AccountState(*row) for row in rows], known, new_id=new_id or tx.new_id, now=tx.now,
+        missing=wanted if create else (), earlier=earlier, holds=holds,
+    )  # fmt: skip
+
+
+async def open_holds(tx: Transaction, hold_ids: Iterable[UUID], *, more: Iterable[Key] = ()) -> Book:
+    """A book of the accounts of these holds (and `more`), with the holds themselves in `book.holds`, all locked.
+
+    Ids that no hold has are not in `book.holds`.
+    """
+    found = await peek_holds(tx, hold_ids)
+    keys = [(owner, hold.currency) for hold in found.values() for owner in (hold.debit, hold.credit)]
+    book = await open_book(tx, [*keys, *more], create=True)
+    for hold in (await load_holds(tx, found)).values():
+        book.know(hold)
+    return book
+
+
+async def peek_holds(tx: Transaction, ids: Iterable[UUID]) -> dict[UUID, HoldState]:
+    """Those of the holds that exist, not locked: their state may be out of date, the rest never changes."""
+    wanted = sorted(set(ids))
+    rows = await tx.fetch(HOLDS_BY_ID, tx.world_id, wanted) if wanted else []
+    return {row["id"]: HoldState(*row) for row in rows}
+
+
+async def load_holds(tx: Transaction, ids: Iterable[UUID]) -> dict[UUID, HoldState]:
+    """Those of the holds that exist, locked until the commit in the order of their ids. Lock the accounts first."""
+    wanted = sorted(set(ids))
+    rows = await tx.fetch(LOCK_HOLDS, tx.world_id, wanted) if wanted else []
+    return {row["id"]: HoldState(*row) for row in rows}
+
+
+async def load_transfers(tx: Transaction, ids: Iterable[UUID]) -> dict[UUID, TransferState]:
+    """Those of the transfers that exist. They never change."""
+    wanted = sorted(set(ids))
+    rows = await tx.fetch(TRANSFERS_BY_ID, tx.world_id, wanted) if wanted else []
+    return {row["id"]: TransferState(*row) for row in rows}
+
+
+async def reversals(tx: Transaction, ids: Iterable[UUID]) -> dict[UUID, UUID]:
+    """By transfer, the transfer that has reversed it; two at once fail on their key, and one runs again."""
+    rows = await tx.fetch(REVERSALS, tx.world_id, sorted(set(ids)))
+    return {row["reverses"]: row["id"] for row in rows}
+
+
+def ids_for(tx: Transaction, request: Request) -> Callable[[], UUID]:
+    """A source of ids that come from one request alone, for `Book.new_id`: batch neighbours do not matter.
+
+    They have the layout of UUID version 7, so that new rows lie together in the index.
+    """
+    numbers = count()
+    time = (tx.now & (2**48 - 1)) << 80 | 7 << 76
+
+    def new_id() -> UUID:
+        chance = derived_uuid(request.id, "ledger", tx.now, next(numbers)).int
+        return UUID(int=time | chance & (2**76 - 1))
+
+    return new_id
+
+
+async def write(tx: Transaction, book: Book) -> None:
+    """Store what was planned: one statement for accounts and transfers, and few more if there are holds.
+
+    `book.told` must have named the event of each transfer and each new hold.
+    """
+    if book.new_holds or book.closed_holds:
+        await _write_holds(tx, book)
+    before = book.before
+    changed = [
+        (state, before[key]) for key, state in book.accounts.items() if key in before and state != before[key]
+    ]
+    opened = [state for key, state in book.accounts.items() if key not in before]
+    planned = list(book.planned.values())
+    if not changed and not opened and not planned:
+        return
+    moved = await tx.fetchval(
+        WRITE, tx.world_id,
+        [a.owner_id for a, _ in changed], [a.currency for a, _ in changed],
+        [a.balance - b.balance for a, b in changed], [a.held - b.held for a, b in changed],
+        [a.max_balance for a, _ in changed],
+        [a.owner_id for a in opened], [a.currency for a in opened], [a.balance for a in opened],
+        [a.held for a in opened], [a.max_balance for a in opened],
+        tx.now, [t.id for t in planned], [t.currency for t in planned], [t.debit for t in planned],
+        [t.credit for t in planned], [t.amount for t in planned], [t.kind for t in planned],
+        [t.reason for t in planned], [t.reference for t in planned], [book.event_ids[t.id] for t in planned],
+        [t.reverses for t in planned], [t.hold_id for t in planned], [t.debit_after for t in planned],
+        [t.credit_after for t in planned],
+    )  # fmt: skip
+    if moved != len(changed):
+        raise RuntimeError(f"{len(changed)} accounts were to change, {moved} did")
+
+
+async def _write_holds(tx: Transaction, book: Book) -> None:
+    """Holds as they are now, and the timers of those that expire."""
+    added = [book.holds[i] for i in sorted(book.new_holds)]
+    closed = [book.holds[i] for i in sorted(book.closed_holds) if i not in book.new_holds]
+    if added:
+        await tx.execute(
+            ADD_HOLDS, tx.world_id, [h.id for h in added], [h.currency for h in added], [h.debit for h in added],
+            [h.credit for h in added], [h.amount for h in added], [h.kind for h in added],
+            [h.reason for h in added], [h.reference for h in added], [h.state for h in added],
+            [h.posted for h in added], [h.at for h in added], [h.expires_at for h in added],
+            [h.closed_at for h in added], [book.event_ids[h.id] for h in added],
+        )  # fmt: skip
+    if closed:
+        await tx.execute(
+            CLOSE_HOLDS, tx.world_id, [h.id for h in closed], [h.state for h in closed],
+            [h.posted for h in closed], tx.now,
+        )  # fmt: skip
+    expiring = [h for h in added if h.state == "open" and h.expires_at is not None]
+    if expiring:
+        tx.timers_changed = True
+        await tx.execute(
+            ADD_TIMERS, tx.world_id, HOLD_EXPIRES, [_timer_id(h.id) for h in expiring],
+            [h.expires_at for h in expiring], [h.id for h in expiring], tx.request.correlation_id,
+        )  # fmt: skip
+    if ended := [_timer_id(h.id) for h in closed if h.expires_at is not None and h.state != "expired"]:
+        await tx.execute(CANCEL_TIMERS, tx.world_id, ended)
+
+
+def _timer_id(hold_id: UUID) -> UUID:
+    return derived_uuid(HOLD_EXPIRES, hold_id)
