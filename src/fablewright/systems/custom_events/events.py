@@ -49,6 +49,7 @@ class CustomEvent(Event):
         return self.type
 
     def audience(self) -> Audience:
+        """As its type says; without a subject, game masters stand in for it."""
         if self.seen_by == "members":
             return MEMBERS
         if self.seen_by == "subject" and self.subject_id is not None:
