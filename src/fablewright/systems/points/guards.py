@@ -16,7 +16,7 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from fablewright.core.clock import DAY
-from fablewright.core.refusal import TOO_MANY, Refusal, Refused
+from fablewright.core.refusal import CONFLICT, NOT_FOUND, TOO_MANY, Refusal, Refused
 
 Outcome = Literal["refuse", "reduce", "flag", "quarantine"]
 Clock = Literal["world", "real"]
@@ -34,13 +34,22 @@ LEAST_SPREAD: Final = 0.1
 """A distribution counts as at least this much of its mean wide, and one point: where all were 10, one of 11 would
 else be infinitely far off."""
 
+Hit = tuple[str, int | None, dict[str, Any]]
 Span = Annotated[int, Field(gt=0, le=MOST_SPAN_MS)]
 Share = Annotated[float, Field(ge=0, lt=1, allow_inf_nan=False)]
 
 AWARD_LIMITED = Refusal(
-    "award_limited", TOO_MANY,
-    "A limit against abuse stands in the way. `guard` says which; try again at `retry_at`.",
-)  # fmt: skip
+    "award_limited", TOO_MANY, "A limit stands in the way. `guard` says which; try again at `retry_at`."
+)
+VERDICT_NOT_FOUND = Refusal(
+    "verdict_not_found", NOT_FOUND, "There is no such verdict. Look it up in the queue."
+)
+VERDICT_CLOSED = Refusal("verdict_closed", CONFLICT, "This verdict is decided already. Look at its `state`.")
+NOTHING_TO_REVERSE = Refusal(
+    "nothing_to_reverse",
+    CONFLICT,
+    "Nothing was given that could be taken back. Confirm it without `reverse`.",
+)
 
 
 class _Model(BaseModel):
@@ -228,14 +237,12 @@ class Judgement:
         return self.given if self.outcome in GIVEN else 0
 
     def refused(self, moment: Moment) -> Refused:
-        """The refusal that it is: `award_limited`, with when to try again."""
+        """The refusal that it is: `award_limited`, with when to try again. The evidence is for game masters."""
         wait = None if self.retry_at is None else moment.seconds_until(self.clock, self.retry_at)
-        when = "It may be tried again with less." if self.retry_at is None else (
-            f"It may be tried again at {self.retry_at} ({self.clock} time, ms)."
-        )  # fmt: skip
+        when = "with less" if self.retry_at is None else f"at {self.retry_at} ({self.clock} time, ms)"
         return AWARD_LIMITED(
-            f"The limit {self.guard!r} stands in the way. {when}", guard=self.guard, retry_at=self.retry_at,
-            clock=self.clock, retry_after_seconds=wait, evidence=self.evidence,
+            f"The limit {self.guard!r} stands in the way. It may be tried again {when}.", guard=self.guard,
+            retry_at=self.retry_at, clock=self.clock, retry_after_seconds=wait,
         )  # fmt: skip
 
 
@@ -300,26 +307,20 @@ def judge(limits: Limits, memory: ActionMemory, asked: int, now: int) -> Judgeme
     hits = _hits(limits, memory, amount or asked, now)
     if amount == 0:
         hits.append(("diminishing", _tomorrow(memory), {"today": memory.day_count}))
-    if not hits and amount == asked:
-        return Judgement(asked, asked)
     if not hits:
-        assert limits.diminishing is not None
+        if amount == asked or limits.diminishing is None:
+            return Judgement(asked, asked)
         facts = {"today": memory.day_count, **limits.diminishing.model_dump()}
         return Judgement(asked, amount, "reduce", "diminishing", facts, clock=limits.clock)
     guard, retry_at, evidence = max(hits, key=lambda hit: _waits(hit[1]))
     given = {"refuse": 0, "reduce": _reduced(limits, memory, guard, amount)}.get(limits.outcome, amount)
-    evidence = {"now": now, **evidence}
-    if len(hits) > 1:
-        evidence["also"] = sorted(name for name, _, _ in hits if name != guard)
+    evidence = {"now": now, **evidence, "limits": sorted(name for name, _, _ in hits)}
     outcome: Outcome = limits.outcome if given else "refuse"
     return Judgement(asked, given, outcome, guard, evidence, retry_at, limits.clock)
 
 
-Hit = tuple[str, int | None, dict[str, Any]]
-"""A limit that stands in the way: its name, until when (None: always, for so much), and why."""
-
-
 def _hits(limits: Limits, memory: ActionMemory, amount: int, now: int) -> list[Hit]:
+    """What stands in the way: its name, until when (None: always, for so much), and why."""
     hits: list[Hit] = []
     step, cooldown, window = limits.min_step_ms, limits.cooldown_ms, limits.window
     if step is not None and memory.last_at is not None and memory.last_at + step > now:
@@ -440,9 +441,6 @@ def _of_this_clock(limits: Limits, memory: ActionMemory, now: int) -> ActionMemo
 
 def _foreign_removed(times: tuple[int, ...], now: int, span: int) -> tuple[int, ...]:
     return times if not times or times[-1] <= now + span else tuple(t for t in times if t <= now + span)
-
-
-# -- gift circles --------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
