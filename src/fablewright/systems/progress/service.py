@@ -1,0 +1,336 @@
+"""How higher systems measure: they use a measure, are told when it moves, and read how far a subject has come.
+
+A system that wants to be told brings `extra={"progress": moved}`, an async function of the transaction and a list of
+`Moved`. Values are locked in the order of kind (sums, bests, streaks), subject and measure.
+"""
+
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+from uuid import UUID
+
+import orjson
+
+from fablewright.core.definitions import Definitions
+from fablewright.core.transaction import EventRecord, Transaction
+from fablewright.systems.progress.rules import Measure, MeasureSpec, Tally, Watched, measure_id
+
+__all__ = [
+    "LISTENER", "MeasureSpec", "Moved", "Restored", "Value", "forget", "measure_id", "restore", "stop_using", "use",
+    "values", "values_of",
+]  # fmt: skip
+
+LISTENER: Final = "progress"
+"""The name in `System.extra` of the function that a system is told by."""
+
+ADD: Final = """
+INSERT INTO measure_values AS v (world_id, subject_id, measure_id, value)
+SELECT $1, a.subject_id, a.measure_id, a.value
+FROM unnest($2::uuid[], $3::uuid[], $4::float8[]) AS a (subject_id, measure_id, value)
+ORDER BY a.subject_id, a.measure_id
+ON CONFLICT (world_id, subject_id, measure_id) DO UPDATE SET value = v.value + excluded.value
+RETURNING v.subject_id, v.measure_id, v.value
+"""
+BEST: Final = """
+WITH old AS MATERIALIZED (
+    SELECT v.subject_id, v.measure_id, v.value
+    FROM unnest($2::uuid[], $3::uuid[]) AS a (subject_id, measure_id)
+    JOIN measure_values v ON v.world_id = $1 AND v.subject_id = a.subject_id AND v.measure_id = a.measure_id
+    ORDER BY v.subject_id, v.measure_id FOR NO KEY UPDATE OF v
+), put AS (
+    INSERT INTO measure_values AS v (world_id, subject_id, measure_id, value)
+    SELECT $1, a.subject_id, a.measure_id, a.value
+    FROM unnest($2::uuid[], $3::uuid[], $4::float8[]) AS a (subject_id, measure_id, value)
+    LEFT JOIN old USING (subject_id, measure_id)
+    WHERE old.value IS NULL OR a.value > old.value
+    ORDER BY a.subject_id, a.measure_id
+    ON CONFLICT (world_id, subject_id, measure_id) DO UPDATE SET value = greatest(v.value, excluded.value)
+    RETURNING v.subject_id, v.measure_id, v.value
+)
+SELECT put.subject_id, put.measure_id, put.value, coalesce(old.value, 0) AS before
+FROM put LEFT JOIN old USING (subject_id, measure_id)
+"""
+STREAK: Final = """
+INSERT INTO measure_values AS v (world_id, subject_id, measure_id, value, day)
+SELECT $1, a.subject_id, a.measure_id, 1, $4
+FROM unnest($2::uuid[], $3::uuid[]) AS a (subject_id, measure_id)
+ORDER BY a.subject_id, a.measure_id
+ON CONFLICT (world_id, subject_id, measure_id) DO UPDATE SET
+    value = CASE WHEN excluded.day - v.day <= 1 + $5 THEN v.value + 1 ELSE 1 END, day = excluded.day
+WHERE v.day < excluded.day
+RETURNING v.subject_id, v.measure_id, v.value
+"""
+ITEMS: Final = """
+INSERT INTO measure_items (world_id, measure_id, subject_id, item)
+SELECT $1, a.* FROM unnest($2::uuid[], $3::uuid[], $4::text[]) AS a (measure_id, subject_id, item)
+ORDER BY 2, 3, 4
+ON CONFLICT DO NOTHING
+RETURNING measure_id, subject_id
+"""
+VALUES: Final = """
+SELECT v.subject_id, v.measure_id, v.value, v.day
+FROM unnest($2::uuid[], $3::uuid[]) AS a (subject_id, measure_id)
+JOIN measure_values v ON v.world_id = $1 AND v.subject_id = a.subject_id AND v.measure_id = a.measure_id
+"""
+RESTORE: Final = """
+INSERT INTO measure_values (world_id, subject_id, measure_id, value, day)
+SELECT $1, a.* FROM unnest($2::uuid[], $3::uuid[], $4::float8[], $5::bigint[]) AS a (s, m, value, day) ORDER BY 2, 3
+ON CONFLICT (world_id, subject_id, measure_id) DO UPDATE SET value = excluded.value, day = excluded.day
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """That a subject has come further in a measure: from `before` to `after`.
+
+    `cause` is the last event that counted. None stands for the backfill: with `past`, it is still on its way
+    through the log; without, it tells once how far each subject has come, with `before` 0.
+    """
+
+    subject_id: UUID
+    measure_id: UUID
+    before: float
+    after: float
+    cause: EventRecord | None = None
+    past: bool = False
+
+
+Listener = Callable[[Transaction, list[Moved]], Awaitable[None]]
+
+
+async def _load(tx: Transaction) -> Watched:
+    rows = await tx.fetch(
+        "SELECT id, spec::text AS spec FROM measures WHERE world_id = $1 AND state <> 'catching_up' ORDER BY id",
+        tx.world_id,
+    )
+    return Watched(Measure.of(row["id"], MeasureSpec.model_validate_json(row["spec"])) for row in rows)
+
+
+LIVE: Final = Definitions(_load)
+"""The measures of a world that count what happens."""
+
+
+@dataclass(frozen=True, slots=True)
+class Value:
+    """How far a subject has come. A streak has the last world day that counted; see `rules.current`."""
+
+    value: float
+    day: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Restored:
+    """How far a subject had come in the world that a pack was made of."""
+
+    subject_id: UUID
+    measure_id: UUID
+    value: float
+    day: int | None = None
+    items: tuple[str, ...] = ()
+
+
+# -- for higher systems --------------------------------------------------------------------------------------
+
+
+async def use(tx: Transaction, system: str, user_id: UUID, spec: MeasureSpec, *, backfill: bool) -> UUID:
+    """Measure from now on for a definition of a system, and with `backfill` what has happened so far, too.
+
+    Returns the measure's id. Who uses what others measure already shares it, and is told soon how far each
+    subject has come.
+    """
+    id_ = measure_id(tx.world_id, spec)
+    tx.definitions_changed = True
+    found = await tx.fetchrow(
+        "SELECT state, whole FROM measures WHERE world_id = $1 AND id = $2 FOR UPDATE", tx.world_id, id_
+    )
+    if found is None:
+        await tx.execute(
+            "INSERT INTO measures (world_id, id, spec, state, caught_up_to, whole) "
+            "VALUES ($1, $2, $3::jsonb, CASE WHEN $4 THEN 'catching_up' ELSE 'live' END, "
+            "CASE WHEN $4 THEN 0 END, $4)",
+            tx.world_id, id_, orjson.dumps(spec.model_dump(mode="json")).decode(), backfill,
+        )  # fmt: skip
+    elif backfill and not found["whole"]:
+        await _clear(tx, id_)
+        await tx.execute(
+            "UPDATE measures SET state = 'catching_up', caught_up_to = 0, settled_to = NULL, whole = true "
+            "WHERE world_id = $1 AND id = $2",
+            tx.world_id, id_,
+        )  # fmt: skip
+    elif found["state"] != "catching_up":
+        await _settle(tx, [id_])
+    await tx.execute(
+        "INSERT INTO measure_uses (world_id, measure_id, system, user_id) VALUES ($1, $2, $3, $4) "
+        "ON CONFLICT DO NOTHING",
+        tx.world_id, id_, system, user_id,
+    )  # fmt: skip
+    return id_
+
+
+async def stop_using(tx: Transaction, system: str, user_id: UUID, *, but: UUID | None = None) -> None:
+    """End a definition's use of measures (but of one); what nobody uses any more is forgotten."""
+    rows = await tx.fetch(
+        "DELETE FROM measure_uses WHERE world_id = $1 AND system = $2 AND user_id = $3 "
+        "AND measure_id IS DISTINCT FROM $4 RETURNING measure_id",
+        tx.world_id, system, user_id, but,
+    )  # fmt: skip
+    for id_ in sorted(row["measure_id"] for row in rows):
+        tx.definitions_changed = True
+        await tx.execute(
+            "SELECT 1 FROM measures WHERE world_id = $1 AND id = $2 FOR UPDATE", tx.world_id, id_
+        )
+        used = "SELECT 1 FROM measure_uses WHERE world_id = $1 AND measure_id = $2 LIMIT 1"
+        if await tx.fetchval(used, tx.world_id, id_) is None:
+            await _clear(tx, id_)
+            await tx.execute("DELETE FROM measures WHERE world_id = $1 AND id = $2", tx.world_id, id_)
+
+
+async def values(
+    connection: Any, world_id: UUID, subject_id: UUID, measure_ids: Sequence[UUID]
+) -> dict[UUID, Value]:
+    """How far a subject has come in these measures, not locked; what never moved is missing."""
+    pairs = [(subject_id, measure) for measure in measure_ids]
+    return {measure: value for (_, measure), value in (await values_of(connection, world_id, pairs)).items()}
+
+
+async def values_of(
+    connection: Any, world_id: UUID, pairs: Sequence[tuple[UUID, UUID]]
+) -> dict[tuple[UUID, UUID], Value]:
+    """The same for pairs of subject and measure."""
+    if not pairs:
+        return {}
+    rows = await connection.fetch(VALUES, world_id, *_columns(pairs))
+    return {(row["subject_id"], row["measure_id"]): Value(row["value"], row["day"]) for row in rows}
+
+
+async def forget(tx: Transaction, subject_ids: Iterable[UUID]) -> None:
+    """Forget how far these subjects have come."""
+    ids = sorted(set(subject_ids))
+    for table in ("measure_values", "measure_items"):
+        await tx.execute(
+            f"DELETE FROM {table} WHERE world_id = $1 AND subject_id = ANY($2::uuid[])",  # noqa: S608
+            tx.world_id, ids,
+        )  # fmt: skip
+
+
+async def restore(tx: Transaction, entries: Sequence[Restored]) -> None:
+    """Let subjects have come as far as in another world; these measures then count as whole."""
+    if not entries:
+        return
+    await tx.execute(
+        RESTORE, tx.world_id, [e.subject_id for e in entries], [e.measure_id for e in entries],
+        [e.value for e in entries], [e.day for e in entries],
+    )  # fmt: skip
+    items = [(e.measure_id, e.subject_id, item) for e in entries for item in e.items]
+    if items:
+        await tx.fetch(ITEMS, tx.world_id, *_columns(items))
+    await _settle(tx, sorted({e.measure_id for e in entries}), whole=True)
+
+
+async def _settle(tx: Transaction, ids: Sequence[UUID], *, whole: bool = False) -> None:
+    """Let whoever uses these measures be told how far each subject has come."""
+    tx.definitions_changed = True
+    await tx.execute(
+        "UPDATE measures SET state = 'settling', settled_to = NULL, caught_up_to = NULL, whole = whole OR $3 "
+        "WHERE world_id = $1 AND id = ANY($2::uuid[])",
+        tx.world_id, ids, whole,
+    )  # fmt: skip
+
+
+async def _clear(tx: Transaction, id_: UUID) -> None:
+    """Remove all that was counted of a measure.
+
+    Commits under way may still add to it. Once the head is locked, none that counts it can commit any more, since
+    the definitions change with this commit; what those before have left is removed then.
+    """
+    for first in (True, False):
+        for table in ("measure_values", "measure_items"):
+            await tx.execute(
+                f"DELETE FROM {table} WHERE world_id = $1 AND measure_id = $2",  # noqa: S608
+                tx.world_id, id_,
+            )  # fmt: skip
+        if first:
+            await lock_head(tx)
+
+
+async def lock_head(tx: Transaction) -> int:
+    """Let no other commit of this world happen before this one; returns the newest `seq`."""
+    sql = "SELECT seq FROM world_heads WHERE world_id = $1 FOR NO KEY UPDATE"
+    return int(await tx.fetchval(sql, tx.world_id))
+
+
+# -- counting ------------------------------------------------------------------------------------------------
+
+
+Step = tuple[UUID, UUID, float, float]
+"""Subject, measure, value before, value after."""
+
+
+async def record(tx: Transaction, tally: Tally) -> list[Step]:
+    """Write what a batch of events does: one step for each value that it changed.
+
+    A streak that breaks and begins anew within the batch comes more than once, in order.
+    """
+    changed = await _add(tx, tally)
+    changed += await _best(tx, tally)
+    changed += await _streaks(tx, tally)
+    return changed
+
+
+async def _add(tx: Transaction, tally: Tally) -> list[Step]:
+    adds = dict(tally.adds)
+    if tally.items:
+        for row in await tx.fetch(ITEMS, tx.world_id, *_columns(
+            (measure, subject, item) for measure, found in tally.items.items()
+            for subject, items in found.items() for item in items
+        )):  # fmt: skip
+            fresh = adds.setdefault(row["measure_id"], {})
+            fresh[row["subject_id"]] = fresh.get(row["subject_id"], 0.0) + 1.0
+    subjects = [subject for sums in adds.values() for subject, number in sums.items() if number]
+    if not subjects:
+        return []
+    measures = [measure for measure, sums in adds.items() for number in sums.values() if number]
+    numbers = [number for sums in adds.values() for number in sums.values() if number]
+    return [
+        (row[0], row[1], row[2] - adds[row[1]][row[0]], row[2])
+        for row in await tx.fetch(ADD, tx.world_id, subjects, measures, numbers)
+    ]
+
+
+async def _best(tx: Transaction, tally: Tally) -> list[Step]:
+    asked = [(s, m, number) for m, found in tally.bests.items() for s, number in found.items()]
+    if not asked:
+        return []
+    rows = await tx.fetch(BEST, tx.world_id, *_columns(asked))
+    return [(row["subject_id"], row["measure_id"], row["before"], row["value"]) for row in rows]
+
+
+async def _streaks(tx: Transaction, tally: Tally) -> list[Step]:
+    """Day by day, for those that may leave out equally many days together."""
+    rounds: dict[tuple[int, int], list[tuple[UUID, UUID]]] = {}
+    for measure, found in tally.days.items():
+        for subject, days in found.items():
+            for day in days:
+                rounds.setdefault((day, tally.graces[measure]), []).append((subject, measure))
+    changed: list[Step] = []
+    for (day, grace), asked in sorted(rounds.items()):
+        rows = await tx.fetch(STREAK, tx.world_id, *_columns(asked), day, grace)
+        changed += [(row[0], row[1], row[2] - 1, row[2]) for row in rows]
+    return changed
+
+
+def _columns(rows: Iterable[Sequence[Any]]) -> list[list[Any]]:
+    """Rows, none of which is missing, as columns."""
+    return [list(column) for column in zip(*rows, strict=True)]
+
+
+async def tell(tx: Transaction, moved: list[Moved]) -> None:
+    """Tell every system that listens."""
+    if moved:
+        for listener in listeners(tx):
+            await listener(tx, moved)
+
+
+def listeners(tx: Transaction) -> list[Listener]:
+    """Those who are told of what moved."""
+    return [s.extra[LISTENER] for s in tx.systems if LISTENER in s.extra]
