@@ -16,7 +16,7 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from fablewright.core.clock import DAY
-from fablewright.core.refusal import CONFLICT, NOT_FOUND, TOO_MANY, Refusal, Refused
+from fablewright.core.refusal import TOO_MANY, Refusal, Refused
 
 Outcome = Literal["refuse", "reduce", "flag", "quarantine"]
 Clock = Literal["world", "real"]
@@ -40,15 +40,6 @@ Share = Annotated[float, Field(ge=0, lt=1, allow_inf_nan=False)]
 
 AWARD_LIMITED = Refusal(
     "award_limited", TOO_MANY, "A limit stands in the way. `guard` says which; try again at `retry_at`."
-)
-VERDICT_NOT_FOUND = Refusal(
-    "verdict_not_found", NOT_FOUND, "There is no such verdict. Look it up in the queue."
-)
-VERDICT_CLOSED = Refusal("verdict_closed", CONFLICT, "This verdict is decided already. Look at its `state`.")
-NOTHING_TO_REVERSE = Refusal(
-    "nothing_to_reverse",
-    CONFLICT,
-    "Nothing was given that could be taken back. Confirm it without `reverse`.",
 )
 
 
