@@ -234,8 +234,9 @@ def upgrade() -> None:
     sa.ForeignKeyConstraint(['world_id'], ['worlds.id'], name=op.f('fk_abuse_verdicts_world_id'), ondelete='CASCADE'),
     sa.PrimaryKeyConstraint('world_id', 'id', name=op.f('pk_abuse_verdicts'))
     )
-    op.create_index('ix_abuse_verdicts_character', 'abuse_verdicts', ['world_id', 'character_id', 'id'], unique=False)
-    op.create_index('ix_abuse_verdicts_open', 'abuse_verdicts', ['world_id', 'id'], unique=False, postgresql_where=sa.text("state = 'open'"))
+    op.create_index('ix_abuse_verdicts_at', 'abuse_verdicts', ['world_id', 'at', 'id'], unique=False)
+    op.create_index('ix_abuse_verdicts_character', 'abuse_verdicts', ['world_id', 'character_id', 'at', 'id'], unique=False)
+    op.create_index('ix_abuse_verdicts_open', 'abuse_verdicts', ['world_id', 'at', 'id'], unique=False, postgresql_where=sa.text("state = 'open'"))
     op.create_table('achievement_unlocks',
     sa.Column('world_id', sa.UUID(), nullable=False),
     sa.Column('character_id', sa.UUID(), nullable=False),
@@ -367,6 +368,7 @@ def downgrade() -> None:
     op.drop_table('achievement_unlocks')
     op.drop_index('ix_abuse_verdicts_open', table_name='abuse_verdicts', postgresql_where=sa.text("state = 'open'"))
     op.drop_index('ix_abuse_verdicts_character', table_name='abuse_verdicts')
+    op.drop_index('ix_abuse_verdicts_at', table_name='abuse_verdicts')
     op.drop_table('abuse_verdicts')
     op.drop_table('points_settings')
     op.drop_index('ix_measures_behind', table_name='measures', postgresql_where=sa.text("state <> 'live'"))

@@ -140,7 +140,8 @@ class ActionStatistic(Base):
 class Verdict(Base):
     """What a check against abuse found, with its evidence, and what came of it.
 
-    Refusals of one check, action and character on one world day share a row; `times` counts them.
+    Refusals of one check, action and character on one world day share a row, and so do reductions: `times` counts
+    them, the evidence is that of the last, and `at` is the time of the first.
     """
 
     __tablename__ = "abuse_verdicts"
@@ -152,8 +153,9 @@ class Verdict(Base):
         ),
         CheckConstraint("(state IN ('noted', 'open')) = (reviewed_at IS NULL)", name="reviewed_has_time"),
         CheckConstraint("times > 0", name="times_positive"),
-        Index("ix_abuse_verdicts_open", "world_id", "id", postgresql_where=text("state = 'open'")),
-        Index("ix_abuse_verdicts_character", "world_id", "character_id", "id"),
+        Index("ix_abuse_verdicts_at", "world_id", "at", "id"),
+        Index("ix_abuse_verdicts_open", "world_id", "at", "id", postgresql_where=text("state = 'open'")),
+        Index("ix_abuse_verdicts_character", "world_id", "character_id", "at", "id"),
     )  # fmt: skip
 
     world_id: Mapped[UUID] = mapped_column(ForeignKey(WORLD, ondelete="CASCADE"), primary_key=True)
