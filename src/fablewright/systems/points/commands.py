@@ -15,37 +15,19 @@ from pydantic import (
 from pydantic.config import JsonDict
 
 from fablewright.core.actors import Role, at_least
-from fablewright.core.conditions import Conditions, FieldPath
+from fablewright.core.conditions import Conditions, FieldPath, compiled
 from fablewright.core.messages import PATTERN, Command, check_free_json
-from fablewright.systems.ledger.rules import (
-    BALANCE_LIMIT,
-    CURRENCY_NOT_FOUND,
-    INSUFFICIENT_FUNDS,
-    REFERENCE_REUSED,
-    SAME_ACCOUNT,
-)
+from fablewright.systems.ledger import rules as ledger
+from fablewright.systems.points import rules
 from fablewright.systems.points.guards import AWARD_LIMITED, Limits, WorldGuards
 from fablewright.systems.points.rules import (
-    ADJUSTED_BY_NOTHING,
-    BONUS_NEVER,
-    BONUS_NOT_FOUND,
-    CHARACTER_NOT_FOUND,
     MOST_AWARD,
-    MOST_BONUSES,
     MOST_EARNED,
     MOST_LEVEL,
     MOST_REASON,
-    NO_AMOUNT,
-    NOTHING_TO_REVERSE,
-    RULE_DISABLED,
-    RULE_LISTENS,
-    RULE_NOT_FOUND,
-    RULE_WOULD_LOOP,
-    TITLE_NOT_FOUND,
-    TOO_MANY_BONUSES,
-    TOO_MANY_RULES,
-    VERDICT_CLOSED,
-    VERDICT_NOT_FOUND,
+    Curve,
+    Multiplier,
+    Rule,
 )
 
 MOST_AT_ONCE: Final = 500
@@ -83,6 +65,11 @@ def _small(data: dict[str, Any]) -> dict[str, Any]:
 
 
 Data = Annotated[dict[str, JsonValue], AfterValidator(_small)]
+
+
+def _example(**values: JsonValue) -> ConfigDict:
+    """The configuration of a model that documents how it is sent."""
+    return ConfigDict(frozen=True, extra="forbid", json_schema_extra={"examples": [values]})
 
 
 class _Model(BaseModel):
@@ -140,6 +127,19 @@ class AwardRuleSpec(_Model):
             raise ValueError("say `amount` or `amount_field`")
         return self
 
+    def rule(self, key: str) -> Rule:
+        """The rule, ready to be used."""
+        multipliers = [
+            Multiplier("level", m.per_level, m.max) if isinstance(m, ByLevel)
+            else Multiplier("streak", m.per_day, m.max)
+            for m in self.multipliers
+        ]  # fmt: skip
+        return Rule(
+            key, self.on, compiled(self.where), self.subject, self.amount, self.amount_field, self.currency,
+            tuple(multipliers), self.most_per_award, rules.reason_of(self.reason or key.replace("_", " ")), self.limits,
+            self.enabled,
+        )  # fmt: skip
+
 
 RULE_EXAMPLE: Final[JsonDict] = {
     "amount": 50, "reason": "Finished {quest}", "multipliers": [{"kind": "streak", "per_day": 0.1, "max": 2}],
@@ -158,6 +158,10 @@ class LinearLevels(_Model):
     base: int = Field(ge=1, le=10**12)
     max_level: int = Field(100, ge=1, le=MOST_LEVEL)
 
+    def curve(self) -> Curve:
+        """From how much earned on one is on which level."""
+        return rules.linear(self.base, self.max_level)
+
 
 class PowerLevels(_Model):
     """Level n begins at base · (n - 1) ^ exponent."""
@@ -166,6 +170,10 @@ class PowerLevels(_Model):
     base: int = Field(ge=1, le=10**12)
     exponent: float = Field(ge=1, le=5, allow_inf_nan=False)
     max_level: int = Field(100, ge=1, le=MOST_LEVEL)
+
+    def curve(self) -> Curve:
+        """From how much earned on one is on which level."""
+        return rules.power(self.base, self.exponent, self.max_level)
 
 
 class TableLevels(_Model):
@@ -180,9 +188,14 @@ class TableLevels(_Model):
             raise ValueError("each threshold must be above the one before")
         return self
 
+    def curve(self) -> Curve:
+        """From how much earned on one is on which level."""
+        return Curve(tuple(self.thresholds))
+
 
 Levels = Annotated[LinearLevels | PowerLevels | TableLevels, Field(discriminator="kind")]
 DEFAULT_LEVELS: Final = PowerLevels(kind="power", base=100, exponent=1.5, max_level=100)
+"""Where nothing is configured: level 2 at 100, level 10 at 2,700, level 100 at 98,504."""
 
 
 class LevelTitle(_Model):
@@ -195,12 +208,10 @@ class LevelTitle(_Model):
 class DefineAwardRule(Command):
     """Make an award rule, or change the one of that key. It counts from this commit on."""
 
-    model_config = ConfigDict(
-        json_schema_extra={"examples": [{"key": "quest_completed", "rule": RULE_EXAMPLE}]}
-    )
+    model_config = _example(key="quest_completed", rule=RULE_EXAMPLE)
     message_type = "points.define_award_rule"
     allowed = at_least(Role.GAME_MASTER)
-    refusals = (RULE_WOULD_LOOP, TOO_MANY_RULES, CURRENCY_NOT_FOUND)
+    refusals = (rules.RULE_WOULD_LOOP, rules.TOO_MANY_RULES, ledger.CURRENCY_NOT_FOUND)
 
     key: Key
     rule: AwardRuleSpec
@@ -211,7 +222,7 @@ class RemoveAwardRule(Command):
 
     message_type = "points.remove_award_rule"
     allowed = at_least(Role.GAME_MASTER)
-    refusals = (RULE_NOT_FOUND,)
+    refusals = (rules.RULE_NOT_FOUND,)
 
     key: Key
 
@@ -219,22 +230,16 @@ class RemoveAwardRule(Command):
 class StartBonus(Command):
     """Multiply awards for a time, such as twice the points on a feast day."""
 
-    model_config = ConfigDict(
-        json_schema_extra={
-            "examples": [
-                {"name": "Harvest fair", "multiplier": 2, "until_ms": 4_102_444_800_000, "rules": None}
-            ]
-        }
-    )
+    model_config = _example(name="Harvest fair", multiplier=2, until_ms=4_102_444_800_000, rules=None)
     message_type = "points.start_bonus"
     allowed = at_least(Role.GAME_MASTER)
-    refusals = (BONUS_NEVER, RULE_NOT_FOUND, TOO_MANY_BONUSES)
+    refusals = (rules.BONUS_NEVER, rules.RULE_NOT_FOUND, rules.TOO_MANY_BONUSES)
 
     id: UUID | None = Field(None, description="Its id, if it shall have a certain one.")
     name: Name
     multiplier: Factor
     rules: list[Key] | None = Field(
-        None, min_length=1, max_length=MOST_BONUSES, description="Keys of rules; null: all of them."
+        None, min_length=1, max_length=rules.MOST_BONUSES, description="Keys of rules; null: all of them."
     )
     from_ms: WorldMs | None = Field(None, description="World time; null: from now on.")
     until_ms: WorldMs = Field(description="World time at which it is over.")
@@ -245,7 +250,7 @@ class EndBonus(Command):
 
     message_type = "points.end_bonus"
     allowed = at_least(Role.GAME_MASTER)
-    refusals = (BONUS_NOT_FOUND,)
+    refusals = (rules.BONUS_NOT_FOUND,)
 
     bonus_id: UUID
 
@@ -256,16 +261,10 @@ class ConfigurePoints(Command):
     What is left out or null stays as it is. Everybody's level is what the new curve says, without an event for each.
     """
 
-    model_config = ConfigDict(
-        json_schema_extra={
-            "examples": [
-                {
-                    "levels": {"kind": "power", "base": 100, "exponent": 1.5, "max_level": 50},
-                    "titles": [{"level": 1, "title": "Newcomer"}, {"level": 10, "title": "Warden"}],
-                    "guards": {"burst": {"most": 60, "ms": 60_000, "outcome": "flag"}},
-                }
-            ]
-        }
+    model_config = _example(
+        levels={"kind": "power", "base": 100, "exponent": 1.5, "max_level": 50},
+        titles=[{"level": 1, "title": "Newcomer"}, {"level": 10, "title": "Warden"}],
+        guards={"burst": {"most": 60, "ms": 60_000, "outcome": "flag"}},
     )
     message_type = "points.configure_points"
     allowed = at_least(Role.GAME_MASTER)
@@ -288,13 +287,7 @@ class ConfigurePoints(Command):
 class AwardFields(BaseModel):
     """What is awarded: by a rule (`action`), or an `amount` with a `reason`."""
 
-    model_config = ConfigDict(
-        frozen=True,
-        extra="forbid",
-        json_schema_extra={
-            "examples": [{"amount": 25, "reason": "Found the lost ring", "reference": "ring-1"}]
-        },
-    )
+    model_config = _example(amount=25, reason="Found the lost ring", reference="ring-1")
 
     action: Key | None = Field(None, description="The key of an award rule.")
     amount: Amount | None = Field(None, description="How much, if no rule says so.")
@@ -319,19 +312,16 @@ class AwardBody(AwardFields):
 
 
 AWARD_REFUSALS: Final = (
-    CHARACTER_NOT_FOUND, RULE_NOT_FOUND, RULE_DISABLED, RULE_LISTENS, NO_AMOUNT, CURRENCY_NOT_FOUND, BALANCE_LIMIT,
-    REFERENCE_REUSED, AWARD_LIMITED,
+    rules.CHARACTER_NOT_FOUND, rules.RULE_NOT_FOUND, rules.RULE_DISABLED, rules.RULE_LISTENS,
+    rules.CONDITIONS_NOT_MET, rules.NO_AMOUNT, ledger.CURRENCY_NOT_FOUND, ledger.BALANCE_LIMIT,
+    ledger.REFERENCE_REUSED, AWARD_LIMITED,
 )  # fmt: skip
 
 
 class Award(AwardFields, Command):
     """Award points or another currency to a character: by a rule, or an amount with a reason."""
 
-    model_config = ConfigDict(
-        json_schema_extra={
-            "examples": [{"character_id": ORLA, "amount": 25, "reason": "Found the lost ring"}]
-        }
-    )
+    model_config = _example(character_id=ORLA, amount=25, reason="Found the lost ring")
     message_type = "points.award"
     allowed = at_least(Role.GAME_MASTER)
     refusals = AWARD_REFUSALS
@@ -348,11 +338,7 @@ class AwardItem(AwardFields):
 class AwardMany(Command):
     """Award up to 500 times at once, all of it or nothing; the refusal's `index` says which stood in the way."""
 
-    model_config = ConfigDict(
-        json_schema_extra={
-            "examples": [{"awards": [{"character_id": ORLA, "amount": 25, "reason": "Won the race"}]}]
-        }
-    )
+    model_config = _example(awards=[{"character_id": ORLA, "amount": 25, "reason": "Won the race"}])
     message_type = "points.award_many"
     allowed = at_least(Role.GAME_MASTER)
     refusals = AWARD_REFUSALS
@@ -363,9 +349,7 @@ class AwardMany(Command):
 class SpendFields(_Model):
     """What is spent."""
 
-    model_config = ConfigDict(
-        json_schema_extra={"examples": [{"amount": 5, "reason": "A lantern", "reference": "lantern-7"}]}
-    )
+    model_config = _example(amount=5, reason="A lantern", reference="lantern-7")
 
     amount: Amount
     currency: Currency = "points"
@@ -376,12 +360,12 @@ class SpendFields(_Model):
 class Spend(SpendFields, Command):
     """Let a character spend what it has; it goes to the world's sink."""
 
-    model_config = ConfigDict(
-        json_schema_extra={"examples": [{"character_id": ORLA, "amount": 5, "reason": "A lantern"}]}
-    )
+    model_config = _example(character_id=ORLA, amount=5, reason="A lantern")
     message_type = "points.spend"
     allowed = at_least(Role.PLAYER, acts_as=("character_id",))
-    refusals = (CHARACTER_NOT_FOUND, CURRENCY_NOT_FOUND, INSUFFICIENT_FUNDS, REFERENCE_REUSED)
+    refusals = (
+        rules.CHARACTER_NOT_FOUND, ledger.CURRENCY_NOT_FOUND, ledger.INSUFFICIENT_FUNDS, ledger.REFERENCE_REUSED,
+    )  # fmt: skip
 
     character_id: UUID
 
@@ -389,9 +373,7 @@ class Spend(SpendFields, Command):
 class GiveFields(SpendFields):
     """What is given, and to whom."""
 
-    model_config = ConfigDict(
-        json_schema_extra={"examples": [{"to_id": BRAM, "amount": 5, "reason": "For your help"}]}
-    )
+    model_config = _example(to_id=BRAM, amount=5, reason="For your help")
 
     to_id: UUID
     reason: Reason = "A gift"
@@ -400,16 +382,12 @@ class GiveFields(SpendFields):
 class Give(GiveFields, Command):
     """Let a character give another one of what it has."""
 
-    model_config = ConfigDict(
-        json_schema_extra={
-            "examples": [{"from_id": ORLA, "to_id": BRAM, "amount": 5, "reason": "For your help"}]
-        }
-    )
+    model_config = _example(from_id=ORLA, to_id=BRAM, amount=5, reason="For your help")
     message_type = "points.give"
     allowed = at_least(Role.PLAYER, acts_as=("from_id",))
     refusals = (
-        CHARACTER_NOT_FOUND, CURRENCY_NOT_FOUND, INSUFFICIENT_FUNDS, BALANCE_LIMIT, SAME_ACCOUNT, REFERENCE_REUSED,
-        AWARD_LIMITED,
+        rules.CHARACTER_NOT_FOUND, ledger.CURRENCY_NOT_FOUND, ledger.INSUFFICIENT_FUNDS, ledger.BALANCE_LIMIT,
+        ledger.SAME_ACCOUNT, ledger.REFERENCE_REUSED, AWARD_LIMITED,
     )  # fmt: skip
 
     from_id: UUID
@@ -418,9 +396,7 @@ class Give(GiveFields, Command):
 class AdjustFields(_Model):
     """By how much a balance is put right, and why."""
 
-    model_config = ConfigDict(
-        json_schema_extra={"examples": [{"amount": -10, "reason": "Counted twice by mistake"}]}
-    )
+    model_config = _example(amount=-10, reason="Counted twice by mistake")
 
     amount: int = Field(ge=-MOST_AWARD, le=MOST_AWARD, description="Below 0: it is taken.")
     currency: Currency = "points"
@@ -431,16 +407,12 @@ class AdjustFields(_Model):
 class Adjust(AdjustFields, Command):
     """Put a character's balance right, with a reason. What it has earned, and its level, stay."""
 
-    model_config = ConfigDict(
-        json_schema_extra={
-            "examples": [{"character_id": ORLA, "amount": -10, "reason": "Counted twice by mistake"}]
-        }
-    )
+    model_config = _example(character_id=ORLA, amount=-10, reason="Counted twice by mistake")
     message_type = "points.adjust"
     allowed = at_least(Role.GAME_MASTER)
     refusals = (
-        ADJUSTED_BY_NOTHING, CHARACTER_NOT_FOUND, CURRENCY_NOT_FOUND, INSUFFICIENT_FUNDS, BALANCE_LIMIT,
-        REFERENCE_REUSED,
+        rules.ADJUSTED_BY_NOTHING, rules.CHARACTER_NOT_FOUND, ledger.CURRENCY_NOT_FOUND,
+        ledger.INSUFFICIENT_FUNDS, ledger.BALANCE_LIMIT, ledger.REFERENCE_REUSED,
     )  # fmt: skip
 
     character_id: UUID
@@ -452,12 +424,10 @@ class Adjust(AdjustFields, Command):
 class GrantTitle(Command):
     """Grant a character a title. One that it has already stays as it is."""
 
-    model_config = ConfigDict(
-        json_schema_extra={"examples": [{"character_id": ORLA, "title": "Keeper of the Ferry"}]}
-    )
+    model_config = _example(character_id=ORLA, title="Keeper of the Ferry")
     message_type = "points.grant_title"
     allowed = at_least(Role.GAME_MASTER)
-    refusals = (CHARACTER_NOT_FOUND,)
+    refusals = (rules.CHARACTER_NOT_FOUND,)
 
     character_id: UUID
     title: Title
@@ -469,7 +439,7 @@ class RevokeTitle(Command):
 
     message_type = "points.revoke_title"
     allowed = at_least(Role.GAME_MASTER)
-    refusals = (TITLE_NOT_FOUND,)
+    refusals = (rules.TITLE_NOT_FOUND,)
 
     character_id: UUID
     title: Title
@@ -488,12 +458,10 @@ class StandingValue(_Model):
 class RestoreStandings(Command):
     """Set what characters have earned, as a pack of a lived world tells it. Balances are the ledger's."""
 
-    model_config = ConfigDict(
-        json_schema_extra={"examples": [{"standings": [{"character_id": ORLA, "earned": 1200, "streak": 3}]}]}
-    )
+    model_config = _example(standings=[{"character_id": ORLA, "earned": 1200, "streak": 3}])
     message_type = "points.restore_standings"
     allowed = at_least(Role.GAME_MASTER)
-    refusals = (CHARACTER_NOT_FOUND,)
+    refusals = (rules.CHARACTER_NOT_FOUND,)
 
     standings: list[StandingValue] = Field(min_length=1, max_length=MOST_RESTORED)
 
@@ -514,16 +482,13 @@ class ReviewVerdict(Command):
     given; `forgive` gives it and forgets what the character did of that action.
     """
 
-    model_config = ConfigDict(
-        json_schema_extra={
-            "examples": [
-                {"verdict_id": ORLA, "decision": "forgive", "note": "Two players share the account."}
-            ]
-        }
-    )
+    model_config = _example(verdict_id=ORLA, decision="forgive", note="Two players share the account.")
     message_type = "points.review_verdict"
     allowed = at_least(Role.GAME_MASTER)
-    refusals = (VERDICT_NOT_FOUND, VERDICT_CLOSED, NOTHING_TO_REVERSE, INSUFFICIENT_FUNDS, BALANCE_LIMIT)
+    refusals = (
+        rules.VERDICT_NOT_FOUND, rules.VERDICT_CLOSED, rules.NOTHING_TO_REVERSE, ledger.INSUFFICIENT_FUNDS,
+        ledger.BALANCE_LIMIT,
+    )  # fmt: skip
 
     verdict_id: UUID
     decision: Literal["release", "confirm", "forgive"]

@@ -65,13 +65,13 @@ TITLE_NOT_FOUND = Refusal(
 VERDICT_NOT_FOUND = Refusal(
     "verdict_not_found", NOT_FOUND, "There is no such verdict. Look it up in the queue."
 )
-VERDICT_CLOSED = Refusal(
-    "verdict_closed", CONFLICT,
-    "This verdict is reviewed already, or asks for no review. Look at its `state`.",
-)  # fmt: skip
+VERDICT_CLOSED = Refusal("verdict_closed", CONFLICT, "This verdict is decided already. Look at its `state`.")
 NOTHING_TO_REVERSE = Refusal(
-    "nothing_to_reverse", CONFLICT,
-    "Nothing was given on this verdict that could be reversed. Confirm it without `reverse`.",
+    "nothing_to_reverse", CONFLICT, "Nothing was given that could be taken back. Confirm it without `reverse`."
+)  # fmt: skip
+CONDITIONS_NOT_MET = Refusal(
+    "conditions_not_met", CONFLICT,
+    "The data is not as the rule's conditions want it. Look at its `where`.",
 )  # fmt: skip
 ADJUSTED_BY_NOTHING = Refusal(
     "adjusted_by_nothing", INVALID, "An adjustment of 0 changes nothing. Send another amount."
