@@ -488,8 +488,48 @@ def test_a_story_has_a_sentence_for_what_matters_and_shows_the_rest() -> None:
         ("characters.status_changed", {"character_id": "1", "status": "asleep"}, "Orla falls asleep."),
         ("memory.reflected", {"character_id": "1", "text": "Bram avoids me."}, "Orla thinks: Bram avoids me."),
         ("director.arc_started", {"title": "Orla and Bram have fallen out."}, "Orla and Bram have fallen out."),
+        ("points.awarded", {"character_id": "1", "amount": 25, "currency": "points", "action": None,
+                            "reference": None, "reason": "Found the ring"}, "Orla earns 25 points: Found the ring"),
+        ("points.level_reached", {"character_id": "1", "level": 2, "title": "Ferryman"},
+         "Orla is level 2 now: Ferryman."),
+        ("points.level_reached", {"character_id": "1", "level": 3, "title": None}, "Orla is level 3 now."),
+        ("points.title_granted", {"character_id": "1", "title": "Oar", "source": "game master"},
+         "Orla is called Oar now."),
+        ("points.title_revoked", {"character_id": "1", "title": "Oar"}, "Orla is not called Oar any more."),
+        ("points.bonus_started", {"name": "Fair", "multiplier": 2.0}, "Fair: awards count x 2."),
+        ("points.bonus_ended", {"name": "Fair"}, "Fair is over."),
+        ("points.rule_defined", {"key": "row", "rule": {}}, "There is something new to earn: row."),
+        ("points.abuse_suspected", {"character_id": "1", "action": "row", "guard": "burst", "outcome": "flag"},
+         "Orla is suspected of too much row (burst: flag)."),
+        ("ledger.currency_defined", {"code": "wick", "name": "Wicks"}, "There is something new to have: Wicks."),
+        ("achievements.defined", {"key": "far", "name": "Far"}, "There is something new to reach: Far."),
+        ("achievements.unlocked", {"character_id": "1", "name": "Far", "tier": 1, "tier_name": "Further",
+                                   "points": 5, "title": "Oar"},
+         "Orla has reached “Far: Further” and gets 5 points and the title Oar."),
+        ("achievements.unlocked", {"character_id": "1", "name": "Far", "tier": 1, "tier_name": None, "points": 0,
+                                   "title": None}, "Orla has reached “Far”."),
+        ("leaderboards.season_ended", {"key": "race", "top": []}, "“race” is over: nobody took part."),
+        ("leaderboards.board_defined", {"key": "race", "spec": {"name": "The Race"}},
+         "There is a new board: The Race."),
+        ("leaderboards.score_submitted", {"key": "race", "subject_id": "1", "score": 7.5},
+         "Orla scores 7.5 on “The Race”."),
+        ("leaderboards.season_ended", {"key": "race", "top": [
+            {"rank": 1, "subject_id": "1", "score": 12.0}, {"rank": 2, "subject_id": "2", "score": 3.5}]},
+         "“The Race” is over: 1. Orla (12), 2. Bram (3.5)."),
+        ("leaderboards.season_rewarded", {"key": "race", "rewards": [
+            {"subject_id": "1", "amount": 3, "currency": "wick", "title": "Oar", "refused": None},
+            {"subject_id": "2", "amount": 1, "currency": "wick", "title": None, "refused": "balance_limit"}]},
+         "“The Race” rewards: Orla with 3 wick and the title Oar."),
         ("weather.sky_changed", {"sky": "rain"}, 'weather.sky_changed {"sky":"rain"}'),
     ):  # fmt: skip
         assert tell(story, kind, data, DAY) == [date + end]
     assert tell(story, "director.chose", {"because": "…"}) == []  # the act that follows tells it better
+    told_elsewhere: tuple[tuple[str, dict[str, Any]], ...] = (
+        ("achievements.progressed", {}), ("leaderboards.season_opened", {}),
+        ("points.awarded", {"action": "chat", "reference": None}),
+        ("points.awarded", {"action": None, "reference": "achievement:far:1:1:x"}),
+        ("points.title_granted", {"source": "achievement:far"}),
+    )  # fmt: skip
+    for kind, data in told_elsewhere:
+        assert tell(story, kind, data) == []
     assert tell(story, "x.y", {"text": "z" * 500})[0].endswith("…")

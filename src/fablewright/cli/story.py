@@ -1,6 +1,6 @@
 """Tells events as readable lines: the world's date, who did what to whom, and what was answered."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 import orjson
@@ -17,8 +17,19 @@ COLOURS: Final = {
     "greeting": "green", "chat": "cyan", "collaboration": "blue", "conflict": "red", "threaten": "red",
     "apology": "yellow", "gift": "green", "gossip": "magenta", "confide": "magenta", "praise": "green",
 }  # fmt: skip
-UNTOLD: Final = frozenset({"director.chose", "regions.walk_begun"})
-"""Events that other lines tell better: what was weighed before an act, and setting out for where one arrives."""
+UNTOLD: Final = frozenset({
+    "director.chose", "regions.walk_begun", "achievements.progressed", "leaderboards.season_opened",
+})  # fmt: skip
+"""Events that other lines tell better: what was weighed before an act, setting out for where one arrives, steps
+towards an achievement, the season that follows one that ended."""
+BY_THE_WAY: Final = ("achievement:", "season:")
+"""How references and sources begin of what an unlock or a season brings: its own line tells that."""
+FEATS: Final = frozenset({
+    "points.level_reached", "achievements.unlocked", "leaderboards.season_ended", "leaderboards.season_rewarded",
+})  # fmt: skip
+"""Events whose lines stand out."""
+MOST_RANKS: Final = 3
+"""Ranks of a season that are told."""
 STATUSES: Final = {"asleep": "falls asleep", "active": "wakes up", "away": "goes away"}
 MOST_DATA: Final = 160
 """Letters shown of an event that has no sentence of its own."""
@@ -27,7 +38,7 @@ MOST_DATA: Final = 160
 class Story:
     """Turns the events of one world into lines.
 
-    `names` holds the names of characters and places by id; it learns more.
+    `names` holds the names of characters and places by id, and of leaderboards by key; it learns more.
     """
 
     def __init__(self, calendar: Calendar, names: Mapping[str, str] | None = None):
@@ -37,16 +48,22 @@ class Story:
     def tell(self, event: Mapping[str, Any]) -> list[Text]:
         """The lines for an event with `type`, `at`, `actor` and `data`."""
         data = event["data"]
-        if event["type"] in UNTOLD:
+        if event["type"] in UNTOLD or _goes_without_saying(event["type"], data):
             return []
-        if "character_id" in data and "name" in data:
-            self._names[str(data["character_id"])] = data["name"]
-        for place in data.get("places", ()) if event["type"] == "regions.places_defined" else ():
-            self._names[str(place["id"])] = place["name"]
+        self._learn(event["type"], data)
         when = Text.assemble((self._calendar.read(event["at"]) + "  ", "dim"))
         if event["type"] == "dialogue.interacted":
             return self._interaction(when, data)
         return [when + (self._sentence(event["type"], data) or self._plain(event))]
+
+    def _learn(self, kind: str, data: Mapping[str, Any]) -> None:
+        """The names in an event of what later ones may speak of."""
+        if kind.startswith("characters.") and "character_id" in data and "name" in data:
+            self._names[str(data["character_id"])] = data["name"]
+        elif kind == "regions.places_defined":
+            self._names |= {str(place["id"]): place["name"] for place in data["places"]}
+        elif kind == "leaderboards.board_defined":
+            self._names[data["key"]] = data["spec"]["name"]
 
     def _name(self, character_id: Any) -> str:
         return self._names.get(str(character_id), f"somebody ({str(character_id)[:8]})")
@@ -95,11 +112,71 @@ class Story:
             "director.configured": lambda: f"The director is {'on' if data['enabled'] else 'off'}.",
             "relationships.ties_set": lambda: f"{len(data['ties'])} ties are set.",
         }
-        sentence = sentences.get(kind)
-        return Text(sentence()) if sentence else None
+        sentence = sentences.get(kind) or self._of_points(kind, data, who)
+        return Text(sentence(), "yellow" if kind in FEATS else "") if sentence else None
+
+    def _of_points(self, kind: str, data: Mapping[str, Any], who: str) -> Callable[[], str] | None:
+        """Sentences about what is earned, reached and won."""
+        sentences: dict[str, Callable[[], str]] = {
+            "points.awarded": lambda: f"{who} earns {data['amount']} {data['currency']}: {data['reason']}",
+            "points.level_reached": lambda: (
+                f"{who} is level {data['level']} now{': ' + data['title'] if data['title'] else ''}."
+            ),
+            "points.title_granted": lambda: f"{who} is called {data['title']} now.",
+            "points.title_revoked": lambda: f"{who} is not called {data['title']} any more.",
+            "points.bonus_started": lambda: f"{data['name']}: awards count x {data['multiplier']:g}.",
+            "points.bonus_ended": lambda: f"{data['name']} is over.",
+            "points.rule_defined": lambda: f"There is something new to earn: {data['key']}.",
+            "points.abuse_suspected": lambda: (
+                f"{who} is suspected of too much {data['action']} ({data['guard']}: {data['outcome']})."
+            ),
+            "ledger.currency_defined": lambda: f"There is something new to have: {data['name']}.",
+            "achievements.defined": lambda: f"There is something new to reach: {data['name']}.",
+            "achievements.unlocked": lambda: f"{who} has reached {_feat(data)}.",
+            "leaderboards.board_defined": lambda: f"There is a new board: {data['spec']['name']}.",
+            "leaderboards.score_submitted": lambda: (
+                f"{self._name(data['subject_id'])} scores {data['score']:g} on {self._board(data)}."
+            ),
+            "leaderboards.season_ended": lambda: f"{self._board(data)} is over: {self._ranks(data['top'])}.",
+            "leaderboards.season_rewarded": lambda: (
+                f"{self._board(data)} rewards: {self._rewards(data['rewards'])}."
+            ),
+        }
+        return sentences.get(kind)
+
+    def _board(self, data: Mapping[str, Any]) -> str:
+        return f"“{self._names.get(data['key'], data['key'])}”"
+
+    def _ranks(self, top: Sequence[Mapping[str, Any]]) -> str:
+        told = [f"{t['rank']}. {self._name(t['subject_id'])} ({t['score']:g})" for t in top[:MOST_RANKS]]
+        return ", ".join(told) or "nobody took part"
+
+    def _rewards(self, rewards: Sequence[Mapping[str, Any]]) -> str:
+        told = []
+        for reward in [r for r in rewards if not r["refused"]][:MOST_RANKS]:
+            things = [f"{reward['amount']} {reward['currency']}"] if reward["amount"] else []
+            things += [f"the title {reward['title']}"] if reward["title"] else []
+            told.append(f"{self._name(reward['subject_id'])} with {' and '.join(things)}")
+        return ", ".join(told) or "nobody"
 
     @staticmethod
     def _plain(event: Mapping[str, Any]) -> Text:
         data = orjson.dumps(event["data"]).decode()
         shortened = data if len(data) <= MOST_DATA else data[:MOST_DATA] + "…"
         return Text.assemble((event["type"], "magenta"), " ", (shortened, "dim"))
+
+
+def _goes_without_saying(kind: str, data: Mapping[str, Any]) -> bool:
+    """Whether another line tells it: small change for everyday deeds, and what comes with an unlock or a season."""
+    if kind == "points.awarded":
+        return data["action"] is not None or (data.get("reference") or "").startswith(BY_THE_WAY)
+    return kind == "points.title_granted" and data["source"].startswith(BY_THE_WAY)
+
+
+def _feat(data: Mapping[str, Any]) -> str:
+    """An achievement as it was unlocked: its name, what the tier is called, and what it brings."""
+    tier = data.get("tier_name")
+    name = f"“{data['name']}”" if tier in (None, "", data["name"]) else f"“{data['name']}: {tier}”"
+    brings = [f"{data['points']} points"] if data.get("points") else []
+    brings += [f"the title {data['title']}"] if data.get("title") else []
+    return f"{name} and gets {' and '.join(brings)}" if brings else name
