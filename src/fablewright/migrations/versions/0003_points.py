@@ -186,7 +186,9 @@ def upgrade() -> None:
     sa.PrimaryKeyConstraint('world_id', 'id', name=op.f('pk_ledger_holds')),
     sa.UniqueConstraint('world_id', 'reference', name=op.f('uq_ledger_holds_world_id_reference'))
     )
-    op.create_index('ix_ledger_holds_open', 'ledger_holds', ['world_id', 'debit', 'currency', 'id'], unique=False, postgresql_where=sa.text("state = 'open'"))
+    op.create_index('ix_ledger_holds_credit', 'ledger_holds', ['world_id', 'credit', 'id'], unique=False)
+    op.create_index('ix_ledger_holds_debit', 'ledger_holds', ['world_id', 'debit', 'id'], unique=False)
+    op.create_index('ix_ledger_holds_open', 'ledger_holds', ['world_id', 'id'], unique=False, postgresql_where=sa.text("state = 'open'"))
     op.create_table('measures',
     sa.Column('world_id', sa.UUID(), nullable=False),
     sa.Column('id', sa.UUID(), nullable=False),
@@ -374,6 +376,8 @@ def downgrade() -> None:
     op.drop_index('ix_measures_behind', table_name='measures', postgresql_where=sa.text("state <> 'live'"))
     op.drop_table('measures')
     op.drop_index('ix_ledger_holds_open', table_name='ledger_holds', postgresql_where=sa.text("state = 'open'"))
+    op.drop_index('ix_ledger_holds_debit', table_name='ledger_holds')
+    op.drop_index('ix_ledger_holds_credit', table_name='ledger_holds')
     op.drop_table('ledger_holds')
     op.drop_table('ledger_accounts')
     op.drop_table('custom_event_types')

@@ -1,13 +1,15 @@
 """What the commands about accounts do. Higher systems plan on a `Book` that this module opens and writes."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from itertools import count
 from typing import Final
 from uuid import UUID
 
 from fablewright.core.definitions import Definitions
 from fablewright.core.dice import derived_uuid
-from fablewright.core.transaction import Request, Transaction
+from fablewright.core.refusal import Refused
+from fablewright.core.transaction import Request, Timer, Transaction
+from fablewright.systems.ledger import rules, views
 from fablewright.systems.ledger.book import (
     MINT,
     SINK,
@@ -20,7 +22,41 @@ from fablewright.systems.ledger.book import (
     Planned,
     TransferState,
 )
-from fablewright.systems.ledger.rules import POINTS
+from fablewright.systems.ledger.commands import (
+    DefineCurrency,
+    Hold,
+    LimitAccount,
+    OpenAccount,
+    PostHold,
+    ReleaseHold,
+    ReverseTransfer,
+    Transfer,
+    TransferFields,
+    TransferLinked,
+    owner_of,
+)
+from fablewright.systems.ledger.events import (
+    AccountLimited,
+    AccountOpened,
+    CurrencyDefined,
+    Held,
+    HoldPosted,
+    HoldReleased,
+    Reversed,
+    Transferred,
+    TransferTold,
+)
+from fablewright.systems.ledger.rules import MOST_CURRENCIES, POINTS
+from fablewright.systems.ledger.views import (
+    HOLD,
+    TRANSFER,
+    AccountView,
+    CurrencyView,
+    HoldView,
+    LinkedView,
+    PostedView,
+    TransferView,
+)
 
 __all__ = [
     "MINT", "SINK", "AccountState", "Book", "Currency", "HoldState", "Key", "Planned", "TransferState",
@@ -37,16 +73,6 @@ FROM unnest($2::uuid[], $3::text[]) AS v (owner_id, currency)
 JOIN ledger_accounts a ON a.world_id = $1 AND a.owner_id = v.owner_id AND a.currency = v.currency
 ORDER BY a.owner_id, a.currency FOR NO KEY UPDATE OF a
 """
-TRANSFER: Final = (
-    "t.id, t.currency, t.debit, t.credit, t.amount, t.kind, t.reason, t.reference, t.reverses, t.hold_id, "
-    "t.debit_after, t.credit_after, t.at, t.event_id"
-)
-"""The columns of a transfer, in the order of the fields of `TransferState`."""
-HOLD: Final = (
-    "h.id, h.currency, h.debit, h.credit, h.amount, h.kind, h.reason, h.reference, h.state, h.posted, h.at, "
-    "h.expires_at, h.closed_at, h.event_id"
-)
-"""The columns of a hold, in the order of the fields of `HoldState`."""
 TRANSFERS_BY_ID: Final = (
     f"SELECT {TRANSFER} FROM ledger_transfers t WHERE t.world_id = $1 AND t.id = ANY($2::uuid[])"  # noqa: S608
 )
@@ -283,3 +309,188 @@ async def _write_holds(tx: Transaction, book: Book) -> None:
 
 def _timer_id(hold_id: UUID) -> UUID:
     return derived_uuid(HOLD_EXPIRES, hold_id)
+
+
+# -- commands ------------------------------------------------------------------------------------------------
+
+
+async def define_currency(tx: Transaction, command: DefineCurrency) -> CurrencyView:
+    """Write a currency, new or old."""
+    known = await tx.fetch("SELECT code FROM currencies WHERE world_id = $1", tx.world_id)
+    if len(known) >= MOST_CURRENCIES and command.code not in {row["code"] for row in known}:
+        raise rules.TOO_MANY_CURRENCIES(most=MOST_CURRENCIES)
+    await tx.execute(
+        "INSERT INTO currencies (world_id, code, name, description, max_balance) VALUES ($1, $2, $3, $4, $5) "
+        "ON CONFLICT (world_id, code) DO UPDATE SET name = $3, description = $4, max_balance = $5",
+        tx.world_id, command.code, command.name, command.description, command.max_balance,
+    )  # fmt: skip
+    tx.definitions_changed = True
+    tx.emit(CurrencyDefined(**command.model_dump()))
+    return views.currency_view(Currency(command.code, command.name, command.max_balance, command.description))
+
+
+async def open_account(tx: Transaction, command: OpenAccount) -> AccountView:
+    """Make an account."""
+    book = await open_book(tx, [(command.owner_id, command.currency)])
+    account = book.open(command.owner_id, command.currency, command.max_balance)
+    await write(tx, book)
+    tx.emit(AccountOpened(**command.model_dump()))
+    return views.account_view(account)
+
+
+async def limit_account(tx: Transaction, command: LimitAccount) -> AccountView:
+    """Set the limit of an account."""
+    book = await open_book(tx, [(command.owner_id, command.currency)])
+    account = book.limit(command.owner_id, command.currency, command.max_balance)
+    await write(tx, book)
+    tx.emit(AccountLimited(**command.model_dump()))
+    return views.account_view(account)
+
+
+async def transfer(tx: Transaction, requests: Sequence[Request]) -> list[TransferView | Refused]:
+    """Move sums; many of these commands cost little more than one."""
+    commands: list[Transfer] = [request.command for request in requests]  # type: ignore[misc]
+    book = await open_book(
+        tx, (key for c in commands for key in _keys(c)), references=(c.reference for c in commands)
+    )
+    results: list[TransferView | Refused] = []
+    for request, command in zip(requests, commands, strict=True):
+        book.new_id = ids_for(tx, request)
+        book.missing = _to_open(book, [command], command.open_accounts)
+        event_id = None
+        try:
+            with book.atomic():
+                made = _plan(book, command)
+                if not made.replayed:
+                    event_id = tx.emit(Transferred(transfers=[TransferTold.of(made)]), by=request).id
+                    book.told(made, event_id)
+        except Refused as refused:
+            results.append(refused)
+            continue
+        results.append(views.transfer_view(made, event_id))
+    await write(tx, book)
+    return results
+
+
+async def transfer_linked(tx: Transaction, command: TransferLinked) -> LinkedView:
+    """Move several sums, all or none."""
+    asked = command.transfers
+    book = await open_book(
+        tx, (key for t in asked for key in _keys(t)), references=(t.reference for t in asked)
+    )
+    book.missing = _to_open(book, asked, command.open_accounts)
+    made = [_plan(book, t) for t in asked]
+    told = [TransferTold.of(t) for t in made if not t.replayed]
+    event_id = tx.emit(Transferred(transfers=told)).id if told else None
+    for t in made:
+        if event_id is not None:
+            book.told(t, event_id)
+    await write(tx, book)
+    return LinkedView.model_construct(transfers=[views.transfer_view(t, event_id) for t in made])
+
+
+async def hold(tx: Transaction, command: Hold) -> HoldView:
+    """Reserve a sum."""
+    book = await open_book(tx, _keys(command), references=[command.reference])
+    made = book.hold(
+        owner_of(command.debit), owner_of(command.credit), command.currency, command.amount, kind=command.kind,
+        reason=command.reason, reference=command.reference, expires_at=command.expires_at,
+    )  # fmt: skip
+    if made.replayed:
+        return views.hold_view(made)
+    event_id = tx.emit(Held.of(made)).id
+    book.told(made, event_id)
+    await write(tx, book)
+    return views.hold_view(made, event_id)
+
+
+async def post_hold(tx: Transaction, command: PostHold) -> PostedView:
+    """Move what a hold reserves."""
+    book, held = await _held(tx, command.hold_id)
+    made = book.post(held, command.amount)
+    event_id = tx.emit(
+        HoldPosted(
+            hold_id=held.id, debit=held.debit, credit=held.credit, currency=held.currency, amount=made.amount,
+            released=held.amount - made.amount, transfer=TransferTold.of(made),
+        )
+    ).id  # fmt: skip
+    book.told(made, event_id)
+    await write(tx, book)
+    return views.posted_view(book, held, made, event_id)
+
+
+async def release_hold(tx: Transaction, command: ReleaseHold) -> HoldView:
+    """Give back what a hold reserves."""
+    book, held = await _held(tx, command.hold_id)
+    released = book.release(held)
+    _tell_released(tx, released, command.reason)
+    await write(tx, book)
+    return views.hold_view(released)
+
+
+async def expire(tx: Transaction, timers: Sequence[Timer]) -> None:
+    """Release the holds whose time is over, as far as they are still open."""
+    book = await open_holds(tx, (UUID(timer.data["hold_id"]) for timer in timers))
+    for held in sorted(book.holds.values(), key=lambda h: h.id):
+        if held.state == "open":
+            _tell_released(tx, book.release(held, expired=True), "")
+    await write(tx, book)
+
+
+async def reverse_transfer(tx: Transaction, command: ReverseTransfer) -> TransferView:
+    """Take a transfer back."""
+    found = (await load_transfers(tx, [command.transfer_id])).get(command.transfer_id)
+    if found is None:
+        raise rules.TRANSFER_NOT_FOUND(transfer_id=str(command.transfer_id))
+    book = await open_book(tx, [(found.debit, found.currency), (found.credit, found.currency)])
+    by = (await reversals(tx, [found.id])).get(found.id)
+    if by is not None:
+        raise rules.ALREADY_REVERSED(transfer_id=str(found.id), reversed_by=str(by))
+    made = book.reverse(found, reason=command.reason)
+    event_id = tx.emit(
+        Reversed(
+            reverses=found.id, debit=made.debit, credit=made.credit, reason=command.reason,
+            transfer=TransferTold.of(made),
+        )
+    ).id  # fmt: skip
+    book.told(made, event_id)
+    await write(tx, book)
+    return views.transfer_view(made, event_id)
+
+
+# -- helpers -------------------------------------------------------------------------------------------------
+
+
+def _keys(asked: TransferFields) -> list[Key]:
+    return [(owner_of(asked.debit), asked.currency), (owner_of(asked.credit), asked.currency)]
+
+
+def _to_open(book: Book, asked: Sequence[TransferFields], allowed: bool) -> set[Key]:
+    """The accounts that may be made for what is asked."""
+    if not allowed:
+        return set()
+    return {k for t in asked for k in _keys(t) if k not in book.accounts and k[0] not in WORLD_OWNERS}
+
+
+def _plan(book: Book, asked: TransferFields) -> TransferState:
+    return book.transfer(
+        owner_of(asked.debit), owner_of(asked.credit), asked.currency, asked.amount, kind=asked.kind,
+        reason=asked.reason, reference=asked.reference,
+    )  # fmt: skip
+
+
+async def _held(tx: Transaction, hold_id: UUID) -> tuple[Book, HoldState]:
+    """A hold and its accounts, locked. Refuses `hold_not_found`."""
+    book = await open_holds(tx, [hold_id])
+    if hold_id not in book.holds:
+        raise rules.HOLD_NOT_FOUND(hold_id=str(hold_id))
+    return book, book.holds[hold_id]
+
+
+def _tell_released(tx: Transaction, released: HoldState, reason: str) -> None:
+    tx.emit(
+        HoldReleased(
+            hold_id=released.id, debit=released.debit, credit=released.credit, currency=released.currency,
+            amount=released.amount, expired=released.state == "expired", reason=reason,
+        )
+    )  # fmt: skip

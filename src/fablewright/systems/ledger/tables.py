@@ -102,9 +102,9 @@ class LedgerHold(Base):
         CheckConstraint("(state = 'open') = (closed_at IS NULL)", name="open_until_closed"),
         CheckConstraint("debit <> credit", name="two_accounts"),
         UniqueConstraint("world_id", "reference"),
-        Index(
-            "ix_ledger_holds_open", "world_id", "debit", "currency", "id", postgresql_where=text("state = 'open'")
-        ),
+        Index("ix_ledger_holds_debit", "world_id", "debit", "id"),
+        Index("ix_ledger_holds_credit", "world_id", "credit", "id"),
+        Index("ix_ledger_holds_open", "world_id", "id", postgresql_where=text("state = 'open'")),
     )  # fmt: skip
 
     world_id: Mapped[UUID] = mapped_column(ForeignKey(WORLD, ondelete="CASCADE"), primary_key=True)
