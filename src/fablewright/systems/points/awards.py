@@ -138,7 +138,7 @@ class AwardAsk:
 
 
 @dataclass(frozen=True, slots=True)
-class _Plan:
+class Plan:
     """What is asked for, once the rule has spoken."""
 
     rule: Rule | None
@@ -149,7 +149,7 @@ class _Plan:
 
 
 @dataclass(slots=True)
-class _Standing:
+class Standing:
     """A standing as it is after the awards of the batch so far."""
 
     there: bool
@@ -169,9 +169,9 @@ async def award_many(tx: Transaction, asks: Sequence[AwardAsk]) -> list[AwardVie
     if not asks:
         return []
     world = await defined(tx)
-    batch = _Batch(tx, world)
+    batch = Batch(tx, world)
     results: list[Any] = [None] * len(asks)
-    plans: list[tuple[int, AwardAsk, _Plan]] = []
+    plans: list[tuple[int, AwardAsk, Plan]] = []
     for index, ask in enumerate(asks):
         try:
             plans.append((index, ask, _plan(world, ask)))
@@ -189,12 +189,12 @@ async def award_many(tx: Transaction, asks: Sequence[AwardAsk]) -> list[AwardVie
     return results
 
 
-def _plan(world: PointsWorld, ask: AwardAsk) -> _Plan:
+def _plan(world: PointsWorld, ask: AwardAsk) -> Plan:
     """What the rule, if one is named, makes of it. Refuses what does not fit the rule."""
     if ask.action is None:
         assert ask.amount is not None
         action = PLAIN if ask.currency == POINTS else PLAIN + ask.currency
-        return _Plan(None, action, ask.amount, ask.currency, ask.reason or "An award")
+        return Plan(None, action, ask.amount, ask.currency, ask.reason or "An award")
     rule = world.rules.get(ask.action)
     if rule is None:
         raise rules.RULE_NOT_FOUND(f"There is no award rule {ask.action!r}.", key=ask.action)
@@ -209,10 +209,10 @@ def _plan(world: PointsWorld, ask: AwardAsk) -> _Plan:
         raise rules.NO_AMOUNT(
             f"There is no number above 0 at {rule.amount_field!r}.", field=rule.amount_field
         )
-    return _Plan(rule, rule.key, base, rule.currency, ask.reason or rule.reason(ask.data))
+    return Plan(rule, rule.key, base, rule.currency, ask.reason or rule.reason(ask.data))
 
 
-class _Batch:
+class Batch:
     """What the awards of one batch share."""
 
     def __init__(self, tx: Transaction, world: PointsWorld):
@@ -228,9 +228,9 @@ class _Batch:
         self.remembered: frozenset[tuple[UUID, str]] = frozenset()
         self.counted: frozenset[str] = frozenset()
         self.book: Book
-        self.standings: dict[UUID, _Standing]
+        self.standings: dict[UUID, Standing]
 
-    async def load(self, plans: Sequence[tuple[int, AwardAsk, _Plan]]) -> None:
+    async def load(self, plans: Sequence[tuple[int, AwardAsk, Plan]]) -> None:
         """Accounts, standings, and what the guards want to know; locked until the commit."""
         tx = self.tx
         self.book = await ledger.open_book(
@@ -238,7 +238,7 @@ class _Batch:
             references=[ask.reference for _, ask, _ in plans if ask.reference is not None],
         )  # fmt: skip
         rows = await tx.fetch(STANDINGS, tx.world_id, list({ask.character_id for _, ask, _ in plans}))
-        self.standings = {row[0]: _standing(row) for row in rows}
+        self.standings = {row[0]: standing_of(row) for row in rows}
         limited = sorted({
             (ask.character_id, plan.action) for _, ask, plan in plans
             if ask.guarded and plan.rule is not None and plan.rule.limits is not None
@@ -260,7 +260,7 @@ class _Batch:
 
     # -- one of them -----------------------------------------------------------------------------------------
 
-    def award(self, ask: AwardAsk, plan: _Plan) -> AwardView:
+    def award(self, ask: AwardAsk, plan: Plan) -> AwardView:
         """Decide and plan one award. Refuses; a refused one may still leave a finding."""
         standing = self.standings.get(ask.character_id)
         if standing is None:
@@ -295,10 +295,10 @@ class _Batch:
         standing.streak, standing.streak_day, standing.touched = streak, self.day, True
         if ask.guarded and not weighs and plan.currency == POINTS:
             standing.sizes = standing.sizes.plus(amount)
-        return self._told(ask, plan, standing, made, parts, finding)
+        return self.told(ask, plan, standing, made, parts, finding)
 
     def _guarded(
-        self, ask: AwardAsk, plan: _Plan, standing: _Standing, amount: int, parts: list[AwardPart]
+        self, ask: AwardAsk, plan: Plan, standing: Standing, amount: int, parts: list[AwardPart]
     ) -> tuple[int, list[AwardPart], Finding | None]:
         """The amount that the checks against abuse leave. Refuses `award_limited`."""
         self._check_room(ask, plan, amount)
@@ -327,18 +327,18 @@ class _Batch:
             parts = [*parts, AwardPart(what=f"limit: {judgement.guard}", factor=judgement.given / amount)]
         return judgement.given, parts, finding
 
-    def _check_room(self, ask: AwardAsk, plan: _Plan, amount: int) -> None:
+    def _check_room(self, ask: AwardAsk, plan: Plan, amount: int) -> None:
         """What the ledger would refuse shall not be remembered as an award. Refuses as `Book.transfer` does."""
         with suppress(_Undone), self.book.atomic():
             self.book.transfer(MINT, ask.character_id, plan.currency, amount, kind=AWARD, reason=plan.reason)
             raise _Undone
 
-    def _found(self, ask: AwardAsk, plan: _Plan, judgement: Judgement) -> Finding:
+    def _found(self, ask: AwardAsk, plan: Plan, judgement: Judgement) -> Finding:
         cause = ask.cause.id if ask.cause is not None else (ask.by or self.tx.request).id
         return self.findings.add(ask.character_id, plan.action, judgement, by=ask.by, cause=cause)
 
-    def _told(
-        self, ask: AwardAsk, plan: _Plan, standing: _Standing, made: Planned, parts: list[AwardPart],
+    def told(
+        self, ask: AwardAsk, plan: Plan, standing: Standing, made: Planned, parts: list[AwardPart],
         finding: Finding | None,
     ) -> AwardView:  # fmt: skip
         """Tell of an award that was planned, and of the level that it may bring."""
@@ -367,7 +367,7 @@ class _Batch:
             outcome=None if finding is None else finding.judgement.outcome,
         )  # fmt: skip
 
-    def _level(self, ask: AwardAsk, standing: _Standing) -> None:
+    def _level(self, ask: AwardAsk, standing: Standing) -> None:
         level = self.world.curve.level(standing.earned)
         previous, standing.level = standing.level, level
         if level > previous:
@@ -378,7 +378,7 @@ class _Batch:
             self.tx.emit(reached, by=ask.by, cause=ask.cause)
 
     def _held(
-        self, ask: AwardAsk, plan: _Plan, standing: _Standing, amount: int, parts: list[AwardPart],
+        self, ask: AwardAsk, plan: Plan, standing: Standing, amount: int, parts: list[AwardPart],
         finding: Finding,
     ) -> AwardView:  # fmt: skip
         """Let an award wait for a game master."""
@@ -400,7 +400,7 @@ class _Batch:
             verdict_id=finding.id,
         )  # fmt: skip
 
-    def _earlier(self, ask: AwardAsk, plan: _Plan, standing: _Standing) -> AwardView | None:
+    def _earlier(self, ask: AwardAsk, plan: Plan, standing: Standing) -> AwardView | None:
         """The award that has this reference already. Refuses `reference_reused` if it was another one."""
         assert ask.reference is not None
         found: Planned | HoldState | None = self.book.earlier.get(ask.reference)
@@ -427,7 +427,7 @@ class _Batch:
             hold_id=None if hold is None else hold.id, replayed=True,
         )  # fmt: skip
 
-    def _balance(self, ask: AwardAsk, plan: _Plan) -> int:
+    def _balance(self, ask: AwardAsk, plan: Plan) -> int:
         account = self.book.accounts.get((ask.character_id, plan.currency))
         return 0 if account is None else account.balance
 
@@ -486,12 +486,11 @@ class _Undone(Exception):
 _NO_PARTS: Final[list[AwardPart]] = []
 
 
-def _standing(row: Any) -> _Standing:
+def standing_of(row: Any) -> Standing:
+    """From a row of `STANDINGS`."""
     if row[1] is None:
-        return _Standing(False)
-    return _Standing(
-        True, row[1], row[2], row[3], row[4], tuple(row[5]), Distribution(row[6], row[7], row[8])
-    )
+        return Standing(False)
+    return Standing(True, row[1], row[2], row[3], row[4], tuple(row[5]), Distribution(row[6], row[7], row[8]))
 
 
 def _array(times: tuple[int, ...]) -> str:
