@@ -459,6 +459,12 @@ def test_sources_of_settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) ->
     assert configuration.shown(["a", "b"]) == "a, b"
 
 
+UNLOCKED: dict[str, Any] = {
+    "character_id": "1", "name": "Far", "tier": 1, "tier_name": None, "points": 0, "currency": "points", "title": None,
+    "reward_refused": None,
+}  # fmt: skip
+
+
 def tell(story: Story, kind: str, data: dict[str, Any], at: int = 0) -> list[str]:
     return [Text.plain.fget(line) for line in story.tell({"type": kind, "at": at, "data": data})]  # type: ignore[attr-defined]
 
@@ -502,12 +508,12 @@ def test_a_story_has_a_sentence_for_what_matters_and_shows_the_rest() -> None:
         ("points.abuse_suspected", {"character_id": "1", "action": "row", "guard": "burst", "outcome": "flag"},
          "Orla is suspected of too much row (burst: flag)."),
         ("ledger.currency_defined", {"code": "wick", "name": "Wicks"}, "There is something new to have: Wicks."),
-        ("achievements.defined", {"key": "far", "name": "Far"}, "There is something new to reach: Far."),
-        ("achievements.unlocked", {"character_id": "1", "name": "Far", "tier": 1, "tier_name": "Further",
-                                   "points": 5, "title": "Oar"},
+        ("achievements.defined", {"key": "far", "definition": {"name": "Far"}}, "There is something new to reach: Far."),
+        ("achievements.unlocked", UNLOCKED | {"tier_name": "Further", "points": 5, "title": "Oar"},
          "Orla has reached “Far: Further” and gets 5 points and the title Oar."),
-        ("achievements.unlocked", {"character_id": "1", "name": "Far", "tier": 1, "tier_name": None, "points": 0,
-                                   "title": None}, "Orla has reached “Far”."),
+        ("achievements.unlocked", UNLOCKED, "Orla has reached “Far”."),
+        ("achievements.unlocked", UNLOCKED | {"points": 5, "reward_refused": "balance_limit"},
+         "Orla has reached “Far”."),
         ("leaderboards.season_ended", {"key": "race", "top": []}, "“race” is over: nobody took part."),
         ("leaderboards.board_defined", {"key": "race", "spec": {"name": "The Race"}},
          "There is a new board: The Race."),

@@ -131,7 +131,7 @@ class Story:
                 f"{who} is suspected of too much {data['action']} ({data['guard']}: {data['outcome']})."
             ),
             "ledger.currency_defined": lambda: f"There is something new to have: {data['name']}.",
-            "achievements.defined": lambda: f"There is something new to reach: {data['name']}.",
+            "achievements.defined": lambda: f"There is something new to reach: {data['definition']['name']}.",
             "achievements.unlocked": lambda: f"{who} has reached {_feat(data)}.",
             "leaderboards.board_defined": lambda: f"There is a new board: {data['spec']['name']}.",
             "leaderboards.score_submitted": lambda: (
@@ -175,8 +175,8 @@ def _goes_without_saying(kind: str, data: Mapping[str, Any]) -> bool:
 
 def _feat(data: Mapping[str, Any]) -> str:
     """An achievement as it was unlocked: its name, what the tier is called, and what it brings."""
-    tier = data.get("tier_name")
-    name = f"“{data['name']}”" if tier in (None, "", data["name"]) else f"“{data['name']}: {tier}”"
-    brings = [f"{data['points']} points"] if data.get("points") else []
-    brings += [f"the title {data['title']}"] if data.get("title") else []
+    tier = data["tier_name"]
+    name = f"“{data['name']}”" if tier in (None, data["name"]) else f"“{data['name']}: {tier}”"
+    brings = [f"{data['points']} {data['currency']}"] if data["points"] and not data["reward_refused"] else []
+    brings += [f"the title {data['title']}"] if data["title"] else []
     return f"{name} and gets {' and '.join(brings)}" if brings else name
