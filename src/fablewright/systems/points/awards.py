@@ -348,12 +348,11 @@ class Batch:
             more = min(made.amount, rules.MOST_EARNED - standing.earned)
             standing.earned += more
             standing.more += more
-        verdict_id = None if finding is None else finding.id
         record = self.tx.emit(
             Awarded(
                 character_id=ask.character_id, currency=plan.currency, amount=made.amount, asked=plan.base,
                 action=ask.action, reason=plan.reason, parts=parts, balance=made.credit_after,
-                earned=standing.earned, reference=ask.reference, transfer_id=made.id, verdict_id=verdict_id,
+                earned=standing.earned, reference=ask.reference, transfer_id=made.id,
             ),
             by=ask.by, cause=ask.cause,
         )  # fmt: skip
@@ -363,7 +362,7 @@ class Batch:
         return AwardView(
             character_id=ask.character_id, currency=plan.currency, amount=made.amount, asked=plan.base,
             parts=parts, balance=made.credit_after, earned=standing.earned, level=standing.level,
-            reference=ask.reference, transfer_id=made.id, verdict_id=verdict_id,
+            reference=ask.reference, transfer_id=made.id, verdict_id=None if finding is None else finding.id,
             outcome=None if finding is None else finding.judgement.outcome,
         )  # fmt: skip
 

@@ -41,7 +41,6 @@ class Awarded(_OfCharacter):
     earned: int
     reference: str | None = None
     transfer_id: UUID
-    verdict_id: UUID | None = None
 
     def audience(self) -> Audience:
         return MEMBERS
@@ -86,7 +85,6 @@ class Given(Event):
     reason: str
     reference: str | None = None
     transfer_id: UUID
-    verdict_id: UUID | None = None
 
     def audience(self) -> Audience:
         return Audience.of(self.from_id, self.to_id)
