@@ -11,6 +11,7 @@ from fablewright.systems.characters.commands import CreateCharacter
 from fablewright.systems.custom_events.commands import SCHEMA_EXAMPLE, RegisterEventType
 from fablewright.systems.dialogue.commands import DefineInteractionType, SetGrammar
 from fablewright.systems.dialogue.effects import DUEL, TypeDefinition
+from fablewright.systems.ledger.commands import Hold, Transfer
 from fablewright.systems.memory.commands import PlantMemory
 from fablewright.systems.regions.commands import (
     DefinePlaces,
@@ -87,6 +88,9 @@ async def prepare(server: Server) -> Prepared:
     await server.do(SetGrammar(name="example", content=texts), owner.actor, world_id)
     kind = RegisterEventType(type="game.quest_finished", data_schema=SCHEMA_EXAMPLE)
     await server.do(kind, owner.actor, world_id)
+    sum_: dict[str, Any] = {"debit": "mint", "credit": one, "currency": "points", "amount": 50}
+    transfer = await server.do(Transfer(**sum_, open_accounts=True), owner.actor, world_id)
+    hold = await server.do(Hold(**sum_), owner.actor, world_id)
     key = await server.do(CreateApiKey(name="bot", scopes=["read"]), owner.actor)
     advance = await server.do(AdvanceWorld(by_ms=1), owner.actor, world_id)
     with suppress(Refused):  # it may have arrived by itself
@@ -95,6 +99,8 @@ async def prepare(server: Server) -> Prepared:
         "world_id": world_id, "user_id": member.id, "character_id": one, "source_id": one, "target_id": two,
         "initiator_id": one, "advance_id": advance["id"], "key_id": key.id,
         "place_id": there, "type_name": "duel", "texts_name": "example", "memory_id": memory.id, "seq": 1,
+        "owner_id": one, "currency": "points", "code": "points", "transfer_id": transfer.id, "hold_id": hold.id,
+        "debit": "mint", "credit": one,
         "event_type": kind.type,
     }  # fmt: skip
     return Prepared(owner, world_id, {name: str(value) for name, value in ids.items()})

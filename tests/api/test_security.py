@@ -29,11 +29,20 @@ PUBLIC = {
 }  # fmt: skip
 """What needs no signing in."""
 
-OBSERVERS_MAY_NOT_READ = {"list_dead_letters", "get_memory", "recall_memories"}
+PRIVATE = {
+    "get_memory": "memories_are_private", "recall_memories": "memories_are_private",
+    **dict.fromkeys(
+        ("list_accounts", "get_balance", "read_statement", "get_transfer", "list_holds", "get_hold"),
+        "account_is_private",
+    ),
+}  # fmt: skip
+"""What only game masters and those concerned may read, and how others are refused."""
+OBSERVERS_MAY_NOT_READ = {"list_dead_letters", "check_integrity", *PRIVATE}
 OBSERVERS_MAY_CHANGE = {"leave_world"}
 OBSERVERS_MAY_COMMAND = {"worlds.leave_world"}
 
 CHARACTER = {"character_id": "character_id"}
+SUM = {"debit": "mint", "credit": "sink", "currency": "points", "amount": 1}
 PAYLOADS: dict[str, dict[str, Any]] = {
     "worlds.update_world": {"name": "x"}, "worlds.delete_world": {}, "worlds.set_clock": {"paused": True},
     "worlds.advance_world": {"by_ms": 1}, "worlds.stop_advance": {}, "worlds.leave_world": {},
@@ -59,6 +68,12 @@ PAYLOADS: dict[str, dict[str, Any]] = {
     "custom_events.register_event_type": {"type": "game.won", "data_schema": {}},
     "custom_events.remove_event_type": {"type": "game.quest_finished"},
     "custom_events.record_event": {"type": "game.quest_finished", "data": {"quest": "x", "score": 1}},
+    "ledger.define_currency": {"code": "gold", "name": "x"},
+    "ledger.open_account": {"owner_id": "target_id", "currency": "points"},
+    "ledger.limit_account": {"owner_id": "owner_id", "currency": "points", "max_balance": 99},
+    "ledger.transfer": SUM, "ledger.transfer_linked": {"transfers": [SUM]}, "ledger.hold": SUM,
+    "ledger.post_hold": {"hold_id": "hold_id"}, "ledger.release_hold": {"hold_id": "hold_id"},
+    "ledger.reverse_transfer": {"transfer_id": "transfer_id", "reason": "x"},
     "director.configure_director": {"enabled": True}, "weather.set_sky": {"sky": "rain"},
 }  # fmt: skip
 """A payload for each command of worlds; values that name an id of `Prepared` stand for that."""
@@ -191,8 +206,7 @@ async def test_observers_only_look(cast: Cast, document: dict[str, Any], who: st
         if asked.method == "get" and asked.name not in OBSERVERS_MAY_NOT_READ:
             assert asked.outcome[0] == 200 or asked.outcome == (404, "no_weather"), asked
         else:
-            private = asked.name in ("get_memory", "recall_memories")
-            assert asked.outcome == (403, "memories_are_private" if private else "role_too_low"), asked
+            assert asked.outcome == (403, PRIVATE.get(asked.name, "role_too_low")), asked
 
 
 async def test_a_world_of_others_is_not_told_from_one_that_is_not(cast: Cast) -> None:

@@ -178,7 +178,7 @@ async def test_a_currency_changed_meanwhile_binds_everybody(bank: Bank) -> None:
 
 
 async def test_many_at_once_move_every_sum_once(bank: Bank) -> None:
-    asked: list[Command] = [gift(ADA, BEN, 1) for _ in range(60)] + [gift(BEN, ADA, 2) for _ in range(60)]
+    asked: list[Command] = [*(gift(ADA, BEN, 1) for _ in range(60)), *(gift(BEN, ADA, 2) for _ in range(60))]
     answers = await bank.together(asked + [grant(CYN, 1, open_accounts=True) for _ in range(40)])
     done = [a for a in answers if not isinstance(a, BaseException)]
     assert all(isinstance(a, Refused) and a.code == "insufficient_funds" for a in answers if a not in done)
@@ -197,7 +197,7 @@ async def test_the_last_coin_is_spent_once(bank: Bank) -> None:
 async def test_an_account_is_made_once_by_many(bank: Bank) -> None:
     """From two command types, so that they are not in one batch."""
     linked = TransferLinked(
-        transfers=[TransferFields(debit="mint", credit=CYN, currency=GOLD, amount=1)], open_accounts=True
+        transfers=[TransferFields(debit=MINT, credit=CYN, currency=GOLD, amount=1)], open_accounts=True
     )
     answers = await bank.together([linked, grant(CYN, 1, open_accounts=True)] * 5)
     assert [a for a in answers if isinstance(a, BaseException)] == []
@@ -251,7 +251,7 @@ async def test_linked_transfers_are_made_all_or_none(bank: Bank) -> None:
     parts = [
         TransferFields(debit=ADA, credit=CYN, currency=GOLD, amount=40),
         TransferFields(debit=CYN, credit=BEN, currency=GOLD, amount=39),
-        TransferFields(debit=CYN, credit="sink", currency=GOLD, amount=1, kind="fee"),
+        TransferFields(debit=CYN, credit=SINK, currency=GOLD, amount=1, kind="fee"),
     ]
     made = await bank.do(TransferLinked(transfers=parts, open_accounts=True))
     assert [t.debit_after for t in made.transfers] == [60, 1, 0]
@@ -391,8 +391,8 @@ async def test_no_more_is_held_than_there_is(bank: Bank) -> None:
 
 
 async def test_a_hold_of_the_mint_waits(bank: Bank) -> None:
-    held = await bank.do(Hold(debit="mint", credit=BEN, currency=GOLD, amount=7, kind="award"))
-    other = await bank.do(Hold(debit="mint", credit=BEN, currency=GOLD, amount=7, kind="award"))
+    held = await bank.do(Hold(debit=MINT, credit=BEN, currency=GOLD, amount=7, kind="award"))
+    other = await bank.do(Hold(debit=MINT, credit=BEN, currency=GOLD, amount=7, kind="award"))
     assert await bank.has() == {ADA: (100, 0), BEN: (5, 0)}
     await bank.do(PostHold(hold_id=held.id))
     released = await bank.do(ReleaseHold(hold_id=other.id, reason="No."))
@@ -470,7 +470,7 @@ async def test_a_book_is_opened_planned_and_written(bank: Bank) -> None:
     assert await bank.has("points") == {}
     assert set(await bank.inside(lambda tx: service.load_holds(tx, [hold_id, ADA]))) == {hold_id}
     posted = await bank.do(PostHold(hold_id=hold_id, amount=1))
-    assert posted.transfer.credit == "sink"
+    assert posted.transfer.credit == SINK
     assert set(await bank.inside(lambda tx: service.load_transfers(tx, [posted.transfer.id, ADA]))) == {
         posted.transfer.id
     }

@@ -37,6 +37,7 @@ from fablewright.systems.ledger.events import (
     Reversed,
     Transferred,
 )
+from fablewright.systems.ledger.pack import PACK
 from fablewright.systems.ledger.router import router
 from fablewright.systems.ledger.timers import EXPIRY
 
@@ -59,4 +60,5 @@ system = System(
     timers=(EXPIRY,),
     routers=(router,),
     checks=CHECKS,
+    extra={"pack": PACK},
 )  # fmt: skip

@@ -1,9 +1,17 @@
 """What may be asked of the ledger, and by whom: game masters, and the systems that act for them."""
 
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    StringConstraints,
+    WithJsonSchema,
+)
 
 from fablewright.core.actors import Role, at_least
 from fablewright.core.messages import Command
@@ -34,8 +42,24 @@ Code = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,29}$")]
 """What a currency is called in requests: `points`, `gold`."""
 Amount = Annotated[int, Field(ge=1, le=MOST_AMOUNT)]
 Limit = Annotated[int, Field(ge=0, le=MOST_AMOUNT)]
-Side = Literal["mint", "sink"] | UUID
-"""Whose account: `mint` and `sink` are the world's own, any other is that of an owner (a character, a faction, …)."""
+
+
+def _from_word(value: Any) -> Any:
+    return WORDS.get(value, value) if isinstance(value, str) else value
+
+
+def _to_word(owner_id: UUID) -> str:
+    return "mint" if owner_id == MINT else "sink" if owner_id == SINK else str(owner_id)
+
+
+WORDS: Final = {"mint": MINT, "sink": SINK}
+Side = Annotated[
+    UUID,
+    BeforeValidator(_from_word),
+    PlainSerializer(_to_word, when_used="json"),
+    WithJsonSchema({"anyOf": [{"type": "string", "enum": [*WORDS]}, {"type": "string", "format": "uuid"}]}),
+]
+"""Whose account: that of an owner (a character, a faction, …), or one of the world's own, written `mint` and `sink`."""
 Kind = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,49}$")]
 Reason = Annotated[str, StringConstraints(strip_whitespace=True, max_length=300, pattern=r"^[^\x00]*$")]
 WhyRequired = Annotated[
@@ -50,13 +74,6 @@ TWO: Final = "01890a5d-ac96-774b-bcce-b302099a8058"
 
 def _example(**fields: Any) -> ConfigDict:
     return ConfigDict(json_schema_extra={"examples": [fields]})
-
-
-def owner_of(side: Side) -> UUID:
-    """The owner whom a side names."""
-    if isinstance(side, UUID):
-        return side
-    return MINT if side == "mint" else SINK
 
 
 class CurrencyFields(BaseModel):

@@ -41,7 +41,6 @@ from fablewright.systems.ledger.commands import (
     Transfer,
     TransferLinked,
     WhyRequired,
-    owner_of,
 )
 from fablewright.systems.ledger.rules import (
     ACCOUNT_IS_PRIVATE,
@@ -63,6 +62,7 @@ from fablewright.systems.ledger.views import (
 
 router = APIRouter(tags=["ledger"])
 
+CurrencyCode = Annotated[Code, Path(description="What the currency is called: `points`, `gold`.")]
 Owner = Annotated[Side, Path(description="The owner's id, or `mint` or `sink`.")]
 
 
@@ -126,7 +126,7 @@ async def list_currencies(world_id: UUID, caller: Caller) -> CurrenciesView:
 
 @router.put("/worlds/{world_id}/ledger/currencies/{code}", responses=refusals(DefineCurrency))
 async def define_currency(
-    world_id: UUID, code: Code, body: CurrencyFields, caller: Caller
+    world_id: UUID, code: CurrencyCode, body: CurrencyFields, caller: Caller
 ) -> Committed[CurrencyView]:
     """Define a currency, or change how it is called and limited. For game masters."""
     command = DefineCurrency(code=code, **body.model_dump())
@@ -145,22 +145,20 @@ async def open_account(world_id: UUID, body: OpenAccount, caller: Caller) -> Com
 @router.get("/worlds/{world_id}/ledger/accounts/{owner_id}", responses=refusals(ACCOUNT_IS_PRIVATE))
 async def list_accounts(world_id: UUID, owner_id: Owner, caller: Caller) -> AccountsView:
     """What an owner has of each currency. For game masters, and for who controls the owner."""
-    owner = owner_of(owner_id)
-    async with _reading(caller, world_id, [owner]) as connection:
-        return AccountsView(items=await views.accounts(connection, world_id, [owner]))
+    async with _reading(caller, world_id, [owner_id]) as connection:
+        return AccountsView(items=await views.accounts(connection, world_id, [owner_id]))
 
 
 @router.get(
     "/worlds/{world_id}/ledger/accounts/{owner_id}/{currency}",
     responses=refusals(ACCOUNT_IS_PRIVATE, ACCOUNT_NOT_FOUND),
 )
-async def get_account(world_id: UUID, owner_id: Owner, currency: Code, caller: Caller) -> AccountView:
+async def get_balance(world_id: UUID, owner_id: Owner, currency: CurrencyCode, caller: Caller) -> AccountView:
     """What an owner has of a currency. For game masters, and for who controls the owner."""
-    owner = owner_of(owner_id)
-    async with _reading(caller, world_id, [owner]) as connection:
-        found = await views.accounts(connection, world_id, [owner], currency)
+    async with _reading(caller, world_id, [owner_id]) as connection:
+        found = await views.accounts(connection, world_id, [owner_id], currency)
     if not found:
-        raise ACCOUNT_NOT_FOUND(owner_id=str(owner), currency=currency)
+        raise ACCOUNT_NOT_FOUND(owner_id=str(owner_id), currency=currency)
     return found[0]
 
 
@@ -168,10 +166,10 @@ async def get_account(world_id: UUID, owner_id: Owner, currency: Code, caller: C
     "/worlds/{world_id}/ledger/accounts/{owner_id}/{currency}/limit", responses=refusals(LimitAccount)
 )
 async def limit_account(
-    world_id: UUID, owner_id: Owner, currency: Code, body: LimitBody, caller: Caller
+    world_id: UUID, owner_id: Owner, currency: CurrencyCode, body: LimitBody, caller: Caller
 ) -> Committed[AccountView]:
     """Set the most that an account can hold. For game masters."""
-    command = LimitAccount(owner_id=owner_of(owner_id), currency=currency, max_balance=body.max_balance)
+    command = LimitAccount(owner_id=owner_id, currency=currency, max_balance=body.max_balance)
     return await caller.execute(command, world_id)  # type: ignore[no-any-return]
 
 
@@ -180,14 +178,18 @@ async def limit_account(
     responses=refusals(ACCOUNT_IS_PRIVATE, CURSOR_INVALID, PAGE_TOO_LARGE),
 )
 async def read_statement(
-    world_id: UUID, owner_id: Owner, currency: Code, caller: Caller, paging: Paging
+    world_id: UUID, owner_id: Owner, currency: CurrencyCode, caller: Caller, paging: Paging
 ) -> Page[StatementLine]:
     """The transfers of an account, newest first. For game masters, and for who controls the owner."""
     after = position_of(paging, _number)
-    owner = owner_of(owner_id)
-    async with _reading(caller, world_id, [owner]) as connection:
+    async with _reading(caller, world_id, [owner_id]) as connection:
         rows = await views.statement(
-            connection, world_id, owner, currency, before=after[0] if after else None, limit=paging.limit + 1
+            connection,
+            world_id,
+            owner_id,
+            currency,
+            before=after[0] if after else None,
+            limit=paging.limit + 1,
         )
     return page_of(rows, paging, lambda line: [line.number])
 

@@ -33,7 +33,6 @@ from fablewright.systems.ledger.commands import (
     Transfer,
     TransferFields,
     TransferLinked,
-    owner_of,
 )
 from fablewright.systems.ledger.events import (
     AccountLimited,
@@ -393,7 +392,7 @@ async def hold(tx: Transaction, command: Hold) -> HoldView:
     """Reserve a sum."""
     book = await open_book(tx, _keys(command), references=[command.reference])
     made = book.hold(
-        owner_of(command.debit), owner_of(command.credit), command.currency, command.amount, kind=command.kind,
+        command.debit, command.credit, command.currency, command.amount, kind=command.kind,
         reason=command.reason, reference=command.reference, expires_at=command.expires_at,
     )  # fmt: skip
     if made.replayed:
@@ -462,7 +461,7 @@ async def reverse_transfer(tx: Transaction, command: ReverseTransfer) -> Transfe
 
 
 def _keys(asked: TransferFields) -> list[Key]:
-    return [(owner_of(asked.debit), asked.currency), (owner_of(asked.credit), asked.currency)]
+    return [(asked.debit, asked.currency), (asked.credit, asked.currency)]
 
 
 def _to_open(book: Book, asked: Sequence[TransferFields], allowed: bool) -> set[Key]:
@@ -474,7 +473,7 @@ def _to_open(book: Book, asked: Sequence[TransferFields], allowed: bool) -> set[
 
 def _plan(book: Book, asked: TransferFields) -> TransferState:
     return book.transfer(
-        owner_of(asked.debit), owner_of(asked.credit), asked.currency, asked.amount, kind=asked.kind,
+        asked.debit, asked.credit, asked.currency, asked.amount, kind=asked.kind,
         reason=asked.reason, reference=asked.reference,
     )  # fmt: skip
 

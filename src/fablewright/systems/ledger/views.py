@@ -7,8 +7,6 @@ from uuid import UUID
 from pydantic import BaseModel, Field
 
 from fablewright.systems.ledger.book import (
-    MINT,
-    SINK,
     AccountState,
     Book,
     Currency,
@@ -154,11 +152,6 @@ class IntegrityReport(BaseModel):
 # -- states as they are answered -----------------------------------------------------------------------------
 
 
-def side_of(owner_id: UUID) -> Side:
-    """How an owner is written."""
-    return "mint" if owner_id == MINT else "sink" if owner_id == SINK else owner_id
-
-
 def currency_view(currency: Currency) -> CurrencyView:
     """A currency as it is answered."""
     return CurrencyView(
@@ -184,8 +177,8 @@ def transfer_view(transfer: TransferState, event_id: UUID | None = None) -> Tran
 
 def _transfer_fields(transfer: TransferState, event_id: UUID | None) -> dict[str, Any]:
     return {
-        "id": transfer.id, "currency": transfer.currency, "debit": side_of(transfer.debit),
-        "credit": side_of(transfer.credit), "amount": transfer.amount, "kind": transfer.kind,
+        "id": transfer.id, "currency": transfer.currency, "debit": transfer.debit,
+        "credit": transfer.credit, "amount": transfer.amount, "kind": transfer.kind,
         "reason": transfer.reason, "reference": transfer.reference, "at": transfer.at,
         "event_id": transfer.event_id or event_id, "reverses": transfer.reverses, "hold_id": transfer.hold_id,
         "debit_after": transfer.debit_after, "credit_after": transfer.credit_after, "replayed": transfer.replayed,
@@ -196,7 +189,7 @@ def hold_view(hold: HoldState, event_id: UUID | None = None) -> HoldView:
     """A hold as it is answered; one that was just planned with the event that tells of it."""
     fields: dict[str, Any] = {"at": hold.at, "event_id": hold.event_id or event_id}
     return HoldView.model_construct(
-        id=hold.id, currency=hold.currency, debit=side_of(hold.debit), credit=side_of(hold.credit),
+        id=hold.id, currency=hold.currency, debit=hold.debit, credit=hold.credit,
         amount=hold.amount, kind=hold.kind, reason=hold.reason, reference=hold.reference, state=hold.state,
         posted=hold.posted, expires_at=hold.expires_at, closed_at=hold.closed_at, replayed=hold.replayed, **fields,
     )  # fmt: skip
@@ -263,7 +256,7 @@ def _line(row: Any) -> StatementLine:
     return StatementLine.model_construct(
         transfer_id=row["id"], number=row["number"], at=row["at"], amount=row["amount"] if came else -row["amount"],
         balance_after=row["credit_after"] if came else row["debit_after"],
-        other=side_of(row["debit"] if came else row["credit"]), kind=row["kind"], reason=row["reason"],
+        other=row["debit"] if came else row["credit"], kind=row["kind"], reason=row["reason"],
         reference=row["reference"], event_id=row["event_id"], reverses=row["reverses"], hold_id=row["hold_id"],
     )  # fmt: skip
 
