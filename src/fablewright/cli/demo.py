@@ -139,10 +139,12 @@ async def follow(runtime: Runtime, world_id: UUID) -> None:
 async def _story(connection: Any, world_id: UUID) -> Story:
     calendar = await connection.fetchval("SELECT calendar::text FROM worlds WHERE id = $1", world_id)
     rows = await connection.fetch(
-        "SELECT id, name FROM characters WHERE world_id = $1 UNION ALL SELECT id, name FROM places WHERE world_id = $1",
+        "SELECT id::text, name FROM characters WHERE world_id = $1 UNION ALL "
+        "SELECT id::text, name FROM places WHERE world_id = $1 UNION ALL "
+        "SELECT key, spec ->> 'name' FROM boards WHERE world_id = $1",
         world_id,
     )
-    return Story(Calendar(**orjson.loads(calendar)), {str(row["id"]): row["name"] for row in rows})
+    return Story(Calendar(**orjson.loads(calendar)), {row["id"]: row["name"] for row in rows})
 
 
 def _event(row: Any) -> dict[str, Any]:

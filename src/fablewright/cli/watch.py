@@ -63,7 +63,9 @@ class _Watcher:
         self._goes_on = follow
         characters = client.everything(f"/worlds/{self._world}/characters")
         places = client.everything(f"/worlds/{self._world}/places")
+        boards = client.everything(f"/worlds/{self._world}/leaderboards")
         names = {named["id"]: named["name"] for named in (*characters, *places)}
+        names |= {board["key"]: board["name"] for board in boards}
         calendar = world.get("calendar")
         self._story = Story(Calendar(**calendar) if calendar else Calendar(), names)
         self._renew_at = float("inf")
