@@ -16,6 +16,7 @@ from fablewright.packs.demo import demo_pack
 from fablewright.packs.reader import Imported, import_pack, read_pack
 from fablewright.packs.writer import export_world
 from fablewright.systems.characters.commands import CreateCharacter, DeleteCharacter, UpdateCharacter
+from fablewright.systems.custom_events.commands import RegisterEventType
 from fablewright.systems.dialogue.commands import DefineInteractionType, SetGrammar
 from fablewright.systems.dialogue.effects import TypeDefinition
 from fablewright.systems.director.commands import ConfigureDirector
@@ -43,6 +44,36 @@ SELECT character_id, id, fact_id, kind, text, subject_id, about, place_id, at, i
 FROM memories m WHERE world_id = $1 ORDER BY character_id, fact_id
 """
 
+LIVING = "JOIN characters c ON c.world_id = x.world_id AND c.deleted_at IS NULL AND c.id ="
+EARNED = {
+    "event types": "SELECT type, description, schema, audience FROM custom_event_types WHERE world_id = $1 ORDER BY 1",
+    "currencies": "SELECT code, name, description, max_balance FROM currencies WHERE world_id = $1 ORDER BY 1",
+    "balances": f"SELECT owner_id, currency, balance, max_balance FROM ledger_accounts x {LIVING} owner_id "
+    "WHERE x.world_id = $1 AND balance > 0 ORDER BY 1, 2",
+    "points": "SELECT levels, guards FROM points_settings WHERE world_id = $1",
+    "rules": "SELECT key, spec FROM award_rules WHERE world_id = $1 ORDER BY 1",
+    "bonuses": "SELECT name, multiplier, rules, from_ms, until_ms FROM bonus_events WHERE world_id = $1 ORDER BY 1",
+    "standings": f"SELECT character_id, earned, level, streak, streak_day FROM standings x {LIVING} character_id "
+    "WHERE x.world_id = $1 ORDER BY 1",
+    "titles": f"SELECT character_id, title, source FROM character_titles x {LIVING} character_id "
+    "WHERE x.world_id = $1 ORDER BY 1, 2",
+    "achievements": "SELECT key, spec FROM achievements WHERE world_id = $1 ORDER BY 1",
+    "unlocks": f"SELECT a.key, character_id, tier, repetition, at FROM achievement_unlocks x {LIVING} character_id "
+    "JOIN achievements a ON a.world_id = x.world_id AND a.id = achievement_id WHERE x.world_id = $1 "
+    "ORDER BY 1, 2, 3, 4",
+    "measures": f"SELECT m.spec::text, subject_id, value, day FROM measure_values x {LIVING} subject_id "
+    "JOIN measures m ON m.world_id = x.world_id AND m.id = measure_id WHERE x.world_id = $1 ORDER BY 1, 2",
+    "items": f"SELECT m.spec::text, subject_id, item FROM measure_items x {LIVING} subject_id "
+    "JOIN measures m ON m.world_id = x.world_id AND m.id = measure_id WHERE x.world_id = $1 ORDER BY 1, 2, 3",
+    "boards": "SELECT key, spec FROM boards WHERE world_id = $1 ORDER BY 1",
+    "windows": "SELECT key, number, starts_at, ends_at, closed FROM board_windows w "
+    "JOIN boards b ON b.world_id = w.world_id AND b.id = w.board_id WHERE w.world_id = $1 ORDER BY 1, 2",
+    "entries": f"SELECT b.key, number, subject_id, standing, at FROM board_entries x {LIVING} subject_id "
+    "JOIN boards b ON b.world_id = x.world_id AND b.id = board_id WHERE x.world_id = $1 "
+    "ORDER BY 1, 2, standing DESC, tie DESC",
+}
+"""What is earned in a world, and by which rules."""
+
 
 async def pages(server: Server, owner: Person, path: str) -> list[Any]:
     """All items of a list of the API."""
@@ -65,7 +96,7 @@ async def state(server: Server, owner: Person, world_id: UUID) -> dict[str, Any]
     """All of a world that a pack holds, as it is now."""
     tables = {
         "world": WORLD, "director": DIRECTOR, "places": PLACES, "paths": PATHS, "where": WHERE, "types": TYPES,
-        "texts": TEXTS, "minds": MINDS, "memories": MEMORIES,
+        "texts": TEXTS, "minds": MINDS, "memories": MEMORIES, **EARNED,
     }  # fmt: skip
     found: dict[str, Any] = {
         name: [tuple(row) for row in await server.fetch(sql, world_id)] for name, sql in tables.items()
@@ -131,6 +162,13 @@ async def test_a_world_that_lived_is_the_same_after_export_and_import(server: Se
         tellers=[gone], certainty=0.4, truth="It was.", is_secret=True, fact_id=uuid4(),
     )  # fmt: skip
     await server.do(rumour, owner.actor, world_id)
+    schema = {
+        "type": "object",
+        "properties": {"score": {"$ref": "#/$defs/a"}},
+        "$defs": {"a": {"maximum": 1.5}},
+    }
+    kind = RegisterEventType(type="game.scored", data_schema=schema, description="A: b", audience="subject")
+    await server.do(kind, owner.actor, world_id)
     await server.do(
         CreateCharacter(name="Über Gast\u2028!", kind="player", user_id=owner.id, description="a: b\n\n  c\t"),
         owner.actor, world_id,
