@@ -103,7 +103,7 @@ class Tops:
             row = await connection.fetchrow(HERE, world_id, question.key, question.number, [])
             here = views.here_of(row, question.key, question.number)
             entries = await views.top(connection, world_id, here, question.limit)
-        kept = Kept(here, orjson.dumps({**here.told(), "entries": entries})[:-1])
+        kept = Kept(here, orjson.dumps({**here.told(), "entries": entries}, default=str)[:-1])
         if here.version is not None:
             self._kept[place] = kept
             if len(self._kept) > MOST_KEPT:

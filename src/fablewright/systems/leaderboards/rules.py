@@ -201,11 +201,6 @@ class Prize:
     title: str | None = None
 
 
-def prizes_of(rank: int, prizes: Sequence[Prize]) -> list[Prize]:
-    """What a rank gets: every prize whose ranks include it."""
-    return [p for p in prizes if p.from_rank <= rank <= p.to_rank]
-
-
 def last_rank(prizes: Sequence[Prize]) -> int:
     """The last rank that gets anything; 0 if none does."""
     return max((p.to_rank for p in prizes), default=0)

@@ -6,10 +6,13 @@ locks of accounts before those of boards, as every award does. Many ranks are pa
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Final, Protocol
 from uuid import UUID
 
+from fablewright.core.refusal import Refused
 from fablewright.core.transaction import Request, Timer, Transaction
+from fablewright.systems.characters.views import ALIVE
 from fablewright.systems.leaderboards import ranks, rules
 from fablewright.systems.leaderboards.commands import BoardSpec
 from fablewright.systems.leaderboards.events import (
@@ -20,6 +23,7 @@ from fablewright.systems.leaderboards.events import (
     TopEntry,
 )
 from fablewright.systems.leaderboards.rules import Prize, Window, score_of
+from fablewright.systems.points import service as points
 
 ENDS: Final = "leaderboards.season_ends"
 PAYS: Final = "leaderboards.season_pays"
@@ -132,11 +136,22 @@ async def _let_pay(tx: Transaction, data: dict[str, Any]) -> None:
 
 # -- paying --------------------------------------------------------------------------------------------------
 
+LIVING: Final = f"SELECT id FROM characters WHERE world_id = $1 AND id = ANY($2::uuid[]) AND {ALIVE}"  # noqa: S608
 BELOW: Final = """
 SELECT subject_id, standing, tie FROM board_entries
 WHERE world_id = $1 AND board_id = $2 AND number = $3 AND (standing, tie) < ($4::float8, $5::bigint)
 ORDER BY standing DESC, tie DESC LIMIT $6
 """
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """A reward for somebody: `place` is where it stands in the board's list of rewards."""
+
+    rank: int
+    subject_id: UUID
+    prize: Prize
+    place: int
 
 
 async def pay(tx: Transaction, timers: Sequence[Timer]) -> None:
@@ -154,9 +169,11 @@ async def _pay(tx: Transaction, data: dict[str, Any]) -> None:
     tie = ranks.BEST_TIE if data["tie"] is None else data["tie"]
     rows = await tx.fetch(BELOW, tx.world_id, board_id, number, standing, tie, many)
     due = [
-        (rank, row["subject_id"], prize)
-        for rank, row in enumerate(rows, first) for prize in rules.prizes_of(rank, prizes)
-    ]  # fmt: skip
+        Due(rank, row["subject_id"], prize, place)
+        for rank, row in enumerate(rows, first)
+        for place, prize in enumerate(prizes)
+        if prize.from_rank <= rank <= prize.to_rank
+    ]
     told = await _give(tx, data, due)
     if told:
         tx.emit(SeasonRewarded(key=data["key"], number=number, rewards=told))
@@ -166,8 +183,37 @@ async def _pay(tx: Transaction, data: dict[str, Any]) -> None:
         )
 
 
-async def _give(
-    tx: Transaction, data: Mapping[str, Any], due: Sequence[tuple[int, UUID, Prize]]
-) -> list[RewardTold]:
-    """Pay amounts and grant titles; what each rank got, and what could not be given to it."""
-    raise NotImplementedError
+def reference(board_id: UUID | str, number: int | str = "") -> str:
+    """How the references of a board's rewards begin, or of those of one season."""
+    return f"season:{board_id}:{number}"
+
+
+async def _give(tx: Transaction, data: Mapping[str, Any], due: Sequence[Due]) -> list[RewardTold]:
+    """Pay amounts and grant titles; what each rank got, and what could not be given to it.
+
+    The ledger pays each reference once, whatever happens to timers.
+    """
+    number, name = data["number"], data["name"]
+    begin = reference(data["board_id"], number)
+    paid = [d for d in due if d.prize.amount]
+    done = await points.award_many(tx, [
+        points.AwardAsk(
+            d.subject_id, amount=d.prize.amount, currency=d.prize.currency, guarded=False,
+            reason=f"{name}, season {number}: rank {d.rank}",
+            reference=f"{begin}:{d.place}:{d.subject_id}",
+        )
+        for d in paid
+    ])  # fmt: skip
+    refused = {id(d): r.code for d, r in zip(paid, done, strict=True) if isinstance(r, Refused)}
+    rows = await tx.fetch(LIVING, tx.world_id, sorted({d.subject_id for d in due}))
+    living = {row["id"] for row in rows}
+    titles = [(d.subject_id, d.prize.title) for d in due if d.prize.title and d.subject_id in living]
+    await points.grant_titles(tx, [(who, title, begin) for who, title in titles])
+    return [
+        RewardTold(
+            rank=d.rank, subject_id=d.subject_id, amount=d.prize.amount, currency=d.prize.currency,
+            title=d.prize.title,
+            refused=refused.get(id(d)) or (None if d.subject_id in living else rules.SUBJECT_NOT_FOUND.code),
+        )
+        for d in due
+    ]  # fmt: skip

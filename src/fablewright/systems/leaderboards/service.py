@@ -123,13 +123,18 @@ def board_of(board_id: UUID, key: str, spec: BoardSpec) -> BoardState:
     """A board from its definition."""
     metric = spec.metric
     if isinstance(metric, PointsEarned):
-        return BoardState(
-            board_id, key, spec, POINTS_AWARDED, lambda data: data.get("currency") == metric.currency,
-            "amount", "character_id",
-        )  # fmt: skip
+        own = seasons.reference(board_id)
+
+        def holds(data: Mapping[str, Any]) -> bool:
+            """Awards in its currency, but not what the board itself paid for a season."""
+            return data.get("currency") == metric.currency and not (data.get("reference") or "").startswith(
+                own
+            )
+
+        return BoardState(board_id, key, spec, POINTS_AWARDED, holds, "amount", "character_id")
     if isinstance(metric, OfEvents):
-        holds = compiled(metric.where)
-        return BoardState(board_id, key, spec, metric.on, holds, metric.field, metric.subject)
+        where = compiled(metric.where)
+        return BoardState(board_id, key, spec, metric.on, where, metric.field, metric.subject)
     return BoardState(board_id, key, spec)
 
 
