@@ -486,7 +486,7 @@ _NO_PARTS: Final[list[AwardPart]] = []
 
 
 def standing_of(row: Any) -> Standing:
-    """From a row of `STANDINGS`."""
+    """A standing from a row of `STANDINGS`."""
     if row[1] is None:
         return Standing(False)
     return Standing(True, row[1], row[2], row[3], row[4], tuple(row[5]), Distribution(row[6], row[7], row[8]))

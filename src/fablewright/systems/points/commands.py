@@ -52,6 +52,7 @@ Name = Annotated[
 Pattern = Annotated[str, StringConstraints(pattern=PATTERN.pattern, max_length=200)]
 WorldMs = Annotated[int, Field(ge=-(2**62), le=2**62)]
 Factor = Annotated[float, Field(gt=0, le=100, allow_inf_nan=False)]
+Decision = Literal["release", "confirm", "forgive"]
 
 ORLA: Final = "01890a5d-ac96-774b-bcce-b302099a8057"
 BRAM: Final = "01890a5d-ac96-774b-bcce-b302099a8058"
@@ -235,7 +236,6 @@ class StartBonus(Command):
     allowed = at_least(Role.GAME_MASTER)
     refusals = (rules.BONUS_NEVER, rules.RULE_NOT_FOUND, rules.TOO_MANY_BONUSES)
 
-    id: UUID | None = Field(None, description="Its id, if it shall have a certain one.")
     name: Name
     multiplier: Factor
     rules: list[Key] | None = Field(
@@ -418,9 +418,6 @@ class Adjust(AdjustFields, Command):
     character_id: UUID
 
 
-# -- titles --------------------------------------------------------------------------------------------------
-
-
 class GrantTitle(Command):
     """Grant a character a title. One that it has already stays as it is."""
 
@@ -445,6 +442,13 @@ class RevokeTitle(Command):
     title: Title
 
 
+class TitleValue(_Model):
+    """A title, and by what it was granted."""
+
+    title: Title
+    source: Name = "game master"
+
+
 class StandingValue(_Model):
     """What a character had earned elsewhere or before."""
 
@@ -452,7 +456,7 @@ class StandingValue(_Model):
     earned: int = Field(0, ge=0, le=MOST_EARNED)
     streak: int = Field(0, ge=0, le=10**6)
     streak_day: int | None = Field(None, ge=-(2**40), le=2**40, description="World day of its last award.")
-    titles: list[Title] = Field([], max_length=200)
+    titles: list[TitleValue] = Field([], max_length=200)
 
 
 class RestoreStandings(Command):
@@ -472,9 +476,6 @@ class RestoreStandings(Command):
         return self
 
 
-# -- review --------------------------------------------------------------------------------------------------
-
-
 class ReviewVerdict(Command):
     """Decide what a check against abuse has found.
 
@@ -491,6 +492,6 @@ class ReviewVerdict(Command):
     )  # fmt: skip
 
     verdict_id: UUID
-    decision: Literal["release", "confirm", "forgive"]
+    decision: Decision
     note: Reason | None = None
     reverse: bool = Field(False, description="With `confirm`: take back what was given.")
