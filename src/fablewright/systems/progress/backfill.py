@@ -144,7 +144,7 @@ async def _catch_up(tx: Transaction, group: list[Any], position: int) -> None:
     wanted = Filter(types=tuple({pattern for m in watched.measures for pattern in m.spec.on}))
     part = await world_log.read(tx.driver, tx.world_id, position, CHUNK, wanted)
     steps = await service.record(tx, _tally(watched, part.rows))
-    await service.tell(tx, [Moved(s, m, b, a, past=True) for s, m, b, a in steps])
+    await service.tell(tx, [Moved(s, m, b, a) for s, m, b, a in steps])
     up_to, arrived = part.up_to, False
     if up_to >= part.head:
         head = await service.lock_head(tx)
@@ -154,7 +154,7 @@ async def _catch_up(tx: Transaction, group: list[Any], position: int) -> None:
             # Who listens may wait for what others hold that wait for the head: they are told when it settles, save
             # of streaks that ended meanwhile.
             steps = await service.record(tx, _tally(watched, rest.rows))
-            await service.tell(tx, [Moved(s, m, b, a, past=True) for s, m, b, a in _superseded(steps)])
+            await service.tell(tx, [Moved(s, m, b, a) for s, m, b, a in _superseded(steps)])
             up_to = head
     await tx.execute(
         "UPDATE measures SET state = CASE WHEN $4 THEN 'settling' ELSE state END, "

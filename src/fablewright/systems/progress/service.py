@@ -83,8 +83,8 @@ ON CONFLICT (world_id, subject_id, measure_id) DO UPDATE SET value = excluded.va
 class Moved:
     """That a subject has come further in a measure: from `before` to `after`.
 
-    `cause` is the last event that counted. None stands for the backfill: with `past`, it is still on its way
-    through the log; without, it tells once how far each subject has come, with `before` 0.
+    `cause` is the last event that counted; None if it was counted from the log, or if the measure settles (then
+    `before` is 0).
     """
 
     subject_id: UUID
@@ -92,7 +92,6 @@ class Moved:
     before: float
     after: float
     cause: EventRecord | None = None
-    past: bool = False
 
 
 Listener = Callable[[Transaction, list[Moved]], Awaitable[None]]

@@ -1,0 +1,92 @@
+"""What happens to achievements, and who may know."""
+
+from uuid import UUID
+
+from pydantic import BaseModel
+
+from fablewright.core.messages import GAME_MASTERS, MEMBERS, Audience, Event
+from fablewright.systems.achievements.rules import AchievementDefinition
+
+
+class _OfDefinition(Event):
+    key: str
+    hidden: bool = False
+
+    def audience(self) -> Audience:
+        """Hidden ones are nobody's business but game masters'."""
+        return GAME_MASTERS if self.hidden else MEMBERS
+
+
+class Defined(_OfDefinition):
+    """There is a new achievement, or a new version of one."""
+
+    message_type = "achievements.defined"
+
+    definition: AchievementDefinition
+    backfill: bool
+
+
+class Removed(_OfDefinition):
+    """There is an achievement less."""
+
+    message_type = "achievements.removed"
+
+
+class ProgressLine(BaseModel):
+    """How far a character is on the way to a tier."""
+
+    key: str
+    tier: int
+    current: float
+    goal: float
+    percent: int
+
+
+class Progressed(Event):
+    """A character reached a tier or another whole percent of achievements; told once per commit at most."""
+
+    message_type = "achievements.progressed"
+    subjects = ("character_id",)
+
+    character_id: UUID
+    achievements: list[ProgressLine]
+
+    def audience(self) -> Audience:
+        return Audience.of(self.character_id)
+
+
+class Unlocked(Event):
+    """A character unlocked a tier of an achievement. `points` and `title` are what it was given for it;
+    `reward_refused` says why it was not given points that it should have had."""
+
+    message_type = "achievements.unlocked"
+    subjects = ("character_id",)
+
+    character_id: UUID
+    key: str
+    name: str
+    tier: int
+    tier_name: str | None
+    repetition: int
+    points: int
+    currency: str
+    title: str | None
+    hidden: bool = False
+    reward_refused: str | None = None
+
+    def audience(self) -> Audience:
+        """That there is a hidden one, only who has it may know."""
+        return Audience.of(self.character_id) if self.hidden else MEMBERS
+
+
+class StandingsRestored(Event):
+    """Characters have come as far as they had in the world that a pack was made of."""
+
+    message_type = "achievements.standings_restored"
+    subjects = ("character_ids",)
+
+    character_ids: list[UUID]
+    standings: int
+
+    def audience(self) -> Audience:
+        return GAME_MASTERS

@@ -1,0 +1,353 @@
+"""What an achievement is, how far somebody has come in it, and which may build on which. Pure."""
+
+from array import array
+from bisect import bisect_right
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Annotated, Final, Literal, Self
+from uuid import UUID
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+
+from fablewright.core.conditions import FieldTest
+from fablewright.core.refusal import CONFLICT, INVALID, NOT_FOUND, Refusal
+from fablewright.systems.progress.rules import UNLOCKED, UNMEASURED, MeasureSpec
+
+MOST_TIERS: Final = 10
+MOST_ACHIEVEMENTS: Final = 1_000
+"""Achievements of a world."""
+MOST_KEYS: Final = 50
+MOST_LEVELS: Final = 4
+"""How many layers of achievements made of achievements: each is one more round in the commit that unlocks them."""
+MOST_AT_ONCE: Final = 100
+"""Steps of a repeatable achievement that unlock in one commit; the others wait for the next event that counts."""
+MOST_GOAL: Final = 2.0**53
+MOST_POINTS: Final = 2**53
+
+ACHIEVEMENT_NOT_FOUND = Refusal(
+    "achievement_not_found",
+    NOT_FOUND,
+    "There is no such achievement in this world. Look it up in the list.",
+)
+ACHIEVEMENT_UNKNOWN = Refusal(
+    "achievement_unknown",
+    INVALID,
+    "It names an achievement that the world does not have. Define that one first.",
+)
+ACHIEVEMENT_CYCLE = Refusal(
+    "achievement_cycle",
+    CONFLICT,
+    "It would need itself, through the others named in `path`. Break the circle.",
+)
+ACHIEVEMENT_TOO_DEEP = Refusal(
+    "achievement_too_deep",
+    CONFLICT,
+    f"Achievements made of others may stand in {MOST_LEVELS} layers at most. Name the ones below instead.",
+)
+ACHIEVEMENT_FEEDS_ITSELF = Refusal(
+    "achievement_feeds_itself", INVALID,
+    "A repeatable achievement that counts points cannot reward with points: each reward would bring the next.",
+)  # fmt: skip
+ACHIEVEMENT_IN_USE = Refusal(
+    "achievement_in_use",
+    CONFLICT,
+    "Other achievements need this one. Change or remove those in `keys` first.",
+)
+TOO_MANY_ACHIEVEMENTS = Refusal(
+    "too_many_achievements", CONFLICT, f"A world can have {MOST_ACHIEVEMENTS} achievements. Remove some."
+)
+ACHIEVEMENT_NOT_MANUAL = Refusal(
+    "achievement_not_manual",
+    CONFLICT,
+    "This achievement is reached by what it counts. Only those of the kind `manual` are granted.",
+)
+ACHIEVEMENT_LOCKED = Refusal(
+    "achievement_locked",
+    CONFLICT,
+    "The character lacks achievements that this one requires; `missing` names them.",
+)
+ALREADY_UNLOCKED = Refusal("already_unlocked", CONFLICT, "The character has it already.")
+TIER_NOT_FOUND = Refusal("tier_not_found", INVALID, "The achievement has no such tier. Count them from 1.")
+ACHIEVER_NOT_FOUND = Refusal(
+    "character_not_found", NOT_FOUND, "There is no such character in this world. Look it up in the list."
+)
+
+AchievementKey = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,59}$")]
+Line = Annotated[
+    str,
+    StringConstraints(strip_whitespace=True, min_length=1, max_length=100, pattern=r"^[^\x00-\x1f]*$"),
+]
+
+
+class _Value(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class AllOf(_Value):
+    """Reached by having unlocked all of these."""
+
+    kind: Literal["all_of"]
+    keys: list[AchievementKey] = Field(min_length=1, max_length=MOST_KEYS)
+
+
+class AnyOf(_Value):
+    """Reached by having unlocked one of these."""
+
+    kind: Literal["any_of"]
+    keys: list[AchievementKey] = Field(min_length=1, max_length=MOST_KEYS)
+
+
+class Manual(_Value):
+    """Reached by being granted."""
+
+    kind: Literal["manual"]
+
+
+Criteria = Annotated[MeasureSpec | AllOf | AnyOf | Manual, Field(discriminator="kind")]
+
+
+class Tier(_Value):
+    """A step of an achievement, and what it brings."""
+
+    goal: float | None = Field(
+        None, gt=0, le=MOST_GOAL, allow_inf_nan=False,
+        description="How far one must come; for what is counted, and only there.",
+    )  # fmt: skip
+    name: Line | None = Field(None, description="Such as `Bronze`.")
+    points: int = Field(0, ge=0, le=MOST_POINTS, description="What it is worth, in the currency.")
+    title: Line | None = Field(None, description="The title that it grants.")
+
+
+class AchievementDefinition(_Value):
+    """An achievement, as data."""
+
+    name: Line
+    description: Annotated[str, StringConstraints(max_length=1000, pattern=r"^[^\x00]*$")] = ""
+    icon: Annotated[str, StringConstraints(max_length=500, pattern=r"^[^\x00-\x1f]*$")] = ""
+    hidden: bool = Field(False, description="Whether players see it only once they have it.")
+    criteria: Criteria = Field(description="How it is reached.")
+    tiers: list[Tier] = Field([Tier()], min_length=1, max_length=MOST_TIERS)
+    requires: list[AchievementKey] = Field(
+        [], max_length=MOST_KEYS, description="What one must have unlocked before; until then it is locked."
+    )
+    repeatable: bool = Field(False, description="Whether one can reach it again and again.")
+    currency: Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,59}$")] = "points"
+
+    @model_validator(mode="after")
+    def _tiers_fit(self) -> Self:
+        goals = [tier.goal for tier in self.tiers]
+        if isinstance(self.criteria, MeasureSpec):
+            if any(goal is None for goal in goals):
+                raise ValueError("each tier of what is counted needs a `goal`")
+            if any((a or 0) >= (b or 0) for a, b in pairwise(goals)):
+                raise ValueError("each tier needs a higher goal than the one before")
+            if any(pattern.startswith(UNMEASURED) for pattern in self.criteria.on):
+                raise ValueError("achievements are not counted: name them with `all_of` or `any_of`")
+        elif any(goal is not None for goal in goals):
+            raise ValueError("a `goal` belongs to what is counted")
+        elif isinstance(self.criteria, AllOf | AnyOf) and len(self.tiers) > 1:
+            raise ValueError("what is made of other achievements has one tier")
+        return self
+
+    @model_validator(mode="after")
+    def _repeats_fit(self) -> Self:
+        if self.repeatable and self.criteria.kind not in ("count", "sum", "manual"):
+            raise ValueError("only count, sum and manual can be repeated")
+        if self.repeatable and self.criteria.kind == "manual" and len(self.tiers) > 1:
+            raise ValueError("what is granted repeatedly has one tier")
+        return self
+
+
+def goals_of(definition: AchievementDefinition) -> tuple[float, ...]:
+    """The goal of each tier."""
+    criteria = definition.criteria
+    if isinstance(criteria, AllOf):
+        return (float(len(set(criteria.keys))),)
+    if isinstance(criteria, AnyOf):
+        return (1.0,)
+    if isinstance(criteria, Manual):
+        return tuple(float(n) for n in range(1, len(definition.tiers) + 1))
+    return tuple(float(tier.goal or 0) for tier in definition.tiers)
+
+
+def measure_of(definition: AchievementDefinition) -> MeasureSpec | None:
+    """What is measured for it; None if it is granted.
+
+    What is made of others counts which of them were unlocked, so that it is kept like anything else.
+    """
+    criteria = definition.criteria
+    if isinstance(criteria, AllOf | AnyOf):
+        keys: list[str | int | float | bool | None] = [*sorted(set(criteria.keys))]
+        where = [FieldTest(field="key", op="one_of", value=keys)]
+        return MeasureSpec(kind="distinct", on=[UNLOCKED], where=where, field="key")
+    return criteria if isinstance(criteria, MeasureSpec) else None
+
+
+def feeds_itself(definition: AchievementDefinition) -> bool:
+    """Whether its rewards would be counted for it, again and again."""
+    criteria = definition.criteria
+    return (
+        definition.repeatable
+        and isinstance(criteria, MeasureSpec)
+        and any(tier.points for tier in definition.tiers)
+        and any(pattern.startswith(("points.", "ledger.")) for pattern in criteria.on)
+    )
+
+
+def needed(definition: AchievementDefinition) -> list[str]:
+    """The achievements that this one names."""
+    criteria = definition.criteria
+    own = criteria.keys if isinstance(criteria, AllOf | AnyOf) else []
+    return list(dict.fromkeys([*own, *definition.requires]))
+
+
+# -- which build on which ------------------------------------------------------------------------------------
+
+
+def cycle_from(start: str, graph: Mapping[str, Sequence[str]]) -> list[str] | None:
+    """A way from `start` back to itself along what each needs; None if there is none."""
+    path, waiting, seen = [start], [list(graph.get(start, ()))], {start}
+    while waiting:
+        if not waiting[-1]:
+            waiting.pop()
+            path.pop()
+            continue
+        key = waiting[-1].pop()
+        if key == start:
+            return [*path, start]
+        if key not in seen:
+            seen.add(key)
+            path.append(key)
+            waiting.append(list(graph.get(key, ())))
+    return None
+
+
+def layers(graph: Mapping[str, Sequence[str]], groups: Collection[str]) -> int:
+    """How many achievements made of others (`groups`) stand upon each other at most. `graph` has no cycles."""
+    depth: dict[str, int] = {}
+    for first in graph:
+        stack = [first]
+        while stack:
+            key = stack[-1]
+            below = graph.get(key, ())
+            missing = [k for k in below if k not in depth]
+            if missing:
+                stack += missing
+                continue
+            depth[key] = (key in groups) + max((depth[k] for k in below), default=0)
+            stack.pop()
+    return max(depth.values(), default=0)
+
+
+# -- how far -------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How far somebody has come towards the next tier; at the end, in the last one."""
+
+    tier: int
+    current: float
+    goal: float
+    percent: int
+
+
+class Ladder:
+    """The steps of an achievement: its tiers and, if it is repeatable, these again and again."""
+
+    def __init__(self, goals: Sequence[float], repeatable: bool):
+        self.goals = tuple(goals)
+        self.repeatable = repeatable
+        marks, before = set(goals), 0.0
+        for goal in goals:
+            marks.update(m for percent in range(1, 100) if before < (m := goal * percent / 100) < goal)
+            before = goal
+        self.marks = array("d", sorted(marks))
+
+    def reached(self, value: float) -> int:
+        """How many steps are behind somebody who has come this far."""
+        rounds, rest = self._rounds(value)
+        return rounds * len(self.goals) + bisect_right(self.goals, rest)
+
+    def mark(self, value: float) -> int:
+        """A number that grows with each step and each whole percent on the way to it."""
+        rounds, rest = self._rounds(value)
+        return rounds * len(self.marks) + bisect_right(self.marks, rest)
+
+    def standing(self, value: float) -> Standing:
+        """How far it is to the next tier."""
+        _, rest = self._rounds(value)
+        tier = min(bisect_right(self.goals, rest), len(self.goals) - 1)
+        goal = self.goals[tier]
+        return Standing(tier + 1, rest, goal, max(0, min(100, int(100 * rest / goal))))
+
+    def steps(self, after: int, reached: int) -> list[tuple[int, int]]:
+        """The (tier, repetition) of the steps after one and up to another, as many as go at once."""
+        many = len(self.goals)
+        return [(n % many + 1, n // many + 1) for n in range(after, min(reached, after + MOST_AT_ONCE))]
+
+    def _rounds(self, value: float) -> tuple[int, float]:
+        if not self.repeatable or value < self.goals[-1]:
+            return 0, value
+        rounds = int(value // self.goals[-1])
+        return rounds, value - rounds * self.goals[-1]
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """An achievement of a world, ready for use."""
+
+    id: UUID
+    key: str
+    definition: AchievementDefinition
+    measure_id: UUID | None
+    ladder: Ladder
+
+    @staticmethod
+    def of(id_: UUID, key: str, definition: AchievementDefinition, measure_id: UUID | None) -> "Entry":
+        return Entry(id_, key, definition, measure_id, Ladder(goals_of(definition), definition.repeatable))
+
+
+class Watch:
+    """The achievements over one measure, and quickly whether a step of it concerns any of them."""
+
+    def __init__(self, entries: Iterable[Entry]):
+        self.entries = tuple(entries)
+        self._repeatable = tuple(entry for entry in self.entries if entry.ladder.repeatable)
+        self._marks = array(
+            "d", sorted({m for e in self.entries if not e.ladder.repeatable for m in e.ladder.marks})
+        )
+
+    def concerned(self, before: float, after: float) -> bool:
+        """Whether there is a tier or a whole percent of any between the two."""
+        if bisect_right(self._marks, before) != bisect_right(self._marks, after):
+            return True
+        return any(e.ladder.mark(before) != e.ladder.mark(after) for e in self._repeatable)
+
+
+class Catalog:
+    """All achievements of a world, found by what one has of them."""
+
+    def __init__(self, entries: Iterable[Entry]):
+        self.by_key = {entry.key: entry for entry in entries}
+        self.by_id = {entry.id: entry for entry in self.by_key.values()}
+        measures: dict[UUID, list[Entry]] = {}
+        self.dependents: dict[str, list[Entry]] = {}
+        """Those that require an achievement."""
+        for entry in self.by_key.values():
+            if entry.measure_id is not None:
+                measures.setdefault(entry.measure_id, []).append(entry)
+            for key in entry.definition.requires:
+                self.dependents.setdefault(key, []).append(entry)
+        self.by_measure = {id_: Watch(found) for id_, found in measures.items()}
+
+    @property
+    def groups(self) -> set[str]:
+        """Those that are made of others."""
+        return {key for key, e in self.by_key.items() if isinstance(e.definition.criteria, AllOf | AnyOf)}
+
+    @property
+    def graph(self) -> dict[str, list[str]]:
+        """What each achievement names."""
+        return {key: needed(entry.definition) for key, entry in self.by_key.items()}
