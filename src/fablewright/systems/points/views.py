@@ -206,7 +206,10 @@ async def settings(connection: Any, world_id: UUID) -> PointsSettings:
     if row is None:
         return PointsSettings()
     stored = orjson.loads(row["levels"])
-    return PointsSettings(levels=stored["curve"], titles=stored["titles"], guards=orjson.loads(row["guards"]))
+    return PointsSettings(
+        levels=stored.get("levels", DEFAULT_LEVELS), titles=stored.get("titles", []),
+        guards=orjson.loads(row["guards"]),
+    )  # fmt: skip
 
 
 async def points_world(connection: Any, world_id: UUID) -> PointsWorld:
