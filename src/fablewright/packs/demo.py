@@ -12,12 +12,24 @@ from fablewright.core.refusal import Refused
 from fablewright.core.system import System
 from fablewright.gateway.runtime import Runtime
 from fablewright.packs.reader import Pack, founding, import_pack, read_pack
-from fablewright.systems import characters, dialogue, director, memory, regions, relationships, worlds
+from fablewright.systems import (
+    achievements,
+    characters,
+    dialogue,
+    director,
+    leaderboards,
+    ledger,
+    memory,
+    points,
+    regions,
+    relationships,
+    worlds,
+)
 
 DEMO: Final = "lanternwick"
 SYSTEMS: Final[tuple[System, ...]] = (
-    worlds.system, regions.system, characters.system, relationships.system, memory.system, dialogue.system,
-    director.system,
+    worlds.system, ledger.system, regions.system, characters.system, relationships.system, memory.system,
+    points.system, dialogue.system, achievements.system, leaderboards.system, director.system,
 )  # fmt: skip
 """The systems to which its content belongs."""
 
