@@ -12,6 +12,7 @@ from fablewright.core.clock import DAY, HOUR, MINUTE
 from fablewright.core.messages import Command
 from fablewright.core.refusal import Refused
 from fablewright.systems.characters.commands import CreateCharacter, UpdateCharacter
+from fablewright.systems.custom_events.commands import RecordEvent, RegisterEventType
 from fablewright.systems.ledger.commands import LimitAccount, OpenAccount
 from fablewright.systems.points.commands import (
     Award,
@@ -21,7 +22,7 @@ from fablewright.systems.points.commands import (
     Give,
     ReviewVerdict,
 )
-from fablewright.systems.points.guards import Limits, WorldGuards
+from fablewright.systems.points.guards import Limits, Window, WorldGuards
 from fablewright.systems.worlds.commands import AdvanceWorld
 from tests.support import Person, Server, until
 
@@ -452,3 +453,38 @@ async def test_the_queue_is_read_in_pages_and_reviewed(fair: Fair) -> None:
     assert {v["id"] for v in left} == set(ids[1:])
     missing = await fair.server.client.get(f"{base}/{UUID(int=1)}", headers=headers)
     assert (missing.status_code, missing.json()["code"]) == (404, "verdict_not_found")
+
+
+# -- retries, events -----------------------------------------------------------------------------------------
+
+
+async def test_a_refused_key_may_be_used_again(fair: Fair) -> None:
+    await fair.rule(window={"most": 1, "ms": HOUR}, outcome="refuse")
+    await fair.award()
+    engine, command = fair.server.runtime.engine, Award(character_id=ADA, action="quest")
+    for _ in range(2):
+        with pytest.raises(Refused, match="award_limited"):
+            await engine.execute(command, fair.owner.actor, fair.world_id, key="again")
+    await fair.advance(HOUR)
+    answers = [await engine.execute(command, fair.owner.actor, fair.world_id, key="again") for _ in range(2)]
+    assert [a.replayed for a in answers] == [False, True]
+    assert await fair.balance(ADA) == (20, 0)
+    assert [v["times"] for v in await fair.verdicts()] == [2]
+    [told] = await fair.events("abuse_suspected")
+    assert (told["actor"], told["command"]) == (fair.owner.actor.name, None)
+
+
+async def test_a_limit_never_costs_the_event_that_is_worth_something(fair: Fair) -> None:
+    await fair.do(RegisterEventType(type="game.won", data_schema={"type": "object"}))
+    limits = Limits(window=Window(most=2, ms=MINUTE))
+    spec = AwardRuleSpec(on="game.won", amount=5, limits=limits)
+    await fair.do(DefineAwardRule(key="won", rule=spec))
+    won = RecordEvent(type="game.won", subject_id=ADA, data={})
+    await asyncio.gather(*(fair.do(won) for _ in range(5)))
+    rows = await fair.fetch("SELECT count(*) AS n FROM events WHERE world_id = $1 AND type = 'game.won'")
+    assert rows[0]["n"] == 5
+    assert await fair.balance(ADA) == (10, 0)
+    [verdict] = await fair.verdicts()
+    assert (verdict["action"], verdict["times"]) == ("won", 3)
+    assert len(await fair.events("abuse_suspected")) == 1
+    assert await fair.fetch("SELECT 1 FROM dead_letters WHERE world_id = $1") == []
