@@ -13,6 +13,8 @@ from fablewright.systems.dialogue.commands import DefineInteractionType, SetGram
 from fablewright.systems.dialogue.effects import DUEL, TypeDefinition
 from fablewright.systems.ledger.commands import Hold, Transfer
 from fablewright.systems.memory.commands import PlantMemory
+from fablewright.systems.points.commands import Award, AwardRuleSpec, DefineAwardRule
+from fablewright.systems.points.guards import Limits, Window
 from fablewright.systems.regions.commands import (
     DefinePlaces,
     PathValue,
@@ -91,6 +93,10 @@ async def prepare(server: Server) -> Prepared:
     sum_: dict[str, Any] = {"debit": "mint", "credit": one, "currency": "points", "amount": 50}
     transfer = await server.do(Transfer(**sum_, open_accounts=True), owner.actor, world_id)
     hold = await server.do(Hold(**sum_), owner.actor, world_id)
+    often = AwardRuleSpec(amount=5, limits=Limits(window=Window(most=1, ms=60_000), outcome="quarantine"))
+    await server.do(DefineAwardRule(key="quest_completed", rule=often), owner.actor, world_id)
+    award = Award(character_id=one, action="quest_completed")
+    verdict = [await server.do(award, owner.actor, world_id) for _ in range(2)][1].verdict_id
     key = await server.do(CreateApiKey(name="bot", scopes=["read"]), owner.actor)
     advance = await server.do(AdvanceWorld(by_ms=1), owner.actor, world_id)
     with suppress(Refused):  # it may have arrived by itself
@@ -100,7 +106,7 @@ async def prepare(server: Server) -> Prepared:
         "initiator_id": one, "advance_id": advance["id"], "key_id": key.id,
         "place_id": there, "type_name": "duel", "texts_name": "example", "memory_id": memory.id, "seq": 1,
         "owner_id": one, "currency": "points", "code": "points", "transfer_id": transfer.id, "hold_id": hold.id,
-        "debit": "mint", "credit": one,
+        "debit": "mint", "credit": one, "verdict_id": verdict, "rule_key": "quest_completed",
         "event_type": kind.type,
     }  # fmt: skip
     return Prepared(owner, world_id, {name: str(value) for name, value in ids.items()})

@@ -74,6 +74,7 @@ PAYLOADS: dict[str, dict[str, Any]] = {
     "ledger.transfer": SUM, "ledger.transfer_linked": {"transfers": [SUM]}, "ledger.hold": SUM,
     "ledger.post_hold": {"hold_id": "hold_id"}, "ledger.release_hold": {"hold_id": "hold_id"},
     "ledger.reverse_transfer": {"transfer_id": "transfer_id", "reason": "x"},
+    "points.review_verdict": {"verdict_id": "verdict_id", "decision": "forgive"},
     "director.configure_director": {"enabled": True}, "weather.set_sky": {"sky": "rain"},
 }  # fmt: skip
 """A payload for each command of worlds; values that name an id of `Prepared` stand for that."""
