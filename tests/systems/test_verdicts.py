@@ -155,9 +155,7 @@ async def test_a_refusal_says_when_and_then_it_passes(fair: Fair) -> None:
     await fair.award()
     refused = await fair.refused("award_limited", Award(character_id=ADA, action="quest"))
     [first] = await fair.fetch("SELECT anchor_world_ms AS now FROM worlds WHERE id = $1")
-    assert refused.facts == {
-        "guard": "cooldown", "retry_at": first["now"] + HOUR, "clock": "world", "retry_after_seconds": None,
-    }  # fmt: skip
+    assert refused.facts == {"guard": "cooldown", "retry_at": first["now"] + HOUR, "clock": "world"}
     await fair.award(BEN)
     await fair.advance(HOUR - 1)
     await fair.refused("award_limited", Award(character_id=ADA, action="quest"))
@@ -488,3 +486,21 @@ async def test_a_limit_never_costs_the_event_that_is_worth_something(fair: Fair)
     assert (verdict["action"], verdict["times"]) == ("won", 3)
     assert len(await fair.events("abuse_suspected")) == 1
     assert await fair.fetch("SELECT 1 FROM dead_letters WHERE world_id = $1") == []
+
+
+@pytest.mark.parametrize("paused", [True, False])
+async def test_over_http_it_is_429_with_the_time_to_wait(server: Server, paused: bool) -> None:
+    fair = await Fair(server).open(paused=paused)
+    await fair.rule(cooldown_ms=HOUR)
+    url = f"/api/v1/worlds/{fair.world_id}/characters/{ADA}/points/award"
+    answers = [
+        await server.client.post(url, json={"action": "quest"}, headers=fair.owner.headers) for _ in range(2)
+    ]
+    assert [a.status_code for a in answers] == [200, 429], answers[1].text
+    problem = answers[1].json()
+    assert (problem["code"], problem["guard"]) == ("award_limited", "cooldown")
+    if paused:
+        assert "retry_after_seconds" not in problem and "retry-after" not in answers[1].headers
+    else:
+        assert 3_000 < problem["retry_after_seconds"] <= 3_600
+        assert answers[1].headers["retry-after"] == str(problem["retry_after_seconds"])

@@ -233,7 +233,7 @@ class Judgement:
         when = "with less" if self.retry_at is None else f"at {self.retry_at} ({self.clock} time, ms)"
         return AWARD_LIMITED(
             f"The limit {self.guard!r} stands in the way. It may be tried again {when}.", guard=self.guard,
-            retry_at=self.retry_at, clock=self.clock, retry_after_seconds=wait,
+            retry_at=self.retry_at, clock=self.clock, **({} if wait is None else {"retry_after_seconds": wait}),
         )  # fmt: skip
 
 
