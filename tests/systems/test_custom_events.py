@@ -11,13 +11,20 @@ import pytest
 
 from fablewright.app import open_runtime
 from fablewright.core import log
+from fablewright.core.conditions import FieldTest
 from fablewright.core.messages import Command
 from fablewright.core.refusal import Refused
 from fablewright.core.system import Reaction, System
 from fablewright.core.transaction import EventRecord, Transaction
+from fablewright.systems.achievements.commands import DefineAchievement
+from fablewright.systems.achievements.rules import AchievementDefinition, Tier
+from fablewright.systems.characters.commands import CreateCharacter
 from fablewright.systems.custom_events import rules
 from fablewright.systems.custom_events.commands import RecordEvent, RegisterEventType, RemoveEventType
 from fablewright.systems.custom_events.events import CustomEvent
+from fablewright.systems.leaderboards.commands import DefineBoard, OfEvents
+from fablewright.systems.points.commands import AwardRuleSpec, DefineAwardRule
+from fablewright.systems.progress.rules import MeasureSpec
 from fablewright.systems.worlds.commands import DeleteWorld
 from tests.support import Person, Server
 
@@ -179,6 +186,37 @@ async def test_reactions_hear_it_like_any_other_event(place: Place, on: str, hea
     async with listening(place.server, on) as (runtime, heard):
         await runtime.engine.execute(scored(1), place.owner.actor, place.world_id)
     assert heard == (["game.scored"] if hears else [])
+
+
+async def test_it_is_worth_points_an_achievement_and_a_rank(place: Place) -> None:
+    """Onboarding is finished: welcome points. A chapter is finished: as many as its score says."""
+    ilse, bert = [(await place.do(CreateCharacter(name=name))).id for name in ("Ilse", "Bert")]
+    signed_up = RegisterEventType(type="user.onboarding_finished", data_schema={})
+    welcome = AwardRuleSpec(on="user.onboarding_finished", amount=100, reason="Welcome")
+    by_score = AwardRuleSpec(
+        on="game.*", where=[FieldTest(field="data.score", op="at_least", value=10)], amount_field="data.score",
+        reason="Scored {data.score}",
+    )  # fmt: skip
+    twice = AchievementDefinition(
+        name="Twice", criteria=MeasureSpec(kind="count", on=["game.scored"]), tiers=[Tier(goal=2)]
+    )
+    best = OfEvents(kind="best", on="game.scored", field="data.score")
+    await place.do([
+        signed_up, DefineAwardRule(key="welcome", rule=welcome), DefineAwardRule(key="scored", rule=by_score),
+        DefineAchievement(key="twice", definition=twice), DefineBoard(key="best", name="Best", metric=best),
+    ])  # fmt: skip
+    await place.do(RecordEvent(type="user.onboarding_finished", subject_id=ilse))
+    for score, who in ((9, ilse), (40, ilse), (12, bert), (30, None), (30, SUBJECT)):
+        await place.do(scored(score, subject_id=who))
+    awards = [(row["about"][0], row["data"]["reason"], row["data"]["amount"])
+              for row in await place.logged("points.awarded")]  # fmt: skip
+    assert awards == [(ilse, "Welcome", 100), (ilse, "Scored 40", 40), (bert, "Scored 12", 12)]
+    assert [row["about"] for row in await place.logged("achievements.unlocked")] == [[ilse]]
+    ranks = await place.server.fetch(
+        "SELECT subject_id FROM board_entries WHERE world_id = $1 ORDER BY standing DESC", place.world_id
+    )
+    assert [row["subject_id"] for row in ranks] == [ilse, bert]
+    assert await place.server.fetch("SELECT 1 FROM dead_letters WHERE world_id = $1", place.world_id) == []
 
 
 async def test_the_doctor_finds_nothing(place: Place) -> None:
