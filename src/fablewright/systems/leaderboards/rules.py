@@ -13,7 +13,7 @@ from uuid import UUID
 from fablewright.core.clock import HOUR, Calendar
 from fablewright.core.refusal import CONFLICT, INVALID, NOT_FOUND, Refusal
 
-MOST_SCORE: Final = 2.0**53
+MOST_SCORE: Final = 2.0**53 - 1
 """Scores lie between this and its negative: up to there, sums of whole numbers are exact."""
 DAYS_PER_WEEK: Final = 7
 
@@ -47,7 +47,7 @@ SUBJECT_BANNED = Refusal(
     "subject_banned", CONFLICT, "This character's scores are not taken any more. Lift the ban first."
 )
 SCORE_OUT_OF_RANGE = Refusal(
-    "score_out_of_range", INVALID, "A score may be 9,007,199,254,740,992 at most, above or below zero."
+    "score_out_of_range", INVALID, "A score may be 9,007,199,254,740,991 at most, above or below zero."
 )
 WINDOW_NOT_FOUND = Refusal(
     "window_not_found", NOT_FOUND,
