@@ -507,9 +507,9 @@ async def test_the_report_adds_everything_up(bank: Bank) -> None:
 
 BREAK = [
     ("UPDATE ledger_accounts SET balance = balance + 1 WHERE world_id = $1 AND owner_id = $2",
-     {"every_balance_equals_its_transfers", "every_statement_ends_at_its_balance"}),
+     {"every_balance_equals_its_transfers", "every_statement_ends_at_its_balance", "every_sum_is_zero"}),
     ("DELETE FROM ledger_accounts WHERE world_id = $1 AND owner_id = $2",
-     {"every_balance_equals_its_transfers", "what_is_held_is_what_open_holds_reserve"}),
+     {"every_balance_equals_its_transfers", "what_is_held_is_what_open_holds_reserve", "every_sum_is_zero"}),
     ("UPDATE ledger_accounts SET held = held - 1 WHERE world_id = $1 AND owner_id = $2",
      {"what_is_held_is_what_open_holds_reserve"}),
     ("UPDATE ledger_holds SET state = 'posted', posted = 3, closed_at = 0 WHERE world_id = $1 AND debit = $2",
@@ -518,7 +518,7 @@ BREAK = [
      "reverses, debit_after) VALUES ($1, gen_random_uuid(), 'gold', $2, '00000000-0000-0000-0000-000000000002', 1, "
      "'x', '', 0, gen_random_uuid(), gen_random_uuid(), 99)",
      {"every_balance_equals_its_transfers", "every_statement_ends_at_its_balance",
-      "every_reversal_mirrors_its_transfer", "every_transfer_is_in_the_log"}),
+      "every_reversal_mirrors_its_transfer", "every_transfer_is_in_the_log", "every_sum_is_zero"}),
 ]  # fmt: skip
 
 

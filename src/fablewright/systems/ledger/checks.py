@@ -7,39 +7,39 @@ from fablewright.systems.ledger.book import MINT, SINK
 
 WORLDS: Final = f"('{MINT}'::uuid, '{SINK}'::uuid)"
 
-# One pass over the transfers, each seen from both of its accounts.
-MOVED: Final = f"""
-WITH moved AS MATERIALIZED (
-    SELECT t.world_id, v.owner_id, t.currency, sum(v.delta) AS delta, count(*) AS lines
-    FROM ledger_transfers t
-    CROSS JOIN LATERAL (VALUES (t.debit, -t.amount), (t.credit, t.amount)) AS v (owner_id, delta)
-    WHERE {{transfers}}
-    GROUP BY t.world_id, v.owner_id, t.currency
-), sums AS MATERIALIZED (
-    SELECT world_id, currency, coalesce(sum(balance), 0) AS accounts, coalesce(sum(held), 0) AS held,
-           coalesce(sum(mint), 0) AS mint, coalesce(sum(sink), 0) AS sink, coalesce(sum(owners), 0) AS owners,
-           coalesce(sum(lines), 0) AS lines
-    FROM (
-        SELECT world_id, currency, sum(balance) AS balance, sum(held) AS held, NULL::numeric AS mint,
-               NULL::numeric AS sink, count(*) AS owners, NULL::numeric AS lines
-        FROM ledger_accounts WHERE {{accounts}} GROUP BY world_id, currency
-        UNION ALL
-        SELECT world_id, currency, NULL, NULL, sum(delta) FILTER (WHERE owner_id = '{MINT}'),
-               sum(delta) FILTER (WHERE owner_id = '{SINK}'), NULL, sum(lines) / 2
-        FROM moved GROUP BY world_id, currency
-    ) parts GROUP BY world_id, currency
-)
+# One pass over the transfers, which need not be grouped by account for this.
+SUMS: Final = f"""
+SELECT world_id, currency, coalesce(sum(balance), 0) AS accounts, coalesce(sum(held), 0) AS held,
+       coalesce(sum(mint), 0) AS mint, coalesce(sum(sink), 0) AS sink, coalesce(sum(owners), 0) AS owners,
+       coalesce(sum(lines), 0) AS lines
+FROM (
+    SELECT world_id, currency, sum(balance) AS balance, sum(held) AS held, NULL::numeric AS mint,
+           NULL::numeric AS sink, count(*) AS owners, NULL::bigint AS lines
+    FROM ledger_accounts WHERE {{accounts}} GROUP BY world_id, currency
+    UNION ALL
+    SELECT world_id, currency, NULL, NULL,
+           sum(CASE '{MINT}'::uuid WHEN credit THEN amount WHEN debit THEN -amount END),
+           sum(CASE '{SINK}'::uuid WHEN credit THEN amount WHEN debit THEN -amount END), NULL, count(*)
+    FROM ledger_transfers WHERE {{transfers}} GROUP BY world_id, currency
+) parts GROUP BY world_id, currency ORDER BY currency
 """  # noqa: S608  fixed texts only
-SUMS: Final = f"{MOVED} SELECT * FROM sums ORDER BY currency"  # noqa: S608  fixed texts only
-BALANCES: Final = f"""{MOVED}
+ZERO: Final = f"""
+SELECT world_id, 'the sum of all ' || currency || ' is ' || accounts + mint + sink || ', not zero'
+FROM ({SUMS}) sums WHERE accounts + mint + sink <> 0
+"""  # noqa: S608  fixed texts only
+# Each transfer is seen from both of its accounts.
+BALANCES: Final = f"""
 SELECT world_id, 'account ' || owner_id || ' of ' || currency || ' has a balance of ' || coalesce(a.balance, 0)
        || ', its transfers make ' || coalesce(m.delta, 0)
-FROM (SELECT * FROM moved WHERE owner_id NOT IN {WORLDS}) m
+FROM (
+    SELECT t.world_id, v.owner_id, t.currency, sum(v.delta) AS delta
+    FROM ledger_transfers t
+    CROSS JOIN LATERAL (VALUES (t.debit, -t.amount), (t.credit, t.amount)) AS v (owner_id, delta)
+    WHERE {{transfers}} AND v.owner_id NOT IN {WORLDS}
+    GROUP BY t.world_id, v.owner_id, t.currency
+) m
 FULL JOIN (SELECT * FROM ledger_accounts WHERE {{accounts}}) a USING (world_id, owner_id, currency)
 WHERE coalesce(a.balance, 0) <> coalesce(m.delta, 0)
-UNION ALL
-SELECT world_id, 'the sum of all ' || currency || ' is ' || accounts + mint + sink || ', not zero'
-FROM sums WHERE accounts + mint + sink <> 0
 """  # noqa: S608  fixed texts only
 STATEMENTS: Final = """
 SELECT a.world_id, 'account ' || a.owner_id || ' of ' || a.currency || ' has a balance of ' || a.balance
@@ -103,7 +103,7 @@ FAULTS: Final = (
     ("ledger.every_hold_equals_its_transfer", POSTED),
     ("ledger.every_reversal_mirrors_its_transfer", MIRRORED),
 )
-"""What an integrity report looks for: a name, and SQL with conditions to fill in."""
+"""What an integrity report looks for, besides the sums: a name, and SQL with conditions to fill in."""
 
 
 def of_world(sql: str) -> str:
@@ -120,6 +120,7 @@ CHECKS = tuple(
     Check(name, of_all(sql))
     for name, sql in (
         *FAULTS,
+        ("ledger.every_sum_is_zero", ZERO),
         ("ledger.every_hold_that_expires_has_its_timer", TIMED),
         ("ledger.every_transfer_is_in_the_log", LOGGED),
     )
