@@ -1,8 +1,7 @@
 """What happens to achievements, and who may know."""
 
+from dataclasses import dataclass
 from uuid import UUID
-
-from pydantic import BaseModel
 
 from fablewright.core.messages import GAME_MASTERS, MEMBERS, Audience, Event
 from fablewright.systems.achievements.rules import AchievementDefinition
@@ -32,7 +31,8 @@ class Removed(_OfDefinition):
     message_type = "achievements.removed"
 
 
-class ProgressLine(BaseModel):
+@dataclass(slots=True)
+class ProgressLine:
     """How far a character is on the way to a tier."""
 
     key: str

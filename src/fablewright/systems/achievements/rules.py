@@ -310,20 +310,35 @@ class Entry:
 
 
 class Watch:
-    """The achievements over one measure, and quickly whether a step of it concerns any of them."""
+    """The achievements over one measure, and quickly which of them a step concerns.
+
+    The marks of all that are not repeatable lie in one sorted row, each with its owner: a step concerns those whose
+    marks it passes, however many others there are.
+    """
 
     def __init__(self, entries: Iterable[Entry]):
-        self.entries = tuple(entries)
-        self._repeatable = tuple(entry for entry in self.entries if entry.ladder.repeatable)
-        self._marks = array(
-            "d", sorted({m for e in self.entries if not e.ladder.repeatable for m in e.ladder.marks})
-        )
+        entries = tuple(entries)
+        marks = sorted(
+            (mark, number) for number, entry in enumerate(entries) if not entry.ladder.repeatable
+            for mark in entry.ladder.marks
+        )  # fmt: skip
+        self._repeatable = tuple(entry for entry in entries if entry.ladder.repeatable)
+        self._marks = array("d", (mark for mark, _ in marks))
+        self._owners = [entries[number] for _, number in marks]
 
-    def concerned(self, before: float, after: float) -> bool:
-        """Whether there is a tier or a whole percent of any between the two."""
-        if bisect_right(self._marks, before) != bisect_right(self._marks, after):
-            return True
-        return any(e.ladder.mark(before) != e.ladder.mark(after) for e in self._repeatable)
+    def concerned(self, before: float, after: float) -> list[Entry]:
+        """Those with a tier or a whole percent between the two."""
+        first, last = bisect_right(self._marks, before), bisect_right(self._marks, after)
+        if last - first == 1:
+            found = [self._owners[first]]
+        elif last > first:
+            found = list({entry.key: entry for entry in self._owners[first:last]}.values())
+        else:
+            found = []
+        for entry in self._repeatable:
+            if entry.ladder.mark(before) < entry.ladder.mark(after):
+                found.append(entry)
+        return found
 
 
 class Catalog:

@@ -232,17 +232,15 @@ async def moved(tx: Transaction, steps: list[Moved]) -> None:
     causes: dict[UUID, EventRecord] = {}
     for step in steps:
         watch = catalog.by_measure.get(step.measure_id)
-        if watch is not None and watch.concerned(step.before, step.after):
-            _look(watch.entries, step, reached, lines)
+        if watch is not None and (entries := watch.concerned(step.before, step.after)):
+            _look(entries, step, reached, lines)
             if step.cause is not None:
                 causes[step.subject_id] = step.cause
     if not reached and not lines:
         return
     living = set(await _living(tx, {pair[0] for pair in reached} | set(lines)))
+    _tell(tx, {who: told for who, told in lines.items() if who in living}, causes)
     reached = {pair: n for pair, n in reached.items() if pair[0] in living}
-    for who, told in lines.items():
-        if who in living:
-            _tell(tx, who, told, causes.get(who))
     if reached:
         await _unlock(tx, catalog, reached, causes)
 
@@ -250,32 +248,34 @@ async def moved(tx: Transaction, steps: list[Moved]) -> None:
 def _look(
     entries: Iterable[Entry], step: Moved, reached: dict[Pair, int], lines: dict[UUID, list[ProgressLine]]
 ) -> None:
-    """Add what a step has reached, and what there is to tell of it. Of the past, nothing is told on the way."""
+    """Add what a step has reached, and what there is to tell of it. What comes from the log is not told."""
     for entry in entries:
         ladder = entry.ladder
-        if ladder.mark(step.before) == ladder.mark(step.after):
-            continue
         now = ladder.reached(step.after)
-        if now > ladder.reached(step.before):
+        if now and now > ladder.reached(step.before):
             pair = step.subject_id, entry.id
             reached[pair] = max(now, reached.get(pair, 0))
         if step.cause is not None and not entry.definition.hidden:
             at = ladder.standing(step.after)
-            lines.setdefault(step.subject_id, []).append(ProgressLine.model_construct(
-                key=entry.key, tier=at.tier, current=at.current, goal=at.goal, percent=at.percent
-            ))  # fmt: skip
+            lines.setdefault(step.subject_id, []).append(
+                ProgressLine(entry.key, at.tier, at.current, at.goal, at.percent)
+            )
 
 
-def _tell(tx: Transaction, who: UUID, lines: list[ProgressLine], cause: EventRecord | None) -> None:
+def _tell(
+    tx: Transaction, lines: Mapping[UUID, list[ProgressLine]], causes: Mapping[UUID, EventRecord]
+) -> None:
     """Tell of progress, at most once per character and commit: what comes later is added to the first."""
-    for record in reversed(tx.events):
-        event = record.event
-        if isinstance(event, Progressed) and event.character_id == who:
-            merged = {line.key: line for line in (*event.achievements, *lines)}
+    told = {r.about[0]: r for r in tx.events if r.type == Progressed.message_type}
+    for who, own in lines.items():
+        record = told.get(who)
+        if record is None:
+            tx.emit(_progressed(who, own), cause=causes.get(who))
+        else:
+            assert isinstance(record.event, Progressed)
+            merged = {line.key: line for line in (*record.event.achievements, *own)}
             record.event = _progressed(who, list(merged.values()))
             record.data = record.event.as_json()
-            return
-    tx.emit(_progressed(who, lines), cause=cause)
 
 
 def _progressed(who: UUID, lines: list[ProgressLine]) -> Progressed:

@@ -4,6 +4,7 @@ from typing import Final
 from uuid import UUID
 
 import orjson
+from asyncpg.pgproto.pgproto import UUID as quick  # equal to others, but hashed and compared in C
 
 from fablewright.core.system import Reaction
 from fablewright.core.transaction import EventRecord, Transaction
@@ -27,7 +28,8 @@ async def count(tx: Transaction, records: list[EventRecord]) -> None:
     for record in records:
         measures = watched.of(record.type)
         if measures:
-            for subject in tally.take(measures, record.about, record.at, orjson.loads(record.data)):
+            about = [quick(record.about[0].bytes)] if record.about else []
+            for subject in tally.take(measures, about, record.at, orjson.loads(record.data)):
                 causes[subject] = record
     if not tally.empty:
         steps = await service.record(tx, tally)

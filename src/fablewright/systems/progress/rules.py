@@ -2,15 +2,16 @@
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from json.encoder import encode_basestring
 from typing import Annotated, Any, Final, Literal, Self
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
 from fablewright.core.clock import DAY
-from fablewright.core.conditions import Conditions, FieldPath, Holds, compiled, number_at, value_at
+from fablewright.core.conditions import Conditions, FieldPath, Holds, compiled, value_at
 from fablewright.core.dice import derived_uuid
 from fablewright.core.messages import matches
 
@@ -77,15 +78,18 @@ def _canonical(value: Any) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Measure:
-    """A measure as it is used: its spec with a compiled condition."""
+    """A measure as it is used: its spec with a compiled condition, and a quick way to its field."""
 
     id: UUID
     spec: MeasureSpec
     holds: Holds
+    read: Callable[[Mapping[str, Any]], Any]
 
     @staticmethod
     def of(id_: UUID, spec: MeasureSpec) -> "Measure":
-        return Measure(id_, spec, compiled(spec.where))
+        path = spec.field or ""
+        read = (lambda data: value_at(data, path)) if "." in path else (lambda data: data.get(path))
+        return Measure(id_, spec, compiled(spec.where), read)
 
 
 class Watched:
@@ -143,37 +147,41 @@ class Tally:
 
     def _add(self, measure: Measure, subjects: Sequence[UUID], at: int, data: Any) -> None:
         spec = measure.spec
-        if spec.kind == "count":
-            self._sum(measure.id, subjects, 1.0)
-        elif spec.kind == "streak":
+        kind = spec.kind
+        if kind == "streak":
             self.graces[measure.id] = spec.grace_days
             days = self.days.setdefault(measure.id, {})
             for subject in subjects:
                 days.setdefault(subject, set()).add(at // DAY)
-        elif spec.kind == "distinct":
-            item = item_of(value_at(data, spec.field or ""))
+        elif kind == "distinct":
+            item = item_of(measure.read(data))
             if item is not None:
                 items = self.items.setdefault(measure.id, {})
                 for subject in subjects:
                     items.setdefault(subject, set()).add(item)
         else:
-            number = number_at(data, spec.field or "")
+            number = 1.0 if kind == "count" else number_of(measure.read(data))
             if number is None:
                 return
-            number = max(-MOST_NUMBER, min(MOST_NUMBER, float(number)))
-            if spec.kind == "sum":
-                self._sum(measure.id, subjects, number)
-            else:
-                bests = self.bests.setdefault(measure.id, {})
-                for subject in subjects:
-                    bests[subject] = max(number, bests.get(subject, number))
+            of = self.bests if kind == "best" else self.adds
+            numbers = of.get(measure.id)
+            if numbers is None:
+                numbers = of[measure.id] = {}
+            for subject in subjects:
+                before = numbers.get(subject)
+                if before is None:
+                    numbers[subject] = number
+                else:
+                    numbers[subject] = max(before, number) if kind == "best" else before + number
 
-    def _sum(self, id_: UUID, subjects: Sequence[UUID], number: float) -> None:
-        sums = self.adds.get(id_)
-        if sums is None:
-            sums = self.adds[id_] = {}
-        for subject in subjects:
-            sums[subject] = sums.get(subject, 0.0) + number
+
+def number_of(value: Any) -> float | None:
+    """A value as a number that can be summed; None if it is none. Truth values are no numbers."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    if -MOST_NUMBER <= value <= MOST_NUMBER:
+        return float(value)
+    return MOST_NUMBER if value > 0 else -MOST_NUMBER
 
 
 def subjects_at(data: Mapping[str, Any], path: str) -> list[UUID]:
@@ -193,7 +201,7 @@ def item_of(value: Any) -> str | None:
     """How a value is told from others; None for what is not there."""
     if value is None:
         return None
-    text = _canonical(value)
+    text = encode_basestring(value) if isinstance(value, str) else _canonical(value)
     return text if len(text) < LONG_ITEM else "#" + hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
 
 

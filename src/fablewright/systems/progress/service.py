@@ -6,7 +6,7 @@ A system that wants to be told brings `extra={"progress": moved}`, an async func
 
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 from uuid import UUID
 
 import orjson
@@ -79,8 +79,7 @@ ON CONFLICT (world_id, subject_id, measure_id) DO UPDATE SET value = excluded.va
 """
 
 
-@dataclass(frozen=True, slots=True)
-class Moved:
+class Moved(NamedTuple):
     """That a subject has come further in a measure: from `before` to `after`.
 
     `cause` is the last event that counted; None if it was counted from the log, or if the measure settles (then
