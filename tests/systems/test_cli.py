@@ -532,7 +532,7 @@ def test_a_story_has_a_sentence_for_what_matters_and_shows_the_rest() -> None:
         assert tell(story, kind, data, DAY) == [date + end]
     assert tell(story, "director.chose", {"because": "…"}) == []  # the act that follows tells it better
     told_elsewhere: tuple[tuple[str, dict[str, Any]], ...] = (
-        ("achievements.progressed", {}), ("leaderboards.season_opened", {}),
+        ("achievements.progressed", {}), ("progress.caught_up", {}), ("leaderboards.season_opened", {}),
         ("points.awarded", {"action": "chat", "reference": None}),
         ("points.awarded", {"action": None, "reference": "achievement:far:1:1:x"}),
         ("points.title_granted", {"source": "achievement:far"}),

@@ -18,7 +18,7 @@ COLOURS: Final = {
     "apology": "yellow", "gift": "green", "gossip": "magenta", "confide": "magenta", "praise": "green",
 }  # fmt: skip
 UNTOLD: Final = frozenset({
-    "director.chose", "regions.walk_begun", "achievements.progressed", "leaderboards.season_opened",
+    "director.chose", "regions.walk_begun", "achievements.progressed", "progress.caught_up", "leaderboards.season_opened",
 })  # fmt: skip
 """Events that other lines tell better: what was weighed before an act, setting out for where one arrives, steps
 towards an achievement, the season that follows one that ended."""
