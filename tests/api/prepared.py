@@ -7,11 +7,14 @@ from uuid import UUID, uuid4
 
 from fablewright.core.refusal import Refused
 from fablewright.systems.accounts.commands import CreateApiKey
+from fablewright.systems.achievements.commands import DefineAchievement
+from fablewright.systems.achievements.rules import AchievementDefinition, Manual
 from fablewright.systems.characters.commands import CreateCharacter
 from fablewright.systems.custom_events.commands import SCHEMA_EXAMPLE, RegisterEventType
 from fablewright.systems.dialogue.commands import DefineInteractionType, SetGrammar
 from fablewright.systems.dialogue.effects import DUEL, TypeDefinition
 from fablewright.systems.ledger.commands import Hold, Transfer
+from fablewright.systems.leaderboards.commands import EXAMPLES, DefineBoard, SubmitScore
 from fablewright.systems.memory.commands import PlantMemory
 from fablewright.systems.points.commands import Award, AwardRuleSpec, DefineAwardRule
 from fablewright.systems.points.guards import Limits, Window
@@ -97,6 +100,10 @@ async def prepare(server: Server) -> Prepared:
     await server.do(DefineAwardRule(key="quest_completed", rule=often), owner.actor, world_id)
     award = Award(character_id=one, action="quest_completed")
     verdict = [await server.do(award, owner.actor, world_id) for _ in range(2)][1].verdict_id
+    await server.do(DefineBoard(key="ford", **EXAMPLES[0]), owner.actor, world_id)
+    await server.do(SubmitScore(key="ford", subject_id=one, score=80), owner.actor, world_id)
+    hero = AchievementDefinition(name="Hero of the day", criteria=Manual(kind="manual"))
+    await server.do(DefineAchievement(key="hero_of_the_day", definition=hero), owner.actor, world_id)
     key = await server.do(CreateApiKey(name="bot", scopes=["read"]), owner.actor)
     advance = await server.do(AdvanceWorld(by_ms=1), owner.actor, world_id)
     with suppress(Refused):  # it may have arrived by itself
@@ -106,7 +113,8 @@ async def prepare(server: Server) -> Prepared:
         "initiator_id": one, "advance_id": advance["id"], "key_id": key.id,
         "place_id": there, "type_name": "duel", "texts_name": "example", "memory_id": memory.id, "seq": 1,
         "owner_id": one, "currency": "points", "code": "points", "transfer_id": transfer.id, "hold_id": hold.id,
-        "debit": "mint", "credit": one, "verdict_id": verdict, "rule_key": "quest_completed",
+        "debit": "mint", "credit": one, "verdict_id": verdict, "rule_key": "quest_completed", "achievement_key": "hero_of_the_day",
         "event_type": kind.type,
+        "board_key": "ford", "subject_id": one,
     }  # fmt: skip
     return Prepared(owner, world_id, {name: str(value) for name, value in ids.items()})

@@ -37,7 +37,7 @@ PRIVATE = {
     ),
 }  # fmt: skip
 """What only game masters and those concerned may read, and how others are refused."""
-OBSERVERS_MAY_NOT_READ = {"list_dead_letters", "check_integrity", *PRIVATE}
+OBSERVERS_MAY_NOT_READ = {"list_dead_letters", "check_integrity", "list_removals", *PRIVATE}
 OBSERVERS_MAY_CHANGE = {"leave_world"}
 OBSERVERS_MAY_COMMAND = {"worlds.leave_world"}
 
@@ -75,6 +75,17 @@ PAYLOADS: dict[str, dict[str, Any]] = {
     "ledger.post_hold": {"hold_id": "hold_id"}, "ledger.release_hold": {"hold_id": "hold_id"},
     "ledger.reverse_transfer": {"transfer_id": "transfer_id", "reason": "x"},
     "points.review_verdict": {"verdict_id": "verdict_id", "decision": "forgive"},
+    "leaderboards.define_board": {"key": "swim", "name": "x", "metric": {"kind": "submitted"}},
+    "leaderboards.remove_board": {"key": "ford"}, "leaderboards.lift_ban": {"subject_id": "subject_id"},
+    "leaderboards.submit_score": {"key": "ford", "subject_id": "subject_id", "score": 1},
+    "leaderboards.remove_entries": {"subject_id": "subject_id", "reason": "x"},
+    "leaderboards.restore_entries": {"key": "ford", "number": 1, "starts_at": 0, "ends_at": 9},
+    "achievements.define_achievement": {
+        "key": "hero", "definition": {"name": "x", "criteria": {"kind": "manual"}}},
+    "achievements.remove_achievement": {"key": "hero_of_the_day"},
+    "achievements.grant_achievement": {**CHARACTER, "key": "hero_of_the_day"},
+    "achievements.restore_standings": {"standings": [
+        {"character_id": str(UUID(int=1)), "key": "hero_of_the_day"}]},
     "director.configure_director": {"enabled": True}, "weather.set_sky": {"sky": "rain"},
 }  # fmt: skip
 """A payload for each command of worlds; values that name an id of `Prepared` stand for that."""

@@ -128,8 +128,7 @@ class RestoreStandings(Command):
                     "standings": [
                         {
                             "character_id": "01890a5d-ac96-774b-bcce-b302099a8057",
-                            "key": "good_talker",
-                            "value": 12,
+                            "key": "hero_of_the_day",
                             "unlocked": [{"tier": 1, "at": 86400000}],
                         }
                     ]
