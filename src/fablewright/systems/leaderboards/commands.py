@@ -129,7 +129,6 @@ class Scope(_Part):
 
 
 EXAMPLES: Final[list[Any]] = [
-    {"name": "Most helpful", "metric": {"kind": "points_earned"}, "window": "week"},
     {
         "name": "Fastest over the ford",
         "metric": {"kind": "submitted", "mode": "best"},
@@ -143,6 +142,7 @@ EXAMPLES: Final[list[Any]] = [
             ],
         },
     },
+    {"name": "Most helpful", "metric": {"kind": "points_earned"}, "window": "week"},
 ]
 
 
@@ -198,7 +198,7 @@ class DefineBoard(BoardSpec, Command):
     While a board has entries, its names, rewards and the length of its next seasons may change, not what it counts.
     """
 
-    model_config = ConfigDict(json_schema_extra={"examples": [{"key": "helpers", **EXAMPLES[0]}]})
+    model_config = ConfigDict(json_schema_extra={"examples": [{"key": "helpers", **EXAMPLES[1]}]})
     message_type = "leaderboards.define_board"
     allowed = at_least(Role.GAME_MASTER)
     refusals = (BOARD_IN_USE, TOO_MANY_BOARDS)

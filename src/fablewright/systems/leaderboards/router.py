@@ -177,31 +177,31 @@ async def list_leaderboards(world_id: UUID, caller: Caller, paging: Paging) -> P
     return page_of(rows, paging, lambda b: [b.key])
 
 
-@router.put("/worlds/{world_id}/leaderboards/{key}", responses=refusals(DefineBoard))
+@router.put("/worlds/{world_id}/leaderboards/{board_key}", responses=refusals(DefineBoard))
 async def define_leaderboard(
-    world_id: UUID, key: BoardKeyInPath, body: BoardSpec, caller: Caller
+    world_id: UUID, board_key: BoardKeyInPath, body: BoardSpec, caller: Caller
 ) -> Committed[BoardDefinedAnswer]:
     """Make a leaderboard, or change it. For game masters."""
-    command = _valid(DefineBoard, {"key": key, **body.model_dump()})
+    command = _valid(DefineBoard, {"key": board_key, **body.model_dump()})
     return await caller.execute(command, world_id)  # type: ignore[no-any-return]
 
 
-@router.delete("/worlds/{world_id}/leaderboards/{key}", responses=refusals(RemoveBoard))
-async def remove_leaderboard(world_id: UUID, key: BoardKeyInPath, caller: Caller) -> Committed[None]:
+@router.delete("/worlds/{world_id}/leaderboards/{board_key}", responses=refusals(RemoveBoard))
+async def remove_leaderboard(world_id: UUID, board_key: BoardKeyInPath, caller: Caller) -> Committed[None]:
     """Remove a leaderboard with all its entries. For game masters."""
-    return await caller.execute(_valid(RemoveBoard, {"key": key}), world_id)  # type: ignore[no-any-return]
+    return await caller.execute(_valid(RemoveBoard, {"key": board_key}), world_id)  # type: ignore[no-any-return]
 
 
 @router.get(
-    "/worlds/{world_id}/leaderboards/{key}/windows",
+    "/worlds/{world_id}/leaderboards/{board_key}/windows",
     responses=refusals(CURSOR_INVALID, PAGE_TOO_LARGE, *READ),
 )
 async def list_leaderboard_windows(
-    world_id: UUID, key: BoardKeyInPath, caller: Caller, paging: Paging
+    world_id: UUID, board_key: BoardKeyInPath, caller: Caller, paging: Paging
 ) -> Page[WindowView]:
     """The windows in which somebody was counted, the newest first."""
     after = position_of(paging, int)
-    async with moment(caller, world_id, key, None) as (connection, here, now):
+    async with moment(caller, world_id, board_key, None) as (connection, here, now):
         rows = await views.list_windows(
             connection, world_id, here, now, after[0] if after else None, paging.limit + 1
         )
@@ -212,41 +212,41 @@ async def list_leaderboard_windows(
 
 
 @router.get(
-    "/worlds/{world_id}/leaderboards/{key}/rank/{subject_id}", responses=refusals(*READ, NO_ENTRY),
+    "/worlds/{world_id}/leaderboards/{board_key}/rank/{subject_id}", responses=refusals(*READ, NO_ENTRY),
     response_model=RankAnswer,
 )  # fmt: skip
 async def get_rank(
-    world_id: UUID, key: BoardKeyInPath, subject_id: UUID, caller: Caller, number: Number = None
+    world_id: UUID, board_key: BoardKeyInPath, subject_id: UUID, caller: Caller, number: Number = None
 ) -> dict[str, Any]:
     """Where a character stands."""
-    async with moment(caller, world_id, key, number) as (connection, here, _):
+    async with moment(caller, world_id, board_key, number) as (connection, here, _):
         return await views.rank(connection, world_id, here, subject_id)
 
 
 @router.get(
-    "/worlds/{world_id}/leaderboards/{key}/around/{subject_id}", responses=refusals(*READ, NO_ENTRY),
+    "/worlds/{world_id}/leaderboards/{board_key}/around/{subject_id}", responses=refusals(*READ, NO_ENTRY),
     response_model=BoardAnswer,
 )  # fmt: skip
 async def get_ranks_around(
     world_id: UUID,
-    key: BoardKeyInPath,
+    board_key: BoardKeyInPath,
     subject_id: UUID,
     caller: Caller,
     number: Number = None,
     span: Annotated[int, Query(ge=0, le=100, description="How many above, and how many below.")] = 5,
 ) -> dict[str, Any]:
     """A character with those who stand next to it."""
-    async with moment(caller, world_id, key, number) as (connection, here, _):
+    async with moment(caller, world_id, board_key, number) as (connection, here, _):
         return await views.around(connection, world_id, here, subject_id, span)
 
 
 @router.get(
-    "/worlds/{world_id}/leaderboards/{key}/ties/{character_id}", responses=refusals(*READ, PAGE_TOO_LARGE),
+    "/worlds/{world_id}/leaderboards/{board_key}/ties/{character_id}", responses=refusals(*READ, PAGE_TOO_LARGE),
     response_model=FriendsAnswer,
 )  # fmt: skip
 async def get_ranks_among_ties(
     world_id: UUID,
-    key: BoardKeyInPath,
+    board_key: BoardKeyInPath,
     character_id: UUID,
     caller: Caller,
     number: Number = None,
@@ -257,7 +257,7 @@ async def get_ranks_among_ties(
 ) -> dict[str, Any]:
     """A character among those it has ties with: how they stand to each other, and overall."""
     _check_limit(caller.runtime, limit)
-    async with moment(caller, world_id, key, number) as (connection, here, _):
+    async with moment(caller, world_id, board_key, number) as (connection, here, _):
         return await views.friends(connection, world_id, here, character_id, label and _clean(label), limit)
 
 
@@ -273,37 +273,37 @@ async def remove_entries_everywhere(
     return await caller.execute(command, world_id)  # type: ignore[no-any-return]
 
 
-@router.post("/worlds/{world_id}/leaderboards/{key}/removals", responses=refusals(RemoveEntries))
+@router.post("/worlds/{world_id}/leaderboards/{board_key}/removals", responses=refusals(RemoveEntries))
 async def remove_entries(
-    world_id: UUID, key: BoardKeyInPath, body: RemovalBody, caller: Caller
+    world_id: UUID, board_key: BoardKeyInPath, body: RemovalBody, caller: Caller
 ) -> Committed[RemovedAnswer]:
     """Take a cheater off a board. What it had is kept as a trace. For game masters."""
-    command = _valid(RemoveEntries, {"key": key, **body.model_dump()})
+    command = _valid(RemoveEntries, {"key": board_key, **body.model_dump()})
     return await caller.execute(command, world_id)  # type: ignore[no-any-return]
 
 
 @router.get(
-    "/worlds/{world_id}/leaderboards/{key}/removals",
+    "/worlds/{world_id}/leaderboards/{board_key}/removals",
     responses=refusals(CURSOR_INVALID, PAGE_TOO_LARGE, *READ),
 )
 async def list_removals(
-    world_id: UUID, key: BoardKeyInPath, caller: Caller, paging: Paging
+    world_id: UUID, board_key: BoardKeyInPath, caller: Caller, paging: Paging
 ) -> Page[RemovalView]:
     """Who was taken off a board, and why; the newest first. For game masters."""
     after = position_of(paging, int, UUID)
-    async with moment(caller, world_id, key, None, Role.GAME_MASTER) as (connection, here, _):
+    async with moment(caller, world_id, board_key, None, Role.GAME_MASTER) as (connection, here, _):
         rows = await views.list_removals(
             connection, world_id, here, (after[0], after[1]) if after else None, paging.limit + 1
         )
     return page_of(rows, paging, lambda r: [r.at, str(r.id)])
 
 
-@router.delete("/worlds/{world_id}/leaderboards/{key}/bans/{subject_id}", responses=refusals(LiftBan))
+@router.delete("/worlds/{world_id}/leaderboards/{board_key}/bans/{subject_id}", responses=refusals(LiftBan))
 async def lift_ban(
-    world_id: UUID, key: BoardKeyInPath, subject_id: UUID, caller: Caller
+    world_id: UUID, board_key: BoardKeyInPath, subject_id: UUID, caller: Caller
 ) -> Committed[LiftedAnswer]:
     """Take a character's scores again. For game masters."""
-    command = _valid(LiftBan, {"key": key, "subject_id": subject_id})
+    command = _valid(LiftBan, {"key": board_key, "subject_id": subject_id})
     return await caller.execute(command, world_id)  # type: ignore[no-any-return]
 
 
@@ -320,7 +320,7 @@ async def get_leaderboard(request: Request) -> Response:
     if request.scope["query_string"]:
         limit, number = _asked(request)
         _check_limit(runtime, limit)
-    key = _clean(request.path_params["key"])
+    key = _clean(request.path_params["board_key"])
     found = await tops(runtime).ask(world_id, Question(user_id, key, number, limit))
     caller.require(found.role, world_id)
     if found.kept is None:
@@ -347,13 +347,13 @@ async def submit_score(request: Request) -> Response:
             raise MALFORMED("The body is not JSON.") from error
         raise validation_refused([{**e, "loc": ("body", *e["loc"])} for e in errors]) from error
     command = SubmitScore.model_construct(
-        key=request.path_params["key"], subject_id=body.subject_id, score=body.score
+        key=request.path_params["board_key"], subject_id=body.subject_id, score=body.score
     )
     response: Response = await caller.execute(command, world_id)
     return response
 
 
-PATH = "/worlds/{world_id}/leaderboards/{key}"
+PATH = "/worlds/{world_id}/leaderboards/{board_key}"
 get_leaderboard_route = Route(PATH, get_leaderboard, methods=["GET"])
 submit_score_route = Route(PATH + "/scores", submit_score, methods=["POST"])
 
@@ -412,7 +412,7 @@ def _in_path(name: str, schema: dict[str, Any], description: str) -> dict[str, A
 
 _PARAMETERS = [
     _in_path("world_id", {"type": "string", "format": "uuid"}, "Id of the world."),
-    _in_path("key", {"type": "string"}, "Key of the leaderboard."),
+    _in_path("board_key", {"type": "string"}, "Key of the leaderboard."),
 ]
 
 
