@@ -215,6 +215,17 @@ async def test_ids_do_not_depend_on_batch_neighbours(bank: Bank) -> None:
     assert (await bank.has())[BEN] == (10, 0)
 
 
+async def test_a_key_whose_receipt_is_gone_names_another_transfer(bank: Bank) -> None:
+    first = await bank.do(gift(ADA, BEN, 1), key="k")
+    await bank.inside(
+        lambda tx: tx.execute("DELETE FROM receipts WHERE world_id = $1 AND key = 'k'", tx.world_id)
+    )
+    second = await bank.do(gift(ADA, BEN, 1), key="k")
+    assert second.id != first.id
+    assert (await bank.has())[BEN] == (7, 0)
+    await bank.true()
+
+
 # -- references ----------------------------------------------------------------------------------------------
 
 

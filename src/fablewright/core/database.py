@@ -170,8 +170,11 @@ def sqlstate_of(error: BaseException) -> str | None:
 
 
 def is_id_taken(error: BaseException) -> bool:
-    """Whether an event's id stands in the log already."""
-    return isinstance(error, asyncpg.UniqueViolationError) and (error.table_name or "").startswith("events")
+    """Whether the id of an event, or of a row that was made from the command's id, is there already."""
+    return isinstance(error, asyncpg.UniqueViolationError) and (
+        (error.table_name or "").startswith("events")
+        or (error.detail or "").startswith("Key (world_id, id)=")
+    )
 
 
 def is_connection_loss(error: BaseException) -> bool:
