@@ -37,7 +37,7 @@ PRIVATE = {
     ),
 }  # fmt: skip
 """What only game masters and those concerned may read, and how others are refused."""
-OBSERVERS_MAY_NOT_READ = {"list_dead_letters", "check_integrity", "list_removals", *PRIVATE}
+OBSERVERS_MAY_NOT_READ = {"list_dead_letters", "check_integrity", "get_backfill", "list_removals", *PRIVATE}
 OBSERVERS_MAY_CHANGE = {"leave_world"}
 OBSERVERS_MAY_COMMAND = {"worlds.leave_world"}
 
