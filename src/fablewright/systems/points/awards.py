@@ -12,6 +12,7 @@ from typing import Any, Final
 from uuid import UUID
 
 from fablewright.core.clock import DAY
+from fablewright.core.database import array_of
 from fablewright.core.definitions import Definitions
 from fablewright.core.refusal import Refused
 from fablewright.core.transaction import EventRecord, Request, Transaction
@@ -42,66 +43,61 @@ PLAIN: Final = "*"
 # Standings are locked, characters only looked at. Who has none yet gets one with the first award; two first ones at
 # once fail on its key, and one of them runs again.
 STANDINGS: Final = """
-WITH locked AS MATERIALIZED (
-    SELECT character_id, earned, level, streak, streak_day, recent, awards, mean, spread
-    FROM standings WHERE world_id = $1 AND character_id = ANY($2::uuid[])
-    ORDER BY character_id FOR NO KEY UPDATE
-)
-SELECT c.id, l.earned, l.level, l.streak, l.streak_day, l.recent, l.awards, l.mean, l.spread
-FROM characters c LEFT JOIN locked l ON l.character_id = c.id
-WHERE c.world_id = $1 AND c.id = ANY($2::uuid[]) AND num_nulls(c.deleted_at) = 1
+SELECT c.id, s.earned, s.level, s.streak, s.streak_day, s.recent, s.awards, s.mean, s.spread
+FROM unnest($2::text::uuid[]) AS v (id)
+JOIN characters c ON c.world_id = $1 AND c.id = v.id AND num_nulls(c.deleted_at) = 1
+LEFT JOIN LATERAL (
+    SELECT * FROM standings WHERE world_id = $1 AND character_id = v.id FOR NO KEY UPDATE
+) s ON true
 """
-WRITE_STANDINGS: Final = """
-WITH given AS (
-    SELECT * FROM unnest($2::uuid[], $3::boolean[], $4::bigint[], $5::int[], $6::int[], $7::bigint[], $8::text[],
-                         $9::bigint[], $10::float8[], $11::float8[])
-    AS v (character_id, there, earned, level, streak, streak_day, recent, awards, mean, spread)
-), changed AS (
-    UPDATE standings s
-    SET earned = s.earned + v.earned, level = v.level, streak = v.streak, streak_day = v.streak_day,
-        recent = v.recent::bigint[], awards = v.awards, mean = v.mean, spread = v.spread
-    FROM given v WHERE v.there AND s.world_id = $1 AND s.character_id = v.character_id
+_STANDINGS: Final = (
+    "unnest($2::text::uuid[], $3::text::bigint[], $4::text::int[], $5::text::int[], $6::text::bigint[], $7::text[], "
+    "$8::text::bigint[], $9::text::float8[], $10::text::float8[]) "
+    "AS v (character_id, earned, level, streak, streak_day, recent, awards, mean, spread)"
 )
+CHANGE_STANDINGS: Final = f"""
+UPDATE standings s
+SET earned = s.earned + v.earned, level = v.level, streak = v.streak, streak_day = v.streak_day,
+    recent = v.recent::bigint[], awards = v.awards, mean = v.mean, spread = v.spread
+FROM {_STANDINGS} WHERE s.world_id = $1 AND s.character_id = v.character_id
+"""  # noqa: S608
+ADD_STANDINGS: Final = f"""
 INSERT INTO standings (world_id, character_id, earned, level, streak, streak_day, recent, awards, mean, spread)
 SELECT $1, character_id, earned, level, streak, streak_day, recent::bigint[], awards, mean, spread
-FROM given WHERE NOT there ORDER BY character_id
-"""
+FROM {_STANDINGS} ORDER BY character_id
+"""  # noqa: S608
 MEMORIES: Final = """
 SELECT a.character_id, a.action, a.times, a.last_at, a.day, a.day_count, a.day_amount
 FROM unnest($2::uuid[], $3::text[]) AS v (character_id, action)
 JOIN action_states a ON a.world_id = $1 AND a.character_id = v.character_id AND a.action = v.action
 ORDER BY a.character_id, a.action FOR NO KEY UPDATE OF a
 """
-WRITE_MEMORIES: Final = """
-WITH given AS (
-    SELECT * FROM unnest($2::uuid[], $3::text[], $4::boolean[], $5::text[], $6::bigint[], $7::bigint[], $8::bigint[],
-                         $9::bigint[])
-    AS v (character_id, action, there, times, last_at, day, day_count, day_amount)
-), changed AS (
-    UPDATE action_states a
-    SET times = v.times::bigint[], last_at = v.last_at, day = v.day, day_count = v.day_count,
-        day_amount = v.day_amount
-    FROM given v
-    WHERE v.there AND a.world_id = $1 AND a.character_id = v.character_id AND a.action = v.action
+_MEMORIES: Final = (
+    "unnest($2::uuid[], $3::text[], $4::text[], $5::bigint[], $6::bigint[], $7::bigint[], $8::bigint[]) "
+    "AS v (character_id, action, times, last_at, day, day_count, day_amount)"
 )
+CHANGE_MEMORIES: Final = f"""
+UPDATE action_states a
+SET times = v.times::bigint[], last_at = v.last_at, day = v.day, day_count = v.day_count, day_amount = v.day_amount
+FROM {_MEMORIES} WHERE a.world_id = $1 AND a.character_id = v.character_id AND a.action = v.action
+"""  # noqa: S608
+ADD_MEMORIES: Final = f"""
 INSERT INTO action_states (world_id, character_id, action, times, last_at, day, day_count, day_amount)
 SELECT $1, character_id, action, times::bigint[], last_at, day, day_count, day_amount
-FROM given WHERE NOT there ORDER BY character_id, action
-"""
+FROM {_MEMORIES} ORDER BY character_id, action
+"""  # noqa: S608
 STATISTICS: Final = """
 SELECT action, awards, mean, spread FROM action_statistics
 WHERE world_id = $1 AND action = ANY($2::text[]) ORDER BY action FOR NO KEY UPDATE
 """
-WRITE_STATISTICS: Final = """
-WITH given AS (
-    SELECT * FROM unnest($2::text[], $3::boolean[], $4::bigint[], $5::float8[], $6::float8[])
-    AS v (action, there, awards, mean, spread)
-), changed AS (
-    UPDATE action_statistics s SET awards = v.awards, mean = v.mean, spread = v.spread
-    FROM given v WHERE v.there AND s.world_id = $1 AND s.action = v.action
-)
+CHANGE_STATISTICS: Final = """
+UPDATE action_statistics s SET awards = v.awards, mean = v.mean, spread = v.spread
+FROM unnest($2::text[], $3::bigint[], $4::float8[], $5::float8[]) AS v (action, awards, mean, spread)
+WHERE s.world_id = $1 AND s.action = v.action
+"""
+ADD_STATISTICS: Final = """
 INSERT INTO action_statistics (world_id, action, awards, mean, spread)
-SELECT $1, action, awards, mean, spread FROM given WHERE NOT there ORDER BY action
+SELECT $1, * FROM unnest($2::text[], $3::bigint[], $4::float8[], $5::float8[]) AS v ORDER BY 2
 """
 
 
@@ -237,7 +233,9 @@ class Batch:
             tx, [(ask.character_id, plan.currency) for _, ask, plan in plans], create=True,
             references=[ask.reference for _, ask, _ in plans if ask.reference is not None],
         )  # fmt: skip
-        rows = await tx.fetch(STANDINGS, tx.world_id, list({ask.character_id for _, ask, _ in plans}))
+        rows = await tx.fetch(
+            STANDINGS, tx.world_id, array_of(sorted({ask.character_id for _, ask, _ in plans}))
+        )
         self.standings = {row[0]: standing_of(row) for row in rows}
         limited = sorted({
             (ask.character_id, plan.action) for _, ask, plan in plans
@@ -445,37 +443,37 @@ class Batch:
                 self.book.told(hold, told[finding.id])
         await ledger.write(self.tx, self.book)
         await self._write_standings()
-        if self.memories:
-            await self._write_memories()
-        if self.statistics:
-            sizes = list(self.statistics.values())
-            await self.tx.execute(
-                WRITE_STATISTICS, self.tx.world_id, list(self.statistics),
-                [action in self.counted for action in self.statistics], [s.awards for s in sizes],
-                [s.mean for s in sizes], [s.spread for s in sizes],
-            )  # fmt: skip
+        await self._write_memories()
+        for new, sql in ((False, CHANGE_STATISTICS), (True, ADD_STATISTICS)):
+            found = [(a, s) for a, s in self.statistics.items() if (a not in self.counted) is new]
+            if found:
+                await self.tx.execute(
+                    sql, self.tx.world_id, [a for a, _ in found], [s.awards for _, s in found],
+                    [s.mean for _, s in found], [s.spread for _, s in found],
+                )  # fmt: skip
 
     async def _write_standings(self) -> None:
-        touched = [(who, s) for who, s in self.standings.items() if s.touched]
-        if not touched:
-            return
-        standings = [s for _, s in touched]
-        await self.tx.execute(
-            WRITE_STANDINGS, self.tx.world_id, [who for who, _ in touched], [s.there for s in standings],
-            [s.more for s in standings], [s.level for s in standings], [s.streak for s in standings],
-            [s.streak_day for s in standings], [_array(s.recent) for s in standings],
-            [s.sizes.awards for s in standings], [s.sizes.mean for s in standings],
-            [s.sizes.spread for s in standings],
-        )  # fmt: skip
+        for there, sql in ((True, CHANGE_STANDINGS), (False, ADD_STANDINGS)):
+            found = [(who, s) for who, s in self.standings.items() if s.touched and s.there is there]
+            if found:
+                standings = [s for _, s in found]
+                await self.tx.execute(
+                    sql, self.tx.world_id, array_of([who for who, _ in found]),
+                    array_of([s.more for s in standings]), array_of([s.level for s in standings]),
+                    array_of([s.streak for s in standings]), array_of([s.streak_day for s in standings]),
+                    [array_of(s.recent) for s in standings], array_of([s.sizes.awards for s in standings]),
+                    array_of([s.sizes.mean for s in standings]), array_of([s.sizes.spread for s in standings]),
+                )  # fmt: skip
 
     async def _write_memories(self) -> None:
-        memories = list(self.memories.values())
-        await self.tx.execute(
-            WRITE_MEMORIES, self.tx.world_id, [key[0] for key in self.memories],
-            [key[1] for key in self.memories], [key in self.remembered for key in self.memories],
-            [_array(m.times) for m in memories], [m.last_at for m in memories], [m.day for m in memories],
-            [m.day_count for m in memories], [m.day_amount for m in memories],
-        )  # fmt: skip
+        for new, sql in ((False, CHANGE_MEMORIES), (True, ADD_MEMORIES)):
+            found = [(key, m) for key, m in self.memories.items() if (key not in self.remembered) is new]
+            if found:
+                await self.tx.execute(
+                    sql, self.tx.world_id, [key[0] for key, _ in found], [key[1] for key, _ in found],
+                    [array_of(m.times) for _, m in found], [m.last_at for _, m in found],
+                    [m.day for _, m in found], [m.day_count for _, m in found], [m.day_amount for _, m in found],
+                )  # fmt: skip
 
 
 class _Undone(Exception):
@@ -490,7 +488,3 @@ def standing_of(row: Any) -> Standing:
     if row[1] is None:
         return Standing(False)
     return Standing(True, row[1], row[2], row[3], row[4], tuple(row[5]), Distribution(row[6], row[7], row[8]))
-
-
-def _array(times: tuple[int, ...]) -> str:
-    return "{" + ",".join(map(str, times)) + "}" if times else "{}"

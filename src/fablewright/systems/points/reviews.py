@@ -7,6 +7,7 @@ holds, standings, what is remembered of actions; the verdict comes last, and dec
 from typing import Any, Final
 from uuid import UUID
 
+from fablewright.core.database import array_of
 from fablewright.core.transaction import Transaction
 from fablewright.systems.ledger import service as ledger
 from fablewright.systems.ledger.service import Book, HoldState, TransferState
@@ -97,7 +98,7 @@ async def _award(tx: Transaction, book: Book, hold: HoldState, action: str) -> U
     """Give an award that waits. It counts for the streak and the distributions; limits do not see it."""
     batch = Batch(tx, await awards.defined(tx))
     batch.book = book
-    rows = await tx.fetch(awards.STANDINGS, tx.world_id, [hold.credit])
+    rows = await tx.fetch(awards.STANDINGS, tx.world_id, array_of([hold.credit]))
     batch.standings = {row[0]: awards.standing_of(row) for row in rows}
     standing = batch.standings.get(hold.credit)
     if standing is None:
@@ -167,7 +168,7 @@ async def _reverse(tx: Transaction, found: VerdictView, note: str | None) -> UUI
 async def _unearn(tx: Transaction, character_id: UUID, amount: int) -> None:
     """Let an award count as never earned; the level is that of what is left."""
     world = await awards.defined(tx)
-    rows = await tx.fetch(awards.STANDINGS, tx.world_id, [character_id])
+    rows = await tx.fetch(awards.STANDINGS, tx.world_id, array_of([character_id]))
     for row in rows:
         earned = max(0, awards.standing_of(row).earned - amount)
         await tx.execute(UNEARN, tx.world_id, character_id, earned, world.curve.level(earned))
