@@ -1,5 +1,7 @@
 """Real server processes for tests: `fablewright …` on a free port with a data folder of its own."""
 
+import contextlib
+import io
 import os
 import queue
 import re
@@ -12,6 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 PATIENCE_SECONDS = 60.0
 COMMAND = (sys.executable, "-P", "-m", "fablewright.cli")
@@ -24,11 +27,33 @@ def environment(data_dir: Path, **more: str) -> dict[str, str]:
 
 
 def run(data_dir: Path, *arguments: str, text: str = "", **more: str) -> subprocess.CompletedProcess[str]:
-    """Run a command to its end."""
+    """Run a command to its end, in a process of its own."""
     return subprocess.run(
         [*COMMAND, *arguments], input=text, env=environment(data_dir, **more), cwd=data_dir.parent,
         capture_output=True, text=True, timeout=PATIENCE_SECONDS, check=False,
     )  # fmt: skip
+
+
+def run_here(data_dir: Path, *arguments: str, text: str = "") -> subprocess.CompletedProcess[str]:
+    """The same within this process, which has imported all of it already: a process of its own takes seconds."""
+    from fablewright.cli import application
+
+    said, complained, code = io.StringIO(), io.StringIO(), 0
+    with (
+        mock.patch.dict(os.environ, environment(data_dir), clear=True),
+        mock.patch.object(sys, "argv", ["fablewright", *arguments]),
+        mock.patch.object(sys, "stdin", io.StringIO(text)),
+        contextlib.chdir(data_dir.parent),
+        contextlib.redirect_stdout(said),
+        contextlib.redirect_stderr(complained),
+    ):
+        try:
+            application.run()
+        except SystemExit as done:
+            code = done.code if isinstance(done.code, int) else int(done.code is not None)
+    return subprocess.CompletedProcess(
+        ["fablewright", *arguments], code, said.getvalue(), complained.getvalue()
+    )
 
 
 class RunningServer:

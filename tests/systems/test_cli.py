@@ -24,7 +24,7 @@ from fablewright.cli.story import Story
 from fablewright.core.clock import DAY, Calendar
 from fablewright.core.database import DatabaseError
 from fablewright.core.refusal import NOT_FOUND, Refusal
-from tests.processes import RunningServer, run, running, wait_until
+from tests.processes import RunningServer, run, run_here, running, wait_until
 
 PASSWORD = "correct horse battery staple"
 
@@ -219,16 +219,16 @@ def test_the_demo_has_an_account_without_a_default_password_and_tells_its_story(
 
 def test_users_are_made_listed_promoted_and_given_passwords(server: RunningServer, mira: str) -> None:
     data = server.data_dir
-    assert run(data, "user", "administrator", mira).returncode == 0
-    assert re.search(r"mira +mira +administrator", run(data, "user", "list").stdout)
-    assert run(data, "user", "administrator", mira, "--off").returncode == 0
-    assert "administrator" not in run(data, "user", "list").stdout
-    done = run(data, "user", "create", "otto", "--password-stdin", text="short\n")
+    assert run_here(data, "user", "administrator", mira).returncode == 0
+    assert re.search(r"mira +mira +administrator", run_here(data, "user", "list").stdout)
+    assert run_here(data, "user", "administrator", mira, "--off").returncode == 0
+    assert "administrator" not in run_here(data, "user", "list").stdout
+    done = run_here(data, "user", "create", "otto", "--password-stdin", text="short\n")
     assert done.returncode == 1
     assert "[password_unsuitable]" in done.stderr
-    assert run(data, "user", "administrator", "nobody").returncode == 1
-    run(data, "user", "create", "anna", "--password-stdin", text=f"{PASSWORD}\n")
-    done = run(data, "user", "password", "anna", "--password-stdin", text=f"{PASSWORD} two\n")
+    assert run_here(data, "user", "administrator", "nobody").returncode == 1
+    run_here(data, "user", "create", "anna", "--password-stdin", text=f"{PASSWORD}\n")
+    done = run_here(data, "user", "password", "anna", "--password-stdin", text=f"{PASSWORD} two\n")
     assert done.returncode == 0, done.stderr
     with pytest.raises(Failure, match="credentials_wrong"):
         client_of(server, "anna")
@@ -249,27 +249,27 @@ def test_worlds_go_into_folders_and_come_out_of_them(
     pack.mkdir()
     for name, text in PACK.items():
         (pack / name).write_text(text)
-    done = run(data, "world", "check", str(pack))
+    done = run_here(data, "world", "check", str(pack))
     assert done.stdout == "Fordwick has no mistakes: characters 2, places 1, ties 1.\n", done.stderr
-    done = run(data, "world", "import", str(pack), "--owner", mira, "--seed", "5")
+    done = run_here(data, "world", "import", str(pack), "--owner", mira, "--seed", "5")
     assert re.fullmatch(r"Made the world Fordwick \(\S+\): characters 2, places 1, ties 1\.\n", done.stdout)
-    done = run(data, "world", "export", "Fordwick", str(out))
+    done = run_here(data, "world", "export", "Fordwick", str(out))
     assert done.returncode == 0, done.stderr
     assert (out / "schemas" / "world.schema.json").exists()
-    again = run(data, "world", "export", "Fordwick", str(out))
+    again = run_here(data, "world", "export", "Fordwick", str(out))
     assert (again.returncode, "[folder_not_empty]" in again.stderr) == (1, True)
     assert run(data, "world", "export", "Fordwick", str(out), "--force", "--with-seed").returncode == 0
     assert "seed: 5\n" in (out / "world.yaml").read_text()
-    done = run(data, "world", "import", str(out), "--owner", mira, "--name", "Fordwick the second")
+    done = run_here(data, "world", "import", str(out), "--owner", mira, "--name", "Fordwick the second")
     assert "Made the world Fordwick the second" in done.stdout, done.stderr
-    listed = run(data, "world", "list").stdout
+    listed = run_here(data, "world", "list").stdout
     assert "Fordwick  of mira: 2 characters" in listed
     assert "Fordwick the second  of mira: 2 characters" in listed
-    assert run(data, "world", "delete", "Fordwick the second", "--yes").returncode == 0
+    assert run_here(data, "world", "delete", "Fordwick the second", "--yes").returncode == 0
     (pack / "ties.yaml").write_text("ties:\n  - {from: orlla, to: bram, strength: 2}\n")
     (pack / "world.yaml").write_text("name: Third\nrates: 1\n")
     for command in (("check", str(pack)), ("import", str(pack), "--owner", mira)):
-        done = run(data, "world", *command)
+        done = run_here(data, "world", *command)
         assert (done.returncode, done.stdout) == (1, "")
         assert done.stderr.splitlines() == [
             "ties.yaml, line 2, ties[1].from: it names none of the characters: 'orlla'. Did you mean 'orla'?",
@@ -277,8 +277,8 @@ def test_worlds_go_into_folders_and_come_out_of_them(
             "world.yaml, line 2, rates: there is no field of this name. Did you mean 'rate'?",
             "fablewright: The pack has 3 mistakes, so nothing was made. [pack_invalid]",
         ]
-    assert "Third" not in run(data, "world", "list").stdout
-    done = run(data, "world", "schema", str(tmp_path / "schemas"))
+    assert "Third" not in run_here(data, "world", "list").stdout
+    done = run_here(data, "world", "schema", str(tmp_path / "schemas"))
     assert len(done.stdout.splitlines()) == len(list((tmp_path / "schemas").iterdir())) >= 5
 
 
@@ -288,18 +288,18 @@ def test_worlds_are_made_imported_listed_and_deleted(
     data, good, bad = server.data_dir, tmp_path / "court.csv", tmp_path / "bad.csv"
     good.write_text("source,target,weight\nAnna,Bert,3\nBert,Carl,1\n")
     bad.write_text("source,target,weight\nAnna,Bert,3\nBert,Carl,much\n")
-    done = run(data, "world", "import", str(bad), "--owner", mira)
+    done = run_here(data, "world", "import", str(bad), "--owner", mira)
     assert (done.returncode, "bad.csv, line 3, weight" in done.stderr) == (1, True)
-    done = run(data, "world", "import", str(good), "--owner", mira, "--seed", "3")
+    done = run_here(data, "world", "import", str(good), "--owner", mira, "--seed", "3")
     assert "3 characters, 4 ties" in done.stdout, done.stderr
-    assert run(data, "world", "create", "The Vale", "--owner", mira).returncode == 0
-    listed = run(data, "world", "list").stdout
+    assert run_here(data, "world", "create", "The Vale", "--owner", mira).returncode == 0
+    listed = run_here(data, "world", "list").stdout
     assert "court  of mira: 3 characters" in listed
     assert "The Vale  of mira: 0 characters" in listed
     assert "bad" not in listed
-    assert run(data, "world", "delete", "court", text="n\n").returncode == 1
-    assert run(data, "world", "delete", "court", "--yes").returncode == 0
-    done = run(data, "world", "delete", "court", "--yes")
+    assert run_here(data, "world", "delete", "court", text="n\n").returncode == 1
+    assert run_here(data, "world", "delete", "court", "--yes").returncode == 0
+    done = run_here(data, "world", "delete", "court", "--yes")
     assert "No world has the id or name 'court'" in done.stderr
 
 
@@ -376,7 +376,7 @@ def test_watch_says_plainly_what_is_wrong(server: RunningServer, mira: str, tmp_
 
 
 def test_doctor_says_how_much_it_looked_at_and_what_it_found(server: RunningServer, mira: str) -> None:
-    done = run(server.data_dir, "doctor")
+    done = run_here(server.data_dir, "doctor")
     assert (done.returncode, re.search(r"Ran \d\d+ checks: all is well", done.stdout) is not None) == (
         0,
         True,
@@ -385,12 +385,12 @@ def test_doctor_says_how_much_it_looked_at_and_what_it_found(server: RunningServ
 
 def test_tools_work_without_a_server_and_migrate_first(tmp_path: Path) -> None:
     data = tmp_path / "data"
-    done = run(data, "doctor")
+    done = run_here(data, "doctor")
     assert "all is well" in done.stdout, done.stderr
     assert not postgres_of(data)
-    done = run(data, "migrate")
+    done = run_here(data, "migrate")
     assert (done.returncode, done.stdout) == (0, "The schema is at heads.\n")
-    assert run(data, "migrate", "--to", "nonsense").returncode == 1
+    assert run_here(data, "migrate", "--to", "nonsense").returncode == 1
 
 
 def test_doctor_ends_with_1_if_something_is_broken(server: RunningServer, mira: str) -> None:
@@ -411,7 +411,7 @@ def test_doctor_ends_with_1_if_something_is_broken(server: RunningServer, mira: 
 
     asyncio.run(move_head(1))
     try:
-        done = run(server.data_dir, "doctor")
+        done = run_here(server.data_dir, "doctor")
     finally:
         asyncio.run(move_head(-1))
     assert done.returncode == 1
