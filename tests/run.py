@@ -16,7 +16,7 @@ LEAST_COVERED = {"*": 90, "src/fablewright/core/*": 95}
 """Percent of the lines, at least, of all files and of those that fit the pattern."""
 INTENDED = "intended: "
 PROCESSES = "2"
-NEWEST_ONLY = ("test_cli.py", "test_a_world_month.py", "test_real_input.py")
+NEWEST_ONLY = ("test_arcs.py", "test_cli.py", "test_a_world_month.py", "test_real_input.py")
 """Tests of systems that are long, and say nothing about the version of PostgreSQL."""
 CHECKOUT = Path(__file__).parent.parent
 
