@@ -27,6 +27,7 @@ from fablewright.systems.achievements.events import (
     StandingsRestored,
     Unlocked,
 )
+from fablewright.systems.achievements.pack import PACK
 from fablewright.systems.achievements.reactions import FORGET_DELETED
 from fablewright.systems.achievements.router import router
 from fablewright.systems.progress.service import LISTENER
@@ -43,5 +44,5 @@ system = System(
     following=(FORGET_DELETED,),
     routers=(router,),
     checks=CHECKS,
-    extra={LISTENER: service.moved},
+    extra={LISTENER: service.moved, "pack": PACK},
 )

@@ -28,6 +28,9 @@ from fablewright.systems.achievements.rules import (
 MOST_RESTORED: Final = 200
 """Characters' standings in one command, so that its event stays small."""
 
+MOST_STEPS: Final = 10_000
+"""Steps, or different values, of one standing."""
+
 EXAMPLE: Final[Any] = {
     "name": "A good talker",
     "description": "Talk to people.",
@@ -91,6 +94,10 @@ class GrantAchievement(Command):
     tier: int | None = Field(None, ge=1, le=MOST_TIERS, description="Left out: the next one.")
 
 
+ItemText = Annotated[str, StringConstraints(max_length=200, pattern=r"^[^\x00]*$")]
+"""A different value that was seen, as `progress` keeps it."""
+
+
 class UnlockValue(BaseModel):
     """A step that somebody has unlocked."""
 
@@ -112,10 +119,10 @@ class StandingValue(BaseModel):
     day: int | None = Field(
         None, ge=-(2**40), le=2**40, description="Of a streak, the last world day that counted."
     )
-    items: list[Annotated[str, StringConstraints(max_length=200, pattern=r"^[^\x00]*$")]] = Field(
-        [], max_length=10_000, description="The different values seen, as they are kept."
+    items: list[ItemText] = Field(
+        [], max_length=MOST_STEPS, description="The different values seen, as they are kept."
     )
-    unlocked: list[UnlockValue] = Field([], max_length=10_000)
+    unlocked: list[UnlockValue] = Field([], max_length=MOST_STEPS)
 
 
 class RestoreStandings(Command):
