@@ -10,7 +10,7 @@ from fablewright.core.messages import MEMBERS, Audience, Event
 from fablewright.core.system import Consumer, Delivery, Reaction, System
 from fablewright.core.transaction import EventRecord, Transaction
 
-POISON = "7"
+POISON = "5-1"
 """What the reasons of those awards end with on which everything breaks."""
 
 

@@ -23,7 +23,7 @@ async def test_points_survive_a_killed_postgresql(tmp_path: Path) -> None:
         async with reader.running():
             async with load.running():
                 for _ in range(2):
-                    await load.reach(300)
+                    await load.reach(150)
                     postgres = server.postgres()
                     assert postgres is not None
                     os.kill(postgres, signal.SIGKILL)
@@ -32,7 +32,7 @@ async def test_points_survive_a_killed_postgresql(tmp_path: Path) -> None:
                         return server.postgres() not in (None, gone)
 
                     await until(again)
-                await load.reach(300)
+                await load.reach(150)
             assert load.troubles, "the writers never noticed"
             print(f"{len(load.acknowledged)} done; {dict(load.troubles)}; {len(load.unheard)} unheard")
             await verify_points(server.database_url(), server.settings(), load, reader)
@@ -48,10 +48,10 @@ async def test_points_survive_a_killed_server(tmp_path: Path) -> None:
         reader = Reader([server], load.owner)
         async with reader.running():
             async with load.running():
-                await load.reach(300)
+                await load.reach(150)
                 server.kill()
                 await server.start()
-                await load.reach(300)
+                await load.reach(150)
             assert load.troubles, "the writers never noticed"
             print(f"{len(load.acknowledged)} done; {dict(load.troubles)}; {len(load.unheard)} unheard")
             await verify_points(server.database_url(), server.settings(), load, reader)

@@ -37,7 +37,7 @@ async def test_points_of_two_nodes_with_a_dead_doorbell(tmp_path: Path) -> None:
                     terminating(url, "fablewright doorbell", "fablewright listener") as ended,
                     load.running(),
                 ):
-                    await load.reach(500)
+                    await load.reach(250)
                 assert ended[0] > 3
                 await verify_points(url, a.settings(), load, *readers)
 
@@ -47,7 +47,7 @@ async def test_points_go_on_while_consumers_and_reactions_raise(tmp_path: Path) 
         await server.start()
         load = await earners(server)
         async with load.running():
-            await load.reach(500)
+            await load.reach(150)
         url, world_id = server.database_url(), load.owner.world_id
 
         async def caught_up() -> bool:

@@ -28,14 +28,14 @@ async def test_points_on_a_full_disk(tmp_path: Path) -> None:
         reader = Reader([server], load.owner)
         async with reader.running():
             async with load.running():
-                await load.reach(200)
+                await load.reach(150)
                 filler = folder / "filler"
                 with pytest.raises(OSError, match="No space left"), filler.open("wb", buffering=0) as file:
                     while True:
                         file.write(bytes(65_536))
                 await refused_by_name(server, load)
                 filler.unlink()
-                await load.reach(200)
+                await load.reach(150)
             print(f"{len(load.acknowledged)} done; {dict(load.troubles)}; {len(load.unheard)} unheard")
             await verify_points(server.database_url(), server.settings(), load, reader)
         await ready_again(server)
@@ -50,10 +50,10 @@ async def test_points_while_postgresql_is_short_of_memory(tmp_path: Path) -> Non
         reader = Reader([server], load.owner)
         async with reader.running():
             async with load.running():
-                await load.reach(200)
+                await load.reach(150)
                 with starved(server):
                     await short_of_memory(server, load)
-                await load.reach(200)
+                await load.reach(150)
             print(f"{len(load.acknowledged)} done; {dict(load.troubles)}; {len(load.unheard)} unheard")
             await verify_points(server.database_url(), server.settings(), load, reader)
         await ready_again(server)
@@ -63,7 +63,7 @@ async def test_points_while_postgresql_is_short_of_memory(tmp_path: Path) -> Non
 
 @contextmanager
 def starved(server: ServerProcess) -> Iterator[None]:
-    """Give the sessions of its PostgreSQL no more memory than they have."""
+    """Let the sessions of its PostgreSQL get no more memory, and less than they have once they give some back."""
     postgres = server.postgres()
     assert postgres is not None
     sessions = [
@@ -71,7 +71,7 @@ def starved(server: ServerProcess) -> Iterator[None]:
     ]
     assert sessions
     for session in sessions:
-        limit_memory(session, str(session.memory_info().vms))
+        limit_memory(session, str(session.memory_info().vms * 9 // 10))
     try:
         yield
     finally:
@@ -89,14 +89,14 @@ def limit_memory(process: psutil.Process, size: str) -> None:
     subprocess.run([program, f"--pid={process.pid}", f"--as={size}:unlimited"], check=True, **ids)
 
 
-async def short_of_memory(server: ServerProcess, load: PointsLoad, many: int = 20) -> None:
+async def short_of_memory(server: ServerProcess, load: PointsLoad, many: int = 10) -> None:
     """Give large commands until so many are refused; none may be refused otherwise than for now."""
     refused = 0
     async with httpx.AsyncClient(base_url=server.address, timeout=30, headers=load.owner.headers) as client:
         async with asyncio.timeout(60):
             while refused < many:
                 assert not load.bugs, load.bugs[0]
-                answer = await client.post(f"{load.owner.path}/commands", json=[BULK] * 20)
+                answer = await client.post(f"{load.owner.path}/commands", json=[BULK] * 50)
                 if answer.status_code != 200:
                     assert (answer.status_code, answer.json()["code"]) == (503, "database_unavailable")
                     refused += 1
