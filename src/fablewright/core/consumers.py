@@ -254,15 +254,19 @@ class ConsumerWorker:
             cursor = await connection.fetchrow(CURSOR, world_id, consumer.name)
             if cursor is None:
                 return False
+            known = self._singly_until.get((world_id, consumer.name), 0)
+            alone = bool(cursor["attempts"]) or cursor["position"] < known
             if not cursor["attempts"]:
-                _, failed_up_to = await self._next(connection, world_id, consumer, cursor)
+                failed, failed_up_to = await self._next(connection, world_id, consumer, cursor)
                 self._singly_until[world_id, consumer.name] = failed_up_to
+                alone = alone or len(failed) == 1
             rows, up_to = await self._next(connection, world_id, consumer, {**cursor, "attempts": 1})
             tries = cursor["attempts"] + 1
             logger.error(
                 "consumer_failed", consumer=consumer.name, world=str(world_id), tries=tries, exc_info=error
             )
-            if tries < self._engine.settings.consumer_attempts or not rows:
+            # Of a batch that failed, it is not the first event that is to blame: try it alone first.
+            if tries < self._engine.settings.consumer_attempts or not rows or not alone:
                 wait = min(MAX_BACKOFF_SECONDS, BACKOFF_SECONDS * 2 ** (tries - 1)) * (0.5 + jitter())
                 await connection.execute(FAILED, world_id, consumer.name, error_text(error), wait)
                 return False
