@@ -515,7 +515,6 @@ def test_a_story_has_a_sentence_for_what_matters_and_shows_the_rest() -> None:
         ("achievements.unlocked", UNLOCKED, "Orla has reached “Far”."),
         ("achievements.unlocked", UNLOCKED | {"points": 5, "reward_refused": "balance_limit"},
          "Orla has reached “Far”."),
-        ("leaderboards.season_ended", {"key": "race", "top": []}, "“race” is over: nobody took part."),
         ("leaderboards.board_defined", {"key": "race", "spec": {"name": "The Race"}},
          "There is a new board: The Race."),
         ("leaderboards.score_submitted", {"key": "race", "subject_id": "1", "score": 7.5},
@@ -533,6 +532,7 @@ def test_a_story_has_a_sentence_for_what_matters_and_shows_the_rest() -> None:
     assert tell(story, "director.chose", {"because": "…"}) == []  # the act that follows tells it better
     told_elsewhere: tuple[tuple[str, dict[str, Any]], ...] = (
         ("achievements.progressed", {}), ("progress.caught_up", {}), ("leaderboards.season_opened", {}),
+        ("leaderboards.season_ended", {"key": "race", "top": []}),
         ("points.awarded", {"action": "chat", "reference": None}),
         ("points.awarded", {"action": None, "reference": "achievement:far:1:1:x"}),
         ("points.title_granted", {"source": "achievement:far"}),

@@ -18,7 +18,8 @@ COLOURS: Final = {
     "apology": "yellow", "gift": "green", "gossip": "magenta", "confide": "magenta", "praise": "green",
 }  # fmt: skip
 UNTOLD: Final = frozenset({
-    "director.chose", "regions.walk_begun", "achievements.progressed", "progress.caught_up", "leaderboards.season_opened",
+    "director.chose", "regions.walk_begun", "achievements.progressed", "progress.caught_up",
+    "leaderboards.season_opened",
 })  # fmt: skip
 """Events that other lines tell better: what was weighed before an act, setting out for where one arrives, steps
 towards an achievement, the season that follows one that ended."""
@@ -149,7 +150,7 @@ class Story:
 
     def _ranks(self, top: Sequence[Mapping[str, Any]]) -> str:
         told = [f"{t['rank']}. {self._name(t['subject_id'])} ({t['score']:g})" for t in top[:MOST_RANKS]]
-        return ", ".join(told) or "nobody took part"
+        return ", ".join(told)
 
     def _rewards(self, rewards: Sequence[Mapping[str, Any]]) -> str:
         told = []
@@ -167,9 +168,13 @@ class Story:
 
 
 def _goes_without_saying(kind: str, data: Mapping[str, Any]) -> bool:
-    """Whether another line tells it: small change for everyday deeds, and what comes with an unlock or a season."""
+    """Whether another line tells it: small change for everyday deeds, what comes with an unlock or a season.
+
+    And of a season in which nobody took part there is nothing to tell."""
     if kind == "points.awarded":
         return data["action"] is not None or (data.get("reference") or "").startswith(BY_THE_WAY)
+    if kind == "leaderboards.season_ended":
+        return not data["top"]
     return kind == "points.title_granted" and data["source"].startswith(BY_THE_WAY)
 
 
