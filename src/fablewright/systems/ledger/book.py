@@ -4,8 +4,7 @@
 planned. A `Refused` from the book has changed nothing in it; what belongs together stands inside `book.atomic()`.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final
 from uuid import UUID
@@ -19,6 +18,8 @@ SINK: Final = UUID(int=2)
 """The world's account to which sums go that are spent. Its balance follows from the others and is not stored."""
 WORLD_OWNERS: Final = frozenset((MINT, SINK))
 
+Journal = list[tuple[dict[Any, Any], Any, Any]]
+"""What was in which place of which mapping before it was changed."""
 Key = tuple[UUID, str]
 """An account: its owner, and the code of its currency."""
 
@@ -142,7 +143,7 @@ class Book:
         self.new_holds: dict[UUID, None] = {}
         self.closed_holds: dict[UUID, None] = {}
         self.event_ids: dict[UUID, UUID] = {}
-        self._journal: list[tuple[dict[Any, Any], Any, Any]] | None = None
+        self._journal: Journal | None = None
 
     def know(self, hold: HoldState) -> None:
         """Take in a hold that is stored already."""
@@ -263,24 +264,9 @@ class Book:
             limit = self.currencies[account.currency].max_balance
         return MOST_AMOUNT if limit is None else min(limit, MOST_AMOUNT)
 
-    @contextmanager
-    def atomic(self) -> Iterator[None]:
-        """All or nothing: on an error, what was planned inside is undone."""
-        outer, self._journal = self._journal, []
-        try:
-            yield
-        except BaseException:
-            for mapping, key, old in reversed(self._journal):
-                if old is _NOTHING:
-                    del mapping[key]
-                else:
-                    mapping[key] = old
-            self._journal = []
-            raise
-        finally:
-            if outer is not None:
-                outer.extend(self._journal)
-            self._journal = outer
+    def atomic(self) -> "Linked":
+        """All or nothing, as `with book.atomic():`. On an error, what was planned inside is undone."""
+        return Linked(self)
 
     # -- helpers ---------------------------------------------------------------------------------------------
 
@@ -386,7 +372,7 @@ class Book:
 
     def _check_sides(self, debit: UUID, credit: UUID, currency: str) -> None:
         self._check_currency(currency)
-        if debit == credit:
+        if debit.int == credit.int:
             raise rules.SAME_ACCOUNT(owner_id=str(debit))
 
     def _check_currency(self, currency: str) -> None:
@@ -399,6 +385,8 @@ class Book:
 
     def _account(self, owner_id: UUID, currency: str) -> AccountState | None:
         """An account; None for mint and sink. Refuses `account_not_found`."""
+        if owner_id is MINT or owner_id is SINK:  # awards are most of what there is
+            return None
         found = self.accounts.get((owner_id, currency))
         if found is not None:
             return found
@@ -418,6 +406,36 @@ class Book:
         if self._journal is not None:
             self._journal.append((mapping, key, mapping.get(key, _NOTHING)))
         mapping[key] = value
+
+    def _begin(self) -> "Journal | None":
+        outer, self._journal = self._journal, []
+        return outer
+
+    def _end(self, outer: "Journal | None", undo: bool) -> None:
+        done, self._journal = self._journal or [], outer
+        if not undo:
+            if outer is not None:
+                outer.extend(done)
+            return
+        for mapping, key, old in reversed(done):
+            if old is _NOTHING:
+                del mapping[key]
+            else:
+                mapping[key] = old
+
+
+class Linked:
+    """What a book plans while this is open, it plans all or not at all."""
+
+    def __init__(self, book: Book):
+        self._book = book
+        self._outer: Journal | None = None
+
+    def __enter__(self) -> None:
+        self._outer = self._book._begin()
+
+    def __exit__(self, kind: object, error: object, traceback: object) -> None:
+        self._book._end(self._outer, undo=kind is not None)
 
 
 _NOTHING: Final = object()
