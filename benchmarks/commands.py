@@ -15,6 +15,7 @@ from benchmarks.http import load, request
 from benchmarks.stage import Row, Stage
 from fablewright.core import log
 from fablewright.core.clock import Calendar
+from fablewright.core.database import array_of, texts_of
 from fablewright.core.transaction import OPEN_WORLD
 from fablewright.systems.characters import service as characters
 from fablewright.systems.dialogue import content, scene
@@ -53,8 +54,8 @@ async def append(connection: Any, world_id: UUID, event_type: str, data: str, ab
     event_id, command_id = uuid4(), uuid4()
     version = await connection.fetchval("SELECT base_version FROM world_heads WHERE world_id = $1", world_id)
     await connection.fetchval(
-        log.APPEND, world_id, 1, 0, version, [event_id], [event_type], [0], ["raw"], [command_id], [command_id],
-        [about], [None], [data], ["{}"], [], [], [], [], world_id,
+        log.APPEND, world_id, 1, 0, version, array_of([event_id]), texts_of([event_type]), array_of([0]), texts_of(["raw"]),
+        array_of([command_id]), array_of([command_id]), [about], [None], [data], ["{}"], [], [], [], [], world_id, 0,
     )  # fmt: skip
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 from uuid import UUID
 
+from fablewright.core.database import array_of, texts_of
 from fablewright.core.messages import Catalogue, Event
 from fablewright.core.receipts import Kept
 from fablewright.core.transaction import EventRecord, Transaction
@@ -30,8 +31,8 @@ WITH head AS (
                         about, audience, data, command)
     SELECT $1, head.base + e.n, e.id, e.type, e.at, e.actor, e.causation_id, e.correlation_id,
            e.about::uuid[], e.audience::uuid[], e.data::jsonb, e.command::json
-    FROM head, unnest($5::uuid[], $6::text[], $7::bigint[], $8::text[], $9::uuid[], $10::uuid[],
-                      $11::text[], $12::text[], $13::text[], $14::text[]) WITH ORDINALITY
+    FROM head, unnest($5::text::uuid[], $6::text::text[], $7::text::bigint[], $8::text::text[], $9::text::uuid[],
+                      $10::text::uuid[], $11::text[], $12::text[], $13::text[], $14::text[]) WITH ORDINALITY
          AS e (id, type, at, actor, causation_id, correlation_id, about, audience, data, command, n)
 ), kept AS (
     UPDATE receipts r SET seq = head.base + nullif(k.last, 0), answer = k.answer::json
@@ -52,8 +53,9 @@ async def append(tx: Transaction, kept: Sequence[Kept], receipt_world: UUID) -> 
         return None
     base = await tx.fetchval(
         APPEND, tx.world_id, len(events), int(tx.base_changed), tx.world.base_version,
-        [e.id for e in events], [e.type for e in events], [e.at for e in events], [e.actor for e in events],
-        [e.causation_id for e in events], [e.correlation_id for e in events],
+        array_of([e.id for e in events]), texts_of([e.type for e in events]), array_of([e.at for e in events]),
+        texts_of([e.actor for e in events]), array_of([e.causation_id for e in events]),
+        array_of([e.correlation_id for e in events]),
         [_uuid_array(e.about) for e in events],
         [None if e.audience is None else _uuid_array(sorted(e.audience)) for e in events],
         [e.data.decode() for e in events], [e.command.decode() if e.command else None for e in events],

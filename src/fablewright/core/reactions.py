@@ -96,7 +96,8 @@ async def _follow(
     tx: Transaction, book: ReactionBook, reaction: Reaction, fresh: Sequence[EventRecord], depth: int
 ) -> None:
     """A bonus, with all that it sets off: whatever it raises must not become the player's error."""
-    concerned = [record for record in fresh if listens(reaction.on, record.type)]
+    hears_all = "*" in reaction.on
+    concerned = [record for record in fresh if hears_all or listens(reaction.on, record.type)]
     with tx.reacting(reaction.name, concerned):
         try:
             if reaction.choose is not None:

@@ -5,6 +5,7 @@ from itertools import count
 from typing import Final
 from uuid import UUID
 
+from fablewright.core.database import array_of, texts_of
 from fablewright.core.definitions import Definitions
 from fablewright.core.dice import derived_uuid
 from fablewright.core.refusal import Refused
@@ -95,7 +96,7 @@ WRITE: Final = """
 WITH moved AS (
     UPDATE ledger_accounts a
     SET balance = a.balance + v.delta, held = a.held + v.held, max_balance = v.max_balance
-    FROM unnest($2::uuid[], $3::text[], $4::bigint[], $5::bigint[], $6::bigint[])
+    FROM unnest($2::text::uuid[], $3::text::text[], $4::text::bigint[], $5::text::bigint[], $6::text::bigint[])
          AS v (owner_id, currency, delta, held, max_balance)
     WHERE a.world_id = $1 AND a.owner_id = v.owner_id AND a.currency = v.currency
     RETURNING 1
@@ -109,8 +110,9 @@ WITH moved AS (
                                   event_id, reverses, hold_id, debit_after, credit_after)
     SELECT $1, v.id, v.currency, v.debit, v.credit, v.amount, v.kind, v.reason, v.reference, $12, v.event_id,
            v.reverses, v.hold_id, v.debit_after, v.credit_after
-    FROM unnest($13::uuid[], $14::text[], $15::uuid[], $16::uuid[], $17::bigint[], $18::text[], $19::text[],
-                $20::text[], $21::uuid[], $22::uuid[], $23::uuid[], $24::bigint[], $25::bigint[]) WITH ORDINALITY
+    FROM unnest($13::text::uuid[], $14::text::text[], $15::text::uuid[], $16::text::uuid[], $17::text::bigint[],
+                $18::text::text[], $19::text::text[], $20::text::text[], $21::text::uuid[], $22::text::uuid[],
+                $23::text::uuid[], $24::text::bigint[], $25::text::bigint[]) WITH ORDINALITY
          AS v (id, currency, debit, credit, amount, kind, reason, reference, event_id, reverses, hold_id,
                debit_after, credit_after, n)
     ORDER BY v.n
@@ -263,16 +265,18 @@ async def write(tx: Transaction, book: Book) -> None:
         return
     moved = await tx.fetchval(
         WRITE, tx.world_id,
-        [a.owner_id for a, _ in changed], [a.currency for a, _ in changed],
-        [a.balance - b.balance for a, b in changed], [a.held - b.held for a, b in changed],
-        [a.max_balance for a, _ in changed],
+        array_of([a.owner_id for a, _ in changed]), texts_of([a.currency for a, _ in changed]),
+        array_of([a.balance - b.balance for a, b in changed]), array_of([a.held - b.held for a, b in changed]),
+        array_of([a.max_balance for a, _ in changed]),
         [a.owner_id for a in opened], [a.currency for a in opened], [a.balance for a in opened],
         [a.held for a in opened], [a.max_balance for a in opened],
-        tx.now, [t.id for t in planned], [t.currency for t in planned], [t.debit for t in planned],
-        [t.credit for t in planned], [t.amount for t in planned], [t.kind for t in planned],
-        [t.reason for t in planned], [t.reference for t in planned], [book.event_ids[t.id] for t in planned],
-        [t.reverses for t in planned], [t.hold_id for t in planned], [t.debit_after for t in planned],
-        [t.credit_after for t in planned],
+        tx.now, array_of([t.id for t in planned]), texts_of([t.currency for t in planned]),
+        array_of([t.debit for t in planned]), array_of([t.credit for t in planned]),
+        array_of([t.amount for t in planned]), texts_of([t.kind for t in planned]),
+        texts_of([t.reason for t in planned]), texts_of([t.reference for t in planned]),
+        array_of([book.event_ids[t.id] for t in planned]),
+        array_of([t.reverses for t in planned]), array_of([t.hold_id for t in planned]),
+        array_of([t.debit_after for t in planned]), array_of([t.credit_after for t in planned]),
     )  # fmt: skip
     if moved != len(changed):
         raise RuntimeError(f"{len(changed)} accounts were to change, {moved} did")

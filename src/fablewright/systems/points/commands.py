@@ -296,7 +296,7 @@ class AwardFields(BaseModel):
     reference: Reference | None = Field(
         None, description="What it is for, once: the same reference again gives nothing more."
     )
-    data: Data = Field({}, description="What rules look at; JSON of at most 4,000 bytes.")
+    data: Data = Field(default_factory=dict, description="What rules look at; JSON of at most 4,000 bytes.")
 
     @model_validator(mode="after")
     def _by_rule_or_amount(self) -> Self:
