@@ -147,6 +147,19 @@ async def test_a_transfer_is_kept_told_and_answered(bank: Bank) -> None:
     await bank.true()
 
 
+@pytest.mark.parametrize(
+    "reason",
+    ['He said: "no"', "a\\b", "{x,y}", "NULL", "two\nlines\tand a tab", "Grüße – größer", "\x01\u2028"],
+)
+async def test_any_reason_is_kept_as_it_was_given(bank: Bank, reason: str) -> None:
+    made = await bank.do(gift(ADA, BEN, 1, reason=reason, reference=f"r {reason}"))
+    [row] = await bank.fetch(
+        "SELECT reason, reference FROM ledger_transfers WHERE world_id = $1 AND id = $2", made.id
+    )
+    assert (row["reason"], row["reference"]) == (reason, f"r {reason}")
+    assert (await bank.do(gift(ADA, BEN, 1, reference=f"r {reason}"))).replayed
+
+
 async def test_refusals_are_named_and_change_nothing(bank: Bank) -> None:
     events = len(await bank.events())
     refused = await bank.refused("insufficient_funds", gift(BEN, ADA, 6))
