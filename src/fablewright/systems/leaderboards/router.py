@@ -346,9 +346,11 @@ async def submit_score(request: Request) -> Response:
         if any(e["type"] == "json_invalid" for e in errors):
             raise MALFORMED("The body is not JSON.") from error
         raise validation_refused([{**e, "loc": ("body", *e["loc"])} for e in errors]) from error
-    command = SubmitScore.model_construct(
-        key=request.path_params["board_key"], subject_id=body.subject_id, score=body.score
-    )
+    key = request.path_params["board_key"]
+    try:
+        command = SubmitScore(key=key, subject_id=body.subject_id, score=body.score)
+    except ValidationError as error:  # only the key can be wrong: no board has such a one
+        raise BOARD_NOT_FOUND(key=key[:100]) from error
     response: Response = await caller.execute(command, world_id)
     return response
 

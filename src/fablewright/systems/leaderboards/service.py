@@ -269,7 +269,7 @@ async def submit(tx: Transaction, requests: Sequence[Request]) -> list[dict[str,
 
 def _told(tx: Transaction, score: Score, counted: Counted) -> dict[str, Any]:
     key, subject = score.board.key, score.subject_id
-    event = ScoreSubmitted.model_construct(
+    event = ScoreSubmitted(
         key=key, subject_id=subject, score=score.score, standing=counted.score, improved=counted.improved,
         number=counted.number,
     )  # fmt: skip
