@@ -588,7 +588,9 @@ def test_the_demo_pack_has_no_mistakes_and_fits_its_schemas(tmp_path: Path) -> N
     from jsonschema_rs import validator_for
 
     folder = Path(demo.__file__).parent / "data" / demo.DEMO
-    assert demo.demo_pack(BUILT_IN).counts["characters"] >= 30
+    counts = demo.demo_pack(BUILT_IN).counts
+    assert counts["characters"] >= 30
+    assert (counts["achievements"], counts["leaderboards"]) == (20, 3) and counts["award_rules"] >= 10
     schemas = {
         path.name: validator_for(orjson.loads(path.read_bytes()))
         for path in write_schemas(tmp_path, BUILT_IN)

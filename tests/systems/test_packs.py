@@ -138,9 +138,29 @@ async def lived(server: Server, owner: Person, hours: int) -> UUID:
     return world_id
 
 
+async def moved(server: Server, world_id: UUID) -> None:
+    """Check that hours of village life moved levels, achievements and boards, and broke nothing."""
+    rows = await server.fetch(
+        "SELECT type, count(*) AS many FROM events WHERE world_id = $1 GROUP BY 1", world_id
+    )
+    many = {row["type"]: row["many"] for row in rows}
+    assert many["points.level_reached"] > 10 and many["achievements.unlocked"] > 10
+    assert many["leaderboards.season_ended"] == many["leaderboards.season_rewarded"] == 4
+    assert many["points.level_reached"] + many["achievements.unlocked"] < many["dialogue.interacted"]
+    entries = await server.fetch(
+        "SELECT DISTINCT key FROM board_entries e JOIN boards b ON b.world_id = e.world_id AND b.id = e.board_id "
+        "WHERE e.world_id = $1", world_id,
+    )  # fmt: skip
+    assert len(entries) == 3
+    wicks = "SELECT sum(balance) AS wicks FROM ledger_accounts WHERE world_id = $1 AND currency = 'wick'"
+    assert (await server.fetch(wicks, world_id))[0]["wicks"] >= 4
+    assert await server.fetch("SELECT error FROM dead_letters WHERE world_id = $1", world_id) == []
+
+
 async def test_a_world_that_lived_is_the_same_after_export_and_import(server: Server, tmp_path: Path) -> None:
     owner = await server.person()
     world_id = await lived(server, owner, 8)
+    await moved(server, world_id)
     # And some of what hours of village life may not bring.
     await server.do(
         DefineInteractionType(
