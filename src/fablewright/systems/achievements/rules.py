@@ -1,6 +1,5 @@
 """What an achievement is, how far somebody has come in it, and which may build on which. Pure."""
 
-from array import array
 from bisect import bisect_right
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -263,7 +262,7 @@ class Ladder:
         for goal in goals:
             marks.update(m for percent in range(1, 100) if before < (m := goal * percent / 100) < goal)
             before = goal
-        self.marks = array("d", sorted(marks))
+        self.marks = sorted(marks)
 
     def reached(self, value: float) -> int:
         """How many steps are behind somebody who has come this far."""
@@ -306,6 +305,7 @@ class Entry:
 
     @staticmethod
     def of(id_: UUID, key: str, definition: AchievementDefinition, measure_id: UUID | None) -> "Entry":
+        """An achievement with its ladder."""
         return Entry(id_, key, definition, measure_id, Ladder(goals_of(definition), definition.repeatable))
 
 
@@ -323,7 +323,7 @@ class Watch:
             for mark in entry.ladder.marks
         )  # fmt: skip
         self._repeatable = tuple(entry for entry in entries if entry.ladder.repeatable)
-        self._marks = array("d", (mark for mark, _ in marks))
+        self._marks = [mark for mark, _ in marks]
         self._owners = [entries[number] for _, number in marks]
 
     def concerned(self, before: float, after: float) -> list[Entry]:

@@ -1,6 +1,5 @@
 """What can be measured of a subject, and how a batch of events moves it. Pure."""
 
-import hashlib
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -87,6 +86,7 @@ class Measure:
 
     @staticmethod
     def of(id_: UUID, spec: MeasureSpec) -> "Measure":
+        """A measure, ready to count."""
         path = spec.field or ""
         read = (lambda data: value_at(data, path)) if "." in path else (lambda data: data.get(path))
         return Measure(id_, spec, compiled(spec.where), read)
@@ -202,7 +202,7 @@ def item_of(value: Any) -> str | None:
     if value is None:
         return None
     text = encode_basestring(value) if isinstance(value, str) else _canonical(value)
-    return text if len(text) < LONG_ITEM else "#" + hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
+    return text if len(text) < LONG_ITEM else "#" + derived_uuid(text).hex
 
 
 def streak(value: float, last: int | None, day: int, grace: int) -> tuple[float, int]:
