@@ -13,10 +13,10 @@ from fablewright.systems.characters.commands import CreateCharacter
 from fablewright.systems.custom_events.commands import SCHEMA_EXAMPLE, RegisterEventType
 from fablewright.systems.dialogue.commands import DefineInteractionType, SetGrammar
 from fablewright.systems.dialogue.effects import DUEL, TypeDefinition
-from fablewright.systems.ledger.commands import Hold, Transfer
 from fablewright.systems.leaderboards.commands import EXAMPLES, DefineBoard, SubmitScore
+from fablewright.systems.ledger.commands import Hold, Transfer
 from fablewright.systems.memory.commands import PlantMemory
-from fablewright.systems.points.commands import Award, AwardRuleSpec, DefineAwardRule
+from fablewright.systems.points.commands import Award, AwardRuleSpec, DefineAwardRule, GrantTitle, StartBonus
 from fablewright.systems.points.guards import Limits, Window
 from fablewright.systems.regions.commands import (
     DefinePlaces,
@@ -47,8 +47,8 @@ class Prepared:
         contents = (operation.get("requestBody") or {"content": {"": {}}})["content"].values()
         (content,) = contents
         body = next(iter(content.get("examples", {}).values()), {"value": None})["value"]
+        body = self.filled(body)
         if isinstance(body, dict):
-            body = self.filled(body)
             if path.endswith("/login"):
                 body |= {"login": self.owner.login, "password": PASSWORD}
             if path.endswith("/register"):
@@ -98,6 +98,9 @@ async def prepare(server: Server) -> Prepared:
     hold = await server.do(Hold(**sum_), owner.actor, world_id)
     often = AwardRuleSpec(amount=5, limits=Limits(window=Window(most=1, ms=60_000), outcome="quarantine"))
     await server.do(DefineAwardRule(key="quest_completed", rule=often), owner.actor, world_id)
+    bonus = await server.do(StartBonus(name="Fair", multiplier=2, until_ms=10**15), owner.actor, world_id)
+    title = GrantTitle(character_id=one, title="Keeper of the Ferry")
+    await server.do(title, owner.actor, world_id)
     award = Award(character_id=one, action="quest_completed")
     verdict = [await server.do(award, owner.actor, world_id) for _ in range(2)][1].verdict_id
     await server.do(DefineBoard(key="ford", **EXAMPLES[0]), owner.actor, world_id)
@@ -113,8 +116,9 @@ async def prepare(server: Server) -> Prepared:
         "initiator_id": one, "advance_id": advance["id"], "key_id": key.id,
         "place_id": there, "type_name": "duel", "texts_name": "example", "memory_id": memory.id, "seq": 1,
         "owner_id": one, "currency": "points", "code": "points", "transfer_id": transfer.id, "hold_id": hold.id,
-        "debit": "mint", "credit": one, "verdict_id": verdict, "rule_key": "quest_completed", "achievement_key": "hero_of_the_day",
-        "event_type": kind.type,
+        "debit": "mint", "credit": one, "verdict_id": verdict, "rule_key": "quest_completed",
+        "achievement_key": "hero_of_the_day",
+        "event_type": kind.type, "bonus_id": bonus.id, "from_id": one, "to_id": two,
         "board_key": "ford", "subject_id": one,
     }  # fmt: skip
     return Prepared(owner, world_id, {name: str(value) for name, value in ids.items()})

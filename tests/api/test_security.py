@@ -37,7 +37,7 @@ PRIVATE = {
     ),
 }  # fmt: skip
 """What only game masters and those concerned may read, and how others are refused."""
-OBSERVERS_MAY_NOT_READ = {"list_dead_letters", "check_integrity", "get_backfill", "list_removals", *PRIVATE}
+OBSERVERS_MAY_NOT_READ = {"list_dead_letters", "check_integrity", "get_backfill", "list_removals", *PRIVATE, "list_verdicts", "get_verdict"}
 OBSERVERS_MAY_CHANGE = {"leave_world"}
 OBSERVERS_MAY_COMMAND = {"worlds.leave_world"}
 
@@ -75,6 +75,17 @@ PAYLOADS: dict[str, dict[str, Any]] = {
     "ledger.post_hold": {"hold_id": "hold_id"}, "ledger.release_hold": {"hold_id": "hold_id"},
     "ledger.reverse_transfer": {"transfer_id": "transfer_id", "reason": "x"},
     "points.review_verdict": {"verdict_id": "verdict_id", "decision": "forgive"},
+    "points.define_award_rule": {"key": "race_won", "rule": {"amount": 5}},
+    "points.remove_award_rule": {"key": "quest_completed"}, "points.end_bonus": {"bonus_id": "bonus_id"},
+    "points.start_bonus": {"name": "x", "multiplier": 2, "until_ms": 10**14}, "points.configure_points": {},
+    "points.award": {**CHARACTER, "amount": 1, "reason": "x"},
+    "points.award_many": {"awards": [{"character_id": str(UUID(int=1)), "amount": 1, "reason": "x"}]},
+    "points.spend": {**CHARACTER, "amount": 1, "reason": "x"},
+    "points.give": {"from_id": "from_id", "to_id": "to_id", "amount": 1},
+    "points.adjust": {**CHARACTER, "amount": 1, "reason": "x"},
+    "points.grant_title": {**CHARACTER, "title": "x"},
+    "points.revoke_title": {**CHARACTER, "title": "Keeper of the Ferry"},
+    "points.restore_standings": {"standings": [{"character_id": str(UUID(int=1))}]},
     "leaderboards.define_board": {"key": "swim", "name": "x", "metric": {"kind": "submitted"}},
     "leaderboards.remove_board": {"key": "ford"}, "leaderboards.lift_ban": {"subject_id": "subject_id"},
     "leaderboards.submit_score": {"key": "ford", "subject_id": "subject_id", "score": 1},

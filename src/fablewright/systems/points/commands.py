@@ -99,8 +99,16 @@ class ByStreak(_Model):
 AnyMultiplier = Annotated[ByLevel | ByStreak, Field(discriminator="kind")]
 
 
+RULE_EXAMPLE: Final[JsonDict] = {
+    "amount": 50, "reason": "Finished {quest}", "multipliers": [{"kind": "streak", "per_day": 0.1, "max": 2}],
+    "limits": {"window": {"most": 10, "ms": 60_000}},
+}  # fmt: skip
+
+
 class AwardRuleSpec(_Model):
     """What an action, or an event that fits a pattern and a condition, is worth."""
+
+    model_config = _example(**RULE_EXAMPLE)
 
     on: Pattern | None = Field(
         None,
@@ -140,16 +148,6 @@ class AwardRuleSpec(_Model):
             tuple(multipliers), self.most_per_award, rules.reason_of(self.reason or key.replace("_", " ")), self.limits,
             self.enabled,
         )  # fmt: skip
-
-
-RULE_EXAMPLE: Final[JsonDict] = {
-    "amount": 50, "reason": "Finished {quest}", "multipliers": [{"kind": "streak", "per_day": 0.1, "max": 2}],
-    "limits": {"window": {"most": 10, "ms": 60_000}},
-}  # fmt: skip
-LISTENING_EXAMPLE: Final[JsonDict] = {
-    "on": "dialogue.interacted", "where": [{"field": "type", "value": "collaboration"}], "amount": 5,
-    "reason": "Worked together", "limits": {"most_per_day": 20},
-}  # fmt: skip
 
 
 class LinearLevels(_Model):

@@ -29,6 +29,7 @@ from fablewright.gateway.commands import MALFORMED, path_uuid, validation_refuse
 from fablewright.systems.points import verdicts, views
 from fablewright.systems.points.commands import (
     MOST_AT_ONCE,
+    ORLA,
     Adjust,
     AdjustFields,
     Award,
@@ -182,15 +183,12 @@ async def grant_title(
     return await caller.execute(command, world_id)  # type: ignore[no-any-return]
 
 
-@router.delete(CHARACTER + "/titles", responses=refusals(RevokeTitle))
+@router.post(CHARACTER + "/titles/revoke", responses=refusals(RevokeTitle))
 async def revoke_title(
-    world_id: UUID,
-    character_id: UUID,
-    title: Annotated[Title, Query(description="The title to take away.")],
-    caller: Caller,
+    world_id: UUID, character_id: UUID, body: TitleBody, caller: Caller
 ) -> Committed[None]:
     """Take a granted title from a character. For game masters."""
-    command = RevokeTitle(character_id=character_id, title=title)
+    command = RevokeTitle(character_id=character_id, title=body.title)
     return await caller.execute(command, world_id)  # type: ignore[no-any-return]
 
 
@@ -356,7 +354,7 @@ def _inlined(schema: Any, defs: dict[str, Any] | None = None) -> Any:
 
 
 def _documented(
-    name: str, summary: str, description: str, body: Any, answer: Any, *parameters: str
+    name: str, summary: str, description: str, body: dict[str, Any], answer: Any, *parameters: str
 ) -> dict[str, Any]:
     """An operation of the OpenAPI document that takes and gives JSON."""
     return {
@@ -366,7 +364,14 @@ def _documented(
                 {"name": p, "in": "path", "required": True, "schema": {"type": "string", "format": "uuid"}}
                 for p in parameters
             ],
-            "requestBody": {"required": True, "content": {"application/json": {"schema": body}}},
+            "requestBody": {
+                "required": True,
+                "content": {
+                    "application/json": {
+                        "schema": body, "examples": {"example": {"value": body["examples"][0]}},
+                    }
+                },
+            },
             "responses": {
                 "200": {
                     "description": "Successful Response",
@@ -378,6 +383,10 @@ def _documented(
     }  # fmt: skip
 
 
+_AWARDS: dict[str, Any] = {
+    "type": "array", "minItems": 1, "maxItems": MOST_AT_ONCE, "items": _inlined(AwardItem.model_json_schema()),
+    "examples": [[{"character_id": ORLA, "amount": 25, "reason": "Won the race"}]],
+}  # fmt: skip
 OPENAPI = {
     CHARACTER + "/points/award": _documented(
         "award", "Award", "Award points or another currency: by a rule, or an amount with a reason. For game masters.",
@@ -385,12 +394,7 @@ OPENAPI = {
     ),
     "/worlds/{world_id}/points/awards": _documented(
         "award_many", "Award Many", f"Award up to {MOST_AT_ONCE} times, all of it or nothing. For game masters.",
-        {
-            "type": "array", "minItems": 1, "maxItems": MOST_AT_ONCE,
-            "items": _inlined(AwardItem.model_json_schema()),
-            "examples": [AwardMany.model_config["json_schema_extra"]["examples"][0]["awards"]],  # type: ignore
-        },
-        Committed[AwardsView], "world_id",
+        _AWARDS, Committed[AwardsView], "world_id",
     ),
 }  # fmt: skip
 """What the plain routes look like in the OpenAPI document; `app` merges it."""
