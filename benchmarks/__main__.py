@@ -3,7 +3,7 @@
 import asyncio
 import sys
 
-from benchmarks import commands, feed, graph, live, recall, world
+from benchmarks import achievements, boards, commands, feed, graph, ledger, live, points, recall, world
 from benchmarks.stage import Row, staged
 
 FLOWS = {
@@ -20,6 +20,15 @@ FLOWS = {
     "answer": feed.answer,
     "graph": graph.answers,
     "recall": recall.recall,
+    "award": points.award,
+    "bulk": points.bulk,
+    "listened": achievements.listened,
+    "check": achievements.check,
+    "million": boards.million,
+    "submissions": boards.submissions,
+    "top": boards.top,
+    "integrity": ledger.integrity,
+    "award_memory": points.award_memory,
 }
 
 
