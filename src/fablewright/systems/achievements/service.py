@@ -352,7 +352,8 @@ async def _insert(tx: Transaction, catalog: Catalog, reached: Mapping[Pair, int]
     if not rows:
         return []
     found = await tx.fetch(UNLOCK, tx.world_id, NO_EVENT, *_columns(rows))
-    return [Win(row[0], catalog.by_id[row[1]], row[2], row[3]) for row in found]
+    wins = [Win(row[0], catalog.by_id[row[1]], row[2], row[3]) for row in found]
+    return sorted(wins, key=lambda win: (win.character_id, win.entry.key, win.repetition, win.tier))
 
 
 async def _reward(tx: Transaction, wins: Sequence[Win], causes: Mapping[UUID, EventRecord]) -> None:
