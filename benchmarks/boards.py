@@ -9,6 +9,7 @@ import orjson
 
 from benchmarks.commands import raw
 from benchmarks.http import load, request
+from benchmarks.ledger import vacuum
 from benchmarks.stage import Row, Stage
 from fablewright.systems.leaderboards.ranks import IN_NEW_RANGE, TOP
 
@@ -75,6 +76,7 @@ async def million(stage: Stage) -> list[Row]:
     await connection.execute(COUNTED, world_id, board_id, ENTRIES)
     await connection.execute(RANGES, world_id, board_id, IN_NEW_RANGE)
     await connection.execute(WORST_RANGE, world_id, board_id, IN_NEW_RANGE)
+    await vacuum(stage.database, "board_entries", "board_ranges", "board_windows")
     some = await connection.fetch(
         "SELECT subject_id FROM board_entries WHERE world_id = $1 ORDER BY subject_id LIMIT $2",
         world_id,
