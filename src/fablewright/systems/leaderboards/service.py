@@ -66,10 +66,7 @@ JOIN windows w ON w.board_id = p.board_id
 LEFT JOIN LATERAL (
     SELECT tags FROM characters WHERE world_id = $1 AND id = p.subject_id AND {ALIVE} LIMIT 1
 ) c ON true
-LEFT JOIN LATERAL (
-    SELECT standing, tie, at FROM board_entries
-    WHERE world_id = $1 AND board_id = p.board_id AND number = w.number AND subject_id = p.subject_id LIMIT 1
-) e ON true
+LEFT JOIN LATERAL ({ranks.entry_of("p.board_id", "w.number", "p.subject_id")}) e ON true
 ORDER BY p.n
 """  # noqa: S608  fixed texts only
 
@@ -345,15 +342,13 @@ async def remove_board(tx: Transaction, command: RemoveBoard) -> None:
 
 # -- entries that go, and entries that come back -------------------------------------------------------------
 
-STANDS_IN: Final = """
-SELECT w.board_id, w.number, e.standing, e.tie, e.at FROM board_windows w CROSS JOIN LATERAL (
-    SELECT standing, tie, at FROM board_entries
-    WHERE world_id = $1 AND board_id = w.board_id AND number = w.number AND subject_id = $3 LIMIT 1
-) e
+STANDS_IN: Final = f"""
+SELECT w.board_id, w.number, e.standing, e.tie, e.at
+FROM board_windows w CROSS JOIN LATERAL ({ranks.entry_of("w.board_id", "w.number", "$3")}) e
 WHERE w.world_id = $1 AND w.board_id = ANY($2::uuid[])
   AND ($4 OR NOT (w.closed OR coalesce(w.ends_at <= $5, false)))
 ORDER BY w.board_id, w.number
-"""
+"""  # noqa: S608  fixed texts only
 
 
 async def stands_in(

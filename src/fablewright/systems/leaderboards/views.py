@@ -253,8 +253,7 @@ SELECT {ranks.ENTRY} FROM (
         WHERE world_id = $1 AND source_id = $4 AND ($5::text IS NULL OR labels @> ARRAY[$5::text])
         UNION ALL SELECT $4
     ) t CROSS JOIN LATERAL (
-        SELECT subject_id, standing, tie, at FROM board_entries
-        WHERE world_id = $1 AND board_id = $2 AND number = $3 AND subject_id = t.id LIMIT 1
+        {ranks.entry_of("$2", "$3", "t.id", "subject_id, standing, tie, at")}
     ) e
     ORDER BY standing DESC, tie DESC LIMIT $6
 ) e {ranks.NAMED} ORDER BY e.standing DESC, e.tie DESC
