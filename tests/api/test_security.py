@@ -37,7 +37,9 @@ PRIVATE = {
     ),
 }  # fmt: skip
 """What only game masters and those concerned may read, and how others are refused."""
-OBSERVERS_MAY_NOT_READ = {"list_dead_letters", "check_integrity", "get_backfill", "list_removals", *PRIVATE, "list_verdicts", "get_verdict"}
+OBSERVERS_MAY_NOT_READ = {
+    "list_dead_letters", "check_integrity", "get_backfill", "list_removals", "list_verdicts", "get_verdict", *PRIVATE,
+}  # fmt: skip
 OBSERVERS_MAY_CHANGE = {"leave_world"}
 OBSERVERS_MAY_COMMAND = {"worlds.leave_world"}
 
