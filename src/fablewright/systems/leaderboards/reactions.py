@@ -15,13 +15,17 @@ from fablewright.systems.leaderboards.rules import MOST_SCORE
 from fablewright.systems.leaderboards.service import BoardState, Score
 
 
-async def count(tx: Transaction, records: list[EventRecord]) -> None:
-    """Let events count on the boards that listen to them. A type that none listens to costs a look-up."""
+async def heard(tx: Transaction, records: list[EventRecord]) -> list[EventRecord]:
+    """Those to which some board of the world listens."""
     if not tx.in_world:
-        return
+        return []
     boards = await service.DEFINITIONS.of(tx)
-    if not boards.by_id:
-        return
+    return [record for record in records if boards.listening(record.type)] if boards.by_id else []
+
+
+async def count(tx: Transaction, records: list[EventRecord]) -> None:
+    """Let events count on the boards that listen to them."""
+    boards = await service.DEFINITIONS.of(tx)
     # A board counts what happens after it was defined; a list of commands may define it among other things.
     new = (
         {r.event.key for r in tx.events if isinstance(r.event, BoardDefined)}
@@ -81,5 +85,5 @@ async def follow(tx: Transaction, records: list[EventRecord]) -> None:
         await service.rename(tx, renamed)
 
 
-COUNT = Reaction("leaderboards.count", ("*",), count)
+COUNT = Reaction("leaderboards.count", ("*",), count, heard)
 FOLLOW = Reaction("leaderboards.follow_characters", (CharacterDeleted, CharacterUpdated), follow)
