@@ -154,6 +154,16 @@ async def test_every_kind_is_counted_as_it_happens(game: Game, heard: Heard) -> 
     assert await game.findings() == []
 
 
+async def test_a_best_of_nothing_is_a_best(game: Game) -> None:
+    best = await game.use(spec("best", field="data.n"))
+    for n, expected in ((-3, -3), (0, 0), (-1, 0), (2, 2)):
+        await game.tell(n=n)
+        assert await game.values(best) == [expected]
+    await game.tell(BEN, n=0)
+    await game.tell(BEN, n=-4)
+    assert await game.values(best, who=BEN) == [0]
+
+
 async def test_who_listens_is_told_what_moved_and_by_which_event(game: Game, heard: Heard) -> None:
     best = await game.use(spec("best", field="data.n"))
     await game.tell(n=2)

@@ -1,7 +1,7 @@
 """How higher systems measure: they use a measure, are told when it moves, and read how far a subject has come.
 
 A system that wants to be told brings `extra={"progress": moved}`, an async function of the transaction and a list of
-`Moved`. Values are locked in the order of kind (sums, bests, streaks), subject and measure.
+`Moved`. Values are locked in the order of subject and measure, bests first.
 """
 
 from collections.abc import Awaitable, Callable, Iterable, Sequence
@@ -23,42 +23,36 @@ __all__ = [
 LISTENER: Final = "progress"
 """The name in `System.extra` of the function that a system is told by."""
 
-ADD: Final = """
-INSERT INTO measure_values AS v (world_id, subject_id, measure_id, value)
-SELECT $1, a.subject_id, a.measure_id, a.value
-FROM unnest($2::uuid[], $3::uuid[], $4::float8[]) AS a (subject_id, measure_id, value)
-ORDER BY a.subject_id, a.measure_id
-ON CONFLICT (world_id, subject_id, measure_id) DO UPDATE SET value = v.value + excluded.value
-RETURNING v.subject_id, v.measure_id, v.value
-"""
-BEST: Final = """
-WITH old AS MATERIALIZED (
+# Counts and sums add up, bests ($6) only rise; rows with a day are streaks ($7, which may leave out $8 days) that go on
+# or begin anew. What the bests were before is locked and read first.
+PUT: Final = """
+WITH asked AS MATERIALIZED (
+    SELECT * FROM unnest($2::uuid[], $3::uuid[], $4::float8[], $5::bigint[]) AS a (subject_id, measure_id, value, day)
+), old AS MATERIALIZED (
     SELECT v.subject_id, v.measure_id, v.value
-    FROM unnest($2::uuid[], $3::uuid[]) AS a (subject_id, measure_id)
+    FROM asked a
     JOIN measure_values v ON v.world_id = $1 AND v.subject_id = a.subject_id AND v.measure_id = a.measure_id
+    WHERE a.measure_id = ANY($6::uuid[])
     ORDER BY v.subject_id, v.measure_id FOR NO KEY UPDATE OF v
 ), put AS (
-    INSERT INTO measure_values AS v (world_id, subject_id, measure_id, value)
-    SELECT $1, a.subject_id, a.measure_id, a.value
-    FROM unnest($2::uuid[], $3::uuid[], $4::float8[]) AS a (subject_id, measure_id, value)
-    LEFT JOIN old USING (subject_id, measure_id)
+    INSERT INTO measure_values AS v (world_id, subject_id, measure_id, value, day)
+    SELECT $1, a.subject_id, a.measure_id, a.value, a.day
+    FROM asked a LEFT JOIN old ON old.subject_id = a.subject_id AND old.measure_id = a.measure_id
     WHERE old.value IS NULL OR a.value > old.value
     ORDER BY a.subject_id, a.measure_id
-    ON CONFLICT (world_id, subject_id, measure_id) DO UPDATE SET value = greatest(v.value, excluded.value)
+    ON CONFLICT (world_id, subject_id, measure_id) DO UPDATE SET
+        value = CASE
+            WHEN excluded.day IS NOT NULL THEN CASE
+                WHEN excluded.day - v.day <= 1 + ($8::bigint[])[array_position($7::uuid[], v.measure_id)]
+                THEN v.value + 1 ELSE 1 END
+            WHEN v.measure_id = ANY($6::uuid[]) THEN greatest(v.value, excluded.value)
+            ELSE v.value + excluded.value END,
+        day = excluded.day
+    WHERE excluded.day IS NULL OR v.day < excluded.day
     RETURNING v.subject_id, v.measure_id, v.value
 )
-SELECT put.subject_id, put.measure_id, put.value, coalesce(old.value, 0) AS before
-FROM put LEFT JOIN old USING (subject_id, measure_id)
-"""
-STREAK: Final = """
-INSERT INTO measure_values AS v (world_id, subject_id, measure_id, value, day)
-SELECT $1, a.subject_id, a.measure_id, 1, $4
-FROM unnest($2::uuid[], $3::uuid[]) AS a (subject_id, measure_id)
-ORDER BY a.subject_id, a.measure_id
-ON CONFLICT (world_id, subject_id, measure_id) DO UPDATE SET
-    value = CASE WHEN excluded.day - v.day <= 1 + $5 THEN v.value + 1 ELSE 1 END, day = excluded.day
-WHERE v.day < excluded.day
-RETURNING v.subject_id, v.measure_id, v.value
+SELECT put.subject_id, put.measure_id, put.value, old.value
+FROM put LEFT JOIN old ON old.subject_id = put.subject_id AND old.measure_id = put.measure_id
 """
 ITEMS: Final = """
 INSERT INTO measure_items (world_id, measure_id, subject_id, item)
@@ -267,54 +261,58 @@ Step = tuple[UUID, UUID, float, float]
 async def record(tx: Transaction, tally: Tally) -> list[Step]:
     """Write what a batch of events does: one step for each value that it changed.
 
-    A streak that breaks and begins anew within the batch comes more than once, in order.
+    It is one statement, and one more for each further world day that streaks are made of: a streak that breaks and
+    begins anew within the batch comes more than once, in order.
     """
-    changed = await _add(tx, tally)
-    changed += await _best(tx, tally)
-    changed += await _streaks(tx, tally)
-    return changed
-
-
-async def _add(tx: Transaction, tally: Tally) -> list[Step]:
-    adds = dict(tally.adds)
-    if tally.items:
-        for row in await tx.fetch(ITEMS, tx.world_id, *_columns(
-            (measure, subject, item) for measure, found in tally.items.items()
-            for subject, items in found.items() for item in items
-        )):  # fmt: skip
-            fresh = adds.setdefault(row["measure_id"], {})
-            fresh[row["subject_id"]] = fresh.get(row["subject_id"], 0.0) + 1.0
-    subjects = [subject for sums in adds.values() for subject, number in sums.items() if number]
-    if not subjects:
-        return []
-    measures = [measure for measure, sums in adds.items() for number in sums.values() if number]
-    numbers = [number for sums in adds.values() for number in sums.values() if number]
-    return [
-        (row[0], row[1], row[2] - adds[row[1]][row[0]], row[2])
-        for row in await tx.fetch(ADD, tx.world_id, subjects, measures, numbers)
+    adds = await _with_items(tx, tally)
+    rows: list[tuple[UUID, UUID, float, int | None]] = [
+        (subject, measure, number, None)
+        for measure, found in adds.items()
+        for subject, number in found.items()
+        if number
     ]
+    rows += [(s, m, number, None) for m, found in tally.bests.items() for s, number in found.items()]
+    days: Sequence[int | None] = sorted(
+        {day for found in tally.days.values() for own in found.values() for day in own}
+    )
+    steps: list[Step] = []
+    for day in days or [None]:
+        asked = rows + [
+            (subject, measure, 1.0, day)
+            for measure, found in tally.days.items() for subject, own in found.items() if day in own
+        ]  # fmt: skip
+        rows = []
+        if not asked:
+            continue
+        for subject, measure, value, before in await tx.fetch(
+            PUT,
+            tx.world_id,
+            *_columns(asked),
+            list(tally.bests),
+            list(tally.graces),
+            list(tally.graces.values()),
+        ):
+            if measure in adds:
+                steps.append((subject, measure, value - adds[measure][subject], value))
+            else:
+                steps.append(
+                    (subject, measure, (before or 0.0) if measure in tally.bests else value - 1, value)
+                )
+    return steps
 
 
-async def _best(tx: Transaction, tally: Tally) -> list[Step]:
-    asked = [(s, m, number) for m, found in tally.bests.items() for s, number in found.items()]
-    if not asked:
-        return []
-    rows = await tx.fetch(BEST, tx.world_id, *_columns(asked))
-    return [(row["subject_id"], row["measure_id"], row["before"], row["value"]) for row in rows]
-
-
-async def _streaks(tx: Transaction, tally: Tally) -> list[Step]:
-    """Day by day, for those that may leave out equally many days together."""
-    rounds: dict[tuple[int, int], list[tuple[UUID, UUID]]] = {}
-    for measure, found in tally.days.items():
-        for subject, days in found.items():
-            for day in days:
-                rounds.setdefault((day, tally.graces[measure]), []).append((subject, measure))
-    changed: list[Step] = []
-    for (day, grace), asked in sorted(rounds.items()):
-        rows = await tx.fetch(STREAK, tx.world_id, *_columns(asked), day, grace)
-        changed += [(row[0], row[1], row[2] - 1, row[2]) for row in rows]
-    return changed
+async def _with_items(tx: Transaction, tally: Tally) -> dict[UUID, dict[UUID, float]]:
+    """What adds up, with the different values that were not seen before."""
+    if not tally.items:
+        return tally.adds
+    adds = dict(tally.adds)
+    for row in await tx.fetch(ITEMS, tx.world_id, *_columns(
+        (measure, subject, item) for measure, found in tally.items.items()
+        for subject, items in found.items() for item in items
+    )):  # fmt: skip
+        fresh = adds.setdefault(row["measure_id"], {})
+        fresh[row["subject_id"]] = fresh.get(row["subject_id"], 0.0) + 1.0
+    return adds
 
 
 def _columns(rows: Iterable[Sequence[Any]]) -> list[list[Any]]:
