@@ -5,6 +5,7 @@ system besides. It prints its address and the database's URL as one JSON line wh
 """
 
 import asyncio
+import gc
 import json
 import socket
 import sys
@@ -45,7 +46,17 @@ def main() -> None:
             json.dumps({"address": address, "database": url, "postgres_pid": postgres.running.pid}),
             flush=True,
         )
-        uvicorn.Server(config).run(sockets=[listener])
+        _Server(config).run(sockets=[listener])
+
+
+class _Server(uvicorn.Server):
+    """Tunes the collector of garbage as `fablewright serve` does."""
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        gc.collect()
+        gc.freeze()
+        gc.set_threshold(10_000, 10, 10)
 
 
 async def prepare(url: str, settings: Settings) -> None:

@@ -8,6 +8,7 @@ remembered of actions, statistics of actions.
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from operator import attrgetter
 from typing import Any, Final
 from uuid import UUID
 
@@ -41,11 +42,14 @@ PLAIN: Final = "*"
 """Stands for the action where an amount is awarded without a rule."""
 
 # Standings are locked, characters only looked at. Who has none yet gets one with the first award; two first ones at
-# once fail on its key, and one of them runs again.
+# once fail on its key, and one of them runs again. (OFFSET 0: one look into the index for each, whatever young
+# statistics say.)
 STANDINGS: Final = """
 SELECT c.id, s.earned, s.level, s.streak, s.streak_day, s.recent, s.awards, s.mean, s.spread
 FROM unnest($2::text::uuid[]) AS v (id)
-JOIN characters c ON c.world_id = $1 AND c.id = v.id AND num_nulls(c.deleted_at) = 1
+CROSS JOIN LATERAL (
+    SELECT id FROM characters WHERE world_id = $1 AND id = v.id AND num_nulls(deleted_at) = 1 OFFSET 0
+) c
 LEFT JOIN LATERAL (
     SELECT * FROM standings WHERE world_id = $1 AND character_id = v.id FOR NO KEY UPDATE
 ) s ON true
@@ -234,7 +238,7 @@ class Batch:
             references=[ask.reference for _, ask, _ in plans if ask.reference is not None],
         )  # fmt: skip
         rows = await tx.fetch(
-            STANDINGS, tx.world_id, array_of(sorted({ask.character_id for _, ask, _ in plans}))
+            STANDINGS, tx.world_id, array_of(sorted({ask.character_id for _, ask, _ in plans}, key=_BY_VALUE))
         )
         self.standings = {row[0]: standing_of(row) for row in rows}
         limited = sorted({
@@ -481,6 +485,8 @@ class _Undone(Exception):
 
 
 _NO_PARTS: Final[list[AwardPart]] = []
+_BY_VALUE: Final = attrgetter("int")
+"""Orders ids as they order themselves, but faster."""
 
 
 def standing_of(row: Any) -> Standing:

@@ -125,7 +125,6 @@ async def read_settings(snapshot: Snapshot) -> list[Item]:
 async def read_rules(snapshot: Snapshot) -> list[Item]:
     """The award rules by key."""
     rows = await snapshot.connection.fetch(views.RULES, snapshot.world_id)
-    snapshot.keys.name("award_rules", [])
     return [Item(row["key"], RuleEntry.model_validate_json(row["spec"])) for row in rows]
 
 
