@@ -96,6 +96,8 @@ class Load:
     retry_after_missing: int = 0
     sent: dict[str, Any] = field(default_factory=dict)
     patience: float = PATIENCE_SECONDS
+    pause: float = RETRY_SECONDS
+    """How long (s) a client waits before it sends again."""
     _stopping: bool = False
 
     @asynccontextmanager
@@ -149,7 +151,7 @@ class Load:
                 if self._stopping and not any(server.lives for server in self.servers):
                     self.given_up.add(key)
                     return
-                await asyncio.sleep(RETRY_SECONDS)
+                await asyncio.sleep(self.pause)
 
     async def _try(self, client: httpx.AsyncClient, key: str, attempt: int) -> bool:
         server = self.servers[(hash(key) + attempt) % len(self.servers)]

@@ -34,6 +34,7 @@ class PointsLoad(Load):
     """Clients that award, spend and give, whatever happens to the server."""
 
     clients: int = WRITERS
+    pause: float = 0.1
 
     def _command(self, key: str, chance: random.Random) -> dict[str, Any]:
         one, other = (str(who) for who in chance.sample(self.owner.characters, 2))

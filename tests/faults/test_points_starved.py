@@ -28,14 +28,14 @@ async def test_points_on_a_full_disk(tmp_path: Path) -> None:
         reader = Reader([server], load.owner)
         async with reader.running():
             async with load.running():
-                await load.reach(150)
+                await load.reach(100)
                 filler = folder / "filler"
                 with pytest.raises(OSError, match="No space left"), filler.open("wb", buffering=0) as file:
                     while True:
                         file.write(bytes(65_536))
-                await refused_by_name(server, load)
+                await refused_by_name(server, load, many=20)
                 filler.unlink()
-                await load.reach(150)
+                await load.reach(100)
             print(f"{len(load.acknowledged)} done; {dict(load.troubles)}; {len(load.unheard)} unheard")
             await verify_points(server.database_url(), server.settings(), load, reader)
         await ready_again(server)
@@ -50,10 +50,10 @@ async def test_points_while_postgresql_is_short_of_memory(tmp_path: Path) -> Non
         reader = Reader([server], load.owner)
         async with reader.running():
             async with load.running():
-                await load.reach(150)
+                await load.reach(100)
                 with starved(server):
                     await short_of_memory(server, load)
-                await load.reach(150)
+                await load.reach(100)
             print(f"{len(load.acknowledged)} done; {dict(load.troubles)}; {len(load.unheard)} unheard")
             await verify_points(server.database_url(), server.settings(), load, reader)
         await ready_again(server)
@@ -89,14 +89,14 @@ def limit_memory(process: psutil.Process, size: str) -> None:
     subprocess.run([program, f"--pid={process.pid}", f"--as={size}:unlimited"], check=True, **ids)
 
 
-async def short_of_memory(server: ServerProcess, load: PointsLoad, many: int = 10) -> None:
+async def short_of_memory(server: ServerProcess, load: PointsLoad, many: int = 5) -> None:
     """Give large commands until so many are refused; none may be refused otherwise than for now."""
     refused = 0
     async with httpx.AsyncClient(base_url=server.address, timeout=30, headers=load.owner.headers) as client:
         async with asyncio.timeout(60):
             while refused < many:
                 assert not load.bugs, load.bugs[0]
-                answer = await client.post(f"{load.owner.path}/commands", json=[BULK] * 50)
+                answer = await client.post(f"{load.owner.path}/commands", json=[BULK] * 30)
                 if answer.status_code != 200:
                     assert (answer.status_code, answer.json()["code"]) == (503, "database_unavailable")
                     refused += 1
