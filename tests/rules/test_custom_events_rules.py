@@ -76,6 +76,8 @@ def test_schemas_that_can_be_used(schema: dict[str, Any]) -> None:
     ({"properties": {"a": {"pattern": "(?=a)"}}}, "properties.a.pattern", "look-around"),
     ({"properties": {"a": {"pattern": "(a)\\1"}}}, "properties.a.pattern", "look-around"),
     ({"properties": {"a": {"pattern": "((a{200}){200}){200}"}}}, "properties.a.pattern", "large repetitions"),
+    ({"properties": {f"p{n}": {"pattern": f"^{n}"} for n in range(11)}}, "properties.p10", "10 regular expressions"),
+    ({"patternProperties": {f"^{n}": {} for n in range(11)}}, None, "10 regular expressions"),
     ({"properties": {"a": {"format": "telephone"}}}, "properties.a.format", "format"),
 ])  # fmt: skip
 def test_schemas_that_are_refused(schema: dict[str, Any], path: str | None, message: str) -> None:

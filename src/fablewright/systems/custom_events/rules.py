@@ -15,9 +15,11 @@ MOST_PARTS: Final = 2_000
 """Parts of a schema, with each reference counted as all that it stands for."""
 MOST_LEVELS: Final = 48
 """Levels of a schema, references followed."""
+MOST_PATTERNS: Final = 10
+"""Regular expressions of a schema: each may take 100 kB of memory for as long as the schema is in use."""
 MOST_ERRORS: Final = 20
 """Faults of one event that a refusal lists."""
-MOST_TYPES: Final = 200
+MOST_TYPES: Final = 100
 """Types of events of a world."""
 
 SCHEMA_INVALID = Refusal(
@@ -85,6 +87,7 @@ class _Unfolding:
         self._whole = whole
         self._known: dict[int, tuple[int, int]] = {}
         self._open: set[int] = set()
+        self._patterns = 0
 
     def parts(self, schema: Any, path: Path) -> tuple[int, int]:
         """How many parts it has, and how many levels. Refuses `schema_invalid`."""
@@ -97,6 +100,7 @@ class _Unfolding:
             raise schema_refused(path, "This reference leads back to itself. Write the levels out.")
         if len(self._open) >= MOST_LEVELS:
             raise schema_refused(path, f"With its references followed it may have {MOST_LEVELS} levels.")
+        self._count_patterns(schema, path)
         self._open.add(id(schema))
         parts, levels = 1, 0
         for inner, step in self._inner(schema, path):
@@ -110,6 +114,12 @@ class _Unfolding:
             raise schema_refused(path, f"With its references followed it may have {MOST_LEVELS} levels.")
         self._known[id(schema)] = parts, levels + 1
         return parts, levels + 1
+
+    def _count_patterns(self, schema: Mapping[str, Any], path: Path) -> None:
+        named = schema.get("patternProperties")
+        self._patterns += ("pattern" in schema) + (len(named) if isinstance(named, Mapping) else 0)
+        if self._patterns > MOST_PATTERNS:
+            raise schema_refused(path, f"A schema may have {MOST_PATTERNS} regular expressions.")
 
     def _inner(self, schema: Mapping[str, Any], path: Path) -> Iterator[tuple[Any, Path]]:
         for keyword in _FORBIDDEN:

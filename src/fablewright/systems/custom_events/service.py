@@ -29,7 +29,7 @@ from fablewright.systems.custom_events.views import EventTypeView, Recorded
 
 MOST_MESSAGE: Final = 300
 """Letters of what is said of one fault."""
-PATTERNS: Final = RegexOptions(size_limit=200_000, dfa_size_limit=1_000_000)
+PATTERNS: Final = RegexOptions(size_limit=100_000, dfa_size_limit=500_000)
 """Regular expressions run in a time that grows with the text only; what would not is refused with the schema."""
 NO_PATTERN: Final = ". Write it without look-around and references back, and without large repetitions."
 
