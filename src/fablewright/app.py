@@ -58,10 +58,11 @@ from fablewright.systems.accounts import tokens
 ENTRY_POINTS = "fablewright.systems"
 API = "/api/v1"
 BUILT_IN: tuple[System, ...] = (
-    accounts.system, worlds.system, ledger.system, progress.system, custom_events.system, regions.system,
-    characters.system, relationships.system, memory.system, points.system, dialogue.system, achievements.system,
+    accounts.system, worlds.system, ledger.system, custom_events.system, regions.system, characters.system,
+    relationships.system, memory.system, points.system, progress.system, dialogue.system, achievements.system,
     leaderboards.system, director.system,
 )  # fmt: skip
+"""In the order in which they react: points lock accounts before `progress` locks what it counts."""
 
 ROUTE_NOT_FOUND = Refusal("route_not_found", NOT_FOUND, "There is nothing at this address. See /docs.")
 METHOD_NOT_ALLOWED = Refusal(
