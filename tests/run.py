@@ -36,7 +36,8 @@ def main() -> int:
 def suite(report: Path, more: Sequence[str]) -> bool:
     """The whole suite, its lines counted, subprocesses included."""
     coverage("erase")
-    arguments = ["-m", "pytest", "-q", "-n", PROCESSES, "--dist", "loadgroup", "-m", "not soak", "--durations=30"]
+    workers = ["-n", PROCESSES, "--dist", "loadgroup"]
+    arguments = ["-m", "pytest", "-q", *workers, "-m", "not soak", "--durations=30"]
     return coverage("run", *arguments, f"--junitxml={report}", *more)
 
 

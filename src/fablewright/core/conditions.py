@@ -78,30 +78,10 @@ def _any(condition: AnyOf) -> Holds:
 
 
 def _test(test: FieldTest) -> Holds:
-    path, wanted = test.field, test.value
-    read: Callable[[Mapping[str, Any]], Any] = (
-        (lambda data: value_at(data, path)) if "." in path else (lambda data: data.get(path))
-    )
-    match test.op:
-        case "is":
-            return lambda data: _same(read(data), wanted)
-        case "is_not":
-            return lambda data: not _same(read(data), wanted)
-        case "one_of":
-            options = wanted if isinstance(wanted, list) else [wanted]
-            return lambda data: any(_same(read(data), option) for option in options)
-        case "contains":
-            return lambda data: _contains(read(data), wanted)
-        case "exists":
-            return lambda data: (read(data) is not None) is (wanted is not False)
-        case "at_least":
-            return lambda data: (size := _size(read(data), wanted)) is not None and size >= 0
-        case "at_most":
-            return lambda data: (size := _size(read(data), wanted)) is not None and size <= 0
-        case "above":
-            return lambda data: (size := _size(read(data), wanted)) is not None and size > 0
-        case "below":
-            return lambda data: (size := _size(read(data), wanted)) is not None and size < 0
+    path, wanted, fits = test.field, test.value, _FITS[test.op]
+    if "." in path:
+        return lambda data: fits(value_at(data, path), wanted)
+    return lambda data: fits(data.get(path), wanted)
 
 
 def _same(value: Any, wanted: Any) -> bool:
@@ -121,3 +101,21 @@ def _size(value: Any, wanted: Any) -> int | None:
         if isinstance(value, kind) and isinstance(wanted, kind) and not isinstance(value, bool):
             return (value > wanted) - (value < wanted)  # type: ignore[operator]
     return None
+
+
+def _one_of(value: Any, wanted: Any) -> bool:
+    return any(_same(value, option) for option in (wanted if isinstance(wanted, list) else [wanted]))
+
+
+_FITS: Final[dict[str, Callable[[Any, Any], bool]]] = {
+    "is": _same,
+    "is_not": lambda value, wanted: not _same(value, wanted),
+    "one_of": _one_of,
+    "contains": _contains,
+    "exists": lambda value, wanted: (value is not None) is (wanted is not False),
+    "at_least": lambda value, wanted: _size(value, wanted) in (0, 1),
+    "at_most": lambda value, wanted: _size(value, wanted) in (0, -1),
+    "above": lambda value, wanted: _size(value, wanted) == 1,
+    "below": lambda value, wanted: _size(value, wanted) == -1,
+}
+"""For each way to compare: whether a value fits what is wanted."""

@@ -9,8 +9,8 @@ from fablewright.core import deadletters
 from fablewright.core.actors import Role
 from fablewright.core.clock import Calendar, WorldClock
 from fablewright.core.dice import random_seed
-from fablewright.core.tables import unbound_tables
 from fablewright.core.permissions import WORLD_IS_ADVANCING
+from fablewright.core.tables import unbound_tables
 from fablewright.core.transaction import Transaction, WorldState
 from fablewright.systems.worlds import commands, events, rules
 
