@@ -117,7 +117,7 @@ async def defined(tx: Transaction) -> PointsWorld:
     return await _WORLDS.of(tx)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class AwardAsk:
     """An award that somebody, or something, asks for: by a rule's key (`action`), or an amount with a reason.
 
@@ -137,7 +137,7 @@ class AwardAsk:
     guarded: bool = True
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Plan:
     """What is asked for, once the rule has spoken."""
 
