@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar
 from uuid import UUID, uuid4
 
+import orjson
 import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
@@ -38,7 +39,7 @@ from fablewright.systems.ledger.commands import (
     ReleaseHold,
     ReverseTransfer,
 )
-from fablewright.systems.points.commands import Adjust, Award, Give, Spend
+from fablewright.systems.points.commands import Adjust, Award, DefineAwardRule, Give, ReviewVerdict, Spend
 from fablewright.systems.worlds.commands import AdvanceWorld
 from tests.support import Person, Server, until
 
@@ -47,6 +48,9 @@ MOST_GOLD = 120
 LIMITS = {"points": 10**15, "gold": MOST_GOLD}
 SEASON = 10 * DAY
 PRIZES = (50, 20)
+RATION = 15
+RATIONS, SPAN = 2, 3 * DAY
+"""So many rations within so much world time; further ones wait for a game master."""
 WHO = st.integers(0, 3)
 CURRENCY = st.sampled_from(["points", "points", "gold"])
 AMOUNT = st.integers(1, 80)
@@ -68,6 +72,10 @@ class Model:
     reversed: set[UUID] = field(default_factory=set)
     season: dict[UUID, tuple[int, int]] = field(default_factory=dict)
     """Of this season, by character: the score, and which change of the board it was."""
+    given: dict[UUID, list[int]] = field(default_factory=dict)
+    """When each was given its rations."""
+    waiting: dict[UUID, UUID] = field(default_factory=dict)
+    """By verdict, whose ration waits."""
     changes: int = 0
     now: int = 0
     season_ends: int = 0
@@ -144,6 +152,9 @@ class Points(RuleBasedStateMachine):
             DefineCurrency(code="gold", name="Gold", max_balance=MOST_GOLD),
             *(OpenAccount(owner_id=who, currency=currency) for who, currency in accounts),
             DefineBoard.model_validate({**board, "season": season}),
+            DefineAwardRule.model_validate({"key": "ration", "rule": {
+                "amount": RATION, "limits": {"window": {"most": RATIONS, "ms": SPAN}, "outcome": "quarantine"},
+            }}),
         ])  # fmt: skip
         self.model = Model(
             people, dict.fromkeys(accounts, 0), dict.fromkeys(accounts, 0), dict.fromkeys(people, 0)
@@ -230,6 +241,36 @@ class Points(RuleBasedStateMachine):
         command = Adjust(character_id=person, amount=amount, currency=currency, reason="Put right")
         debit, credit = (MINT, person) if amount > 0 else (person, MINT)
         self.transfer(command, debit, credit, abs(amount))
+
+    @rule(who=WHO)
+    def award_by_rule(self, who: int) -> None:
+        """One too many within the span is held, and a verdict waits to be reviewed."""
+        model, person = self.model, self.model.people[who]
+        times = model.given.setdefault(person, [])
+        over = len(times) >= RATIONS and times[-RATIONS] + SPAN > model.now
+        result = orjson.loads(self.do(Award(character_id=person, action="ration")))["result"]
+        assert (result["outcome"], result["amount"]) == (("quarantine", 0) if over else (None, RATION))
+        if over:
+            model.waiting[UUID(result["verdict_id"])] = person
+            return
+        times.append(model.now)
+        model.move(MINT, person, "points", RATION)
+        model.earn(person, "points", RATION)
+
+    @precondition(lambda self: self.model.waiting)
+    @rule(which=st.integers(0), decision=st.sampled_from(["release", "confirm", "forgive"]))
+    def review(self, which: int, decision: Any) -> None:
+        model = self.model
+        verdict_id = list(model.waiting)[which % len(model.waiting)]
+        person = model.waiting.pop(verdict_id)
+        self.do(ReviewVerdict(verdict_id=verdict_id, decision=decision))
+        if decision != "confirm":
+            model.move(MINT, person, "points", RATION)
+            model.earn(person, "points", RATION)
+        if decision == "forgive":
+            model.given[person] = []
+        with self.allowed({"verdict_closed"}):
+            self.do(ReviewVerdict(verdict_id=verdict_id, decision=decision))
 
     # -- holds and reversals ---------------------------------------------------------------------------------
 
@@ -375,5 +416,5 @@ async def test_points_add_up_after_every_step(server: Server) -> None:
     machine = type("Machine", (Points,), {
         "server": server, "owner": await server.person(), "run_on_loop": staticmethod(run_on_loop),
     })  # fmt: skip
-    modest = settings(max_examples=12, stateful_step_count=25, deadline=None)
+    modest = settings(max_examples=30, stateful_step_count=30, deadline=None)
     await asyncio.to_thread(run_state_machine_as_test, machine, settings=modest)
