@@ -42,21 +42,21 @@ def measures() -> list[dict[str, Any]]:
 
 def define(stage: Stage, world_id: UUID) -> None:
     """Two hundred achievements over twenty measures, and ten boards."""
-    base = f"/api/v1/worlds/{world_id}"
+    commands = []
     for number, criteria in enumerate(measures()):
         for goal in range(PER_MEASURE):
-            body = {"name": f"A {number} {goal}", "criteria": criteria,
-                    "tiers": [{"goal": (goal + 1) * 10 ** (tier + 2)} for tier in range(3)]}  # fmt: skip
-            stage.call("PUT", f"{base}/achievements/a_{number}_{goal}", body)
+            tiers = [{"goal": (goal + 1) * 10 ** (tier + 2)} for tier in range(3)]
+            definition = {"name": f"A {number} {goal}", "criteria": criteria, "tiers": tiers}
+            values = {"key": f"a_{number}_{goal}", "definition": definition}
+            commands.append({"type": "achievements.define_achievement", "payload": values})
     for number in range(BOARDS):
         field = {"kind": ("sum", "best", "latest")[number % 3], "on": "points.awarded", "field": "amount"}
         metric = {"kind": "points_earned"} if number < 4 else field
         window = ("all_time", "day", "week", "month")[number % 4]
-        stage.call(
-            "PUT",
-            f"{base}/leaderboards/b_{number}",
-            {"name": f"B {number}", "metric": metric, "window": window},
-        )
+        values = {"key": f"b_{number}", "name": f"B {number}", "metric": metric, "window": window}
+        commands.append({"type": "leaderboards.define_board", "payload": values})
+    for start in range(0, len(commands), 50):
+        stage.call("POST", f"/api/v1/worlds/{world_id}/commands", commands[start : start + 50])
 
 
 async def listened(stage: Stage) -> list[Row]:

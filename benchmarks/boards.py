@@ -177,8 +177,10 @@ async def submissions(stage: Stage) -> list[Row]:
 async def top(stage: Stage) -> list[Row]:
     """The best hundred over HTTP, 32 connections; unchanged, and while scores come in. Baseline: the query raw."""
     world_id, ids, path = board(stage, "top", mode="best")
-    for n, subject_id in enumerate(ids):
-        stage.call("POST", path + "/scores", {"subject_id": str(subject_id), "score": n})
+    entries = [{"subject_id": str(i), "score": n, "at": 0} for n, i in enumerate(ids)]
+    values = {"key": "best", "number": 0, "entries": entries}
+    restore = {"type": "leaderboards.restore_entries", "payload": values}
+    stage.call("POST", f"/api/v1/worlds/{world_id}/commands", restore)
     message = request("GET", f"{path}?limit={TOP_MANY}", stage.token)
     await load(stage.address, 32, 1, lambda _n: message)
     got = await load(stage.address, 32, SECONDS, lambda _n: message)
