@@ -1,5 +1,7 @@
 """What an achievement may be, and how far somebody has come in it."""
 
+import json
+from dataclasses import asdict
 from itertools import pairwise
 from typing import Any
 from uuid import UUID, uuid4
@@ -170,20 +172,28 @@ def test_marks_grow_with_each_tier_and_percent(ladder: Ladder, value: int, more:
         assert ladder.standing(before).percent <= ladder.standing(after).percent
 
 
-@given(st.lists(LADDERS, min_size=1, max_size=5), st.integers(0, 1500), st.integers(0, 300))
-def test_a_step_concerns_those_whose_marks_it_passes(ladders: list[Ladder], value: int, more: int) -> None:
-    made = achievement(WON, tiers=goals(1))
+@given(st.lists(LADDERS, min_size=1, max_size=5), st.integers(0, 1500), st.integers(0, 300), st.booleans())
+def test_a_step_concerns_those_whose_goals_and_marks_it_passes(
+    ladders: list[Ladder], value: int, more: int, hidden: bool
+) -> None:
+    made = achievement(WON, tiers=goals(1), hidden=hidden)
     entries = [Entry(uuid4(), f"k{n}", made, UUID(int=1), ladder) for n, ladder in enumerate(ladders)]
-    found = Watch(entries).concerned(float(value), float(value + more))
-    expected = [e for e in entries if e.ladder.mark(value) < e.ladder.mark(value + more)]
-    assert {e.key for e in found} == {e.key for e in expected}
-    assert len(found) == len(expected)
+    before, after = float(value), float(value + more)
+    watch = Watch(entries)
+    steps = [(e.key, n) for e in entries if (n := e.ladder.reached(after)) > e.ladder.reached(before)]
+    assert sorted((e.key, n) for e, n in watch.reached(before, after)) == sorted(steps)
+    told = {key: json.loads(line) for key, line in watch.told(before, after).items()}
+    assert told == {
+        e.key: {"key": e.key, **asdict(e.ladder.standing(after))}
+        for e in entries if not hidden and e.ladder.mark(before) < e.ladder.mark(after)
+    }  # fmt: skip
 
 
 def test_a_step_back_concerns_nobody() -> None:
     for again in (False, True):
         entry = Entry(uuid4(), "k", achievement(WON, tiers=goals(1)), UUID(int=1), Ladder((10,), again))
-        assert Watch([entry]).concerned(35, 2) == []
+        assert Watch([entry]).reached(35, 2) == []
+        assert Watch([entry]).told(35, 2) == {}
 
 
 def test_a_catalog_finds_what_one_has_of_it() -> None:
@@ -196,7 +206,8 @@ def test_a_catalog_finds_what_one_has_of_it() -> None:
     ]
     catalog = Catalog(entries)
     assert set(catalog.by_measure) == {one, two}
-    assert [e.key for e in catalog.by_measure[one].concerned(0, 1)] == ["a", "b"]
+    assert [(e.key, n) for e, n in catalog.by_measure[one].reached(0, 1)] == [("a", 1)]
+    assert list(catalog.by_measure[one].told(0, 1)) == ["a", "b"]
     assert {key: [e.key for e in found] for key, found in catalog.dependents.items()} == {"a": ["b"]}
     assert catalog.graph == {"a": [], "b": ["a"], "c": ["a"], "d": []}
     assert catalog.groups == {"c"}

@@ -1,7 +1,10 @@
 """What happens to achievements, and who may know."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from uuid import UUID
+
+from pydantic import PrivateAttr
 
 from fablewright.core.messages import GAME_MASTERS, MEMBERS, Audience, Event
 from fablewright.systems.achievements.rules import AchievementDefinition
@@ -50,6 +53,29 @@ class Progressed(Event):
 
     character_id: UUID
     achievements: list[ProgressLine]
+
+    _lines: Mapping[str, str] = PrivateAttr({})
+
+    @classmethod
+    def told(cls, character_id: UUID, lines: Mapping[str, str]) -> "Progressed":
+        """The event with lines that are JSON already, by the key of their achievement.
+
+        An award may move hundreds of achievements, so that nothing else is made of them; `achievements` is not set.
+        """
+        event = cls.model_construct(character_id=character_id)  # type: ignore[call-arg]
+        event._lines = lines
+        return event
+
+    @property
+    def lines(self) -> Mapping[str, str]:
+        """What `told` was given."""
+        return self._lines
+
+    def as_json(self) -> bytes:
+        if not self._lines:
+            return super().as_json()
+        lines = ",".join(self._lines.values())
+        return f'{{"character_id":"{self.character_id}","achievements":[{lines}]}}'.encode()
 
     def audience(self) -> Audience:
         return Audience.of(self.character_id)

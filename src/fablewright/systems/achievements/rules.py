@@ -4,7 +4,7 @@ from bisect import bisect_right
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Annotated, Final, Literal, Self
+from typing import Annotated, Final, Literal, NamedTuple, Self
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
@@ -252,6 +252,28 @@ class Standing:
     percent: int
 
 
+class Rung(NamedTuple):
+    """What is told of who has passed a mark: a line of JSON up to its two numbers, and the goal of the tier."""
+
+    start: str
+    middle: str
+    goal: float
+
+    @staticmethod
+    def of(key: str, tier: int, goal: float) -> "Rung":
+        """The rung of an achievement on the way to a tier."""
+        return Rung(f'{{"key":"{key}","tier":{tier},"current":', f',"goal":{goal!r},"percent":', goal)
+
+
+def written(rungs: Mapping[str, Rung], current: float) -> dict[str, str]:
+    """An `events.ProgressLine` as JSON for each of these rungs, under its key."""
+    come, hundred = repr(current), 100 * current
+    return {
+        key: f"{start}{come}{middle}{int(hundred / goal) if current < goal else 100}}}"
+        for key, (start, middle, goal) in rungs.items()
+    }
+
+
 class Ladder:
     """The steps of an achievement: its tiers and, if it is repeatable, these again and again."""
 
@@ -280,6 +302,11 @@ class Ladder:
         tier = min(bisect_right(self.goals, rest), len(self.goals) - 1)
         goal = self.goals[tier]
         return Standing(tier + 1, rest, goal, max(0, min(100, int(100 * rest / goal))))
+
+    def rung(self, key: str, mark: float) -> Rung:
+        """What is told of who has passed a mark last, under the key of the achievement."""
+        at = self.standing(mark)
+        return Rung.of(key, at.tier, at.goal)
 
     def steps(self, after: int, reached: int) -> list[tuple[int, int]]:
         """The (tier, repetition) of the steps after one and up to another, as many as go at once."""
@@ -312,33 +339,50 @@ class Entry:
 class Watch:
     """The achievements over one measure, and quickly which of them a step concerns.
 
-    The marks of all that are not repeatable lie in one sorted row, each with its owner: a step concerns those whose
-    marks it passes, however many others there are.
+    The goals of all that are not repeatable lie in one sorted row, each with its owner, and so do the marks of those
+    that may be told of: a step concerns those whose goals or marks it passes, however many others there are.
     """
 
     def __init__(self, entries: Iterable[Entry]):
         entries = tuple(entries)
-        marks = sorted(
-            (mark, number) for number, entry in enumerate(entries) if not entry.ladder.repeatable
-            for mark in entry.ladder.marks
-        )  # fmt: skip
         self._repeatable = tuple(entry for entry in entries if entry.ladder.repeatable)
+        once = [entry for entry in entries if not entry.ladder.repeatable]
+        goals = sorted((goal, n) for n, entry in enumerate(once) for goal in entry.ladder.goals)
+        self._goals = [goal for goal, _ in goals]
+        self._winners = [once[n] for _, n in goals]
+        marks = sorted(
+            (mark, n)
+            for n, entry in enumerate(once)
+            if not entry.definition.hidden
+            for mark in entry.ladder.marks
+        )
         self._marks = [mark for mark, _ in marks]
-        self._owners = [entries[number] for _, number in marks]
+        self._keys = [once[n].key for _, n in marks]
+        self._rungs = [once[n].ladder.rung(once[n].key, mark) for mark, n in marks]
 
-    def concerned(self, before: float, after: float) -> list[Entry]:
-        """Those with a tier or a whole percent between the two."""
-        first, last = bisect_right(self._marks, before), bisect_right(self._marks, after)
-        if last - first == 1:
-            found = [self._owners[first]]
-        elif last > first:
-            found = list({entry.key: entry for entry in self._owners[first:last]}.values())
-        else:
-            found = []
+    def reached(self, before: float, after: float) -> list[tuple[Entry, int]]:
+        """Those with a step between the two, and how many steps are behind somebody who has come to `after`."""
+        first, last = bisect_right(self._goals, before), bisect_right(self._goals, after)
+        passed = {entry.key: entry for entry in self._winners[first:last]}.values() if last > first else ()
+        found = [(entry, entry.ladder.reached(after)) for entry in passed]
         for entry in self._repeatable:
-            if entry.ladder.mark(before) < entry.ladder.mark(after):
-                found.append(entry)
+            steps = entry.ladder.reached(after)
+            if steps and steps > entry.ladder.reached(before):
+                found.append((entry, steps))
         return found
+
+    def told(self, before: float, after: float) -> dict[str, str]:
+        """Lines, by key, of those that are not hidden and have a tier or a whole percent between the two."""
+        first, last = bisect_right(self._marks, before), bisect_right(self._marks, after)
+        lines: dict[str, str] = {}
+        if last > first:  # of each, the last mark counts
+            lines = written(dict(zip(self._keys[first:last], self._rungs[first:last], strict=True)), after)
+        for entry in self._repeatable:
+            ladder = entry.ladder
+            if not entry.definition.hidden and ladder.mark(before) < ladder.mark(after):
+                at = ladder.standing(after)
+                lines |= written({entry.key: Rung.of(entry.key, at.tier, at.goal)}, at.current)
+        return lines
 
 
 class Catalog:

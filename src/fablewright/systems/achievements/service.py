@@ -5,6 +5,7 @@ A row in `achievement_unlocks` decides who unlocked what: it can be added once, 
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any, Final
 from uuid import UUID
 
@@ -22,7 +23,6 @@ from fablewright.systems.achievements.commands import (
 from fablewright.systems.achievements.events import (
     Defined,
     Progressed,
-    ProgressLine,
     Removed,
     StandingsRestored,
     Unlocked,
@@ -228,14 +228,19 @@ async def moved(tx: Transaction, steps: list[Moved]) -> None:
     """Unlock what was reached by these steps, and tell how far everybody is who crossed a whole percent."""
     catalog = await CATALOG.of(tx)
     reached: dict[Pair, int] = {}
-    lines: dict[UUID, list[ProgressLine]] = {}
+    lines: dict[UUID, dict[str, str]] = {}
     causes: dict[UUID, EventRecord] = {}
-    for step in steps:
-        watch = catalog.by_measure.get(step.measure_id)
-        if watch is not None and (entries := watch.concerned(step.before, step.after)):
-            _look(entries, step, reached, lines)
-            if step.cause is not None:
-                causes[step.subject_id] = step.cause
+    for subject, measure_id, before, after, cause in steps:
+        watch = catalog.by_measure.get(measure_id)
+        if watch is None:
+            continue
+        for entry, n in watch.reached(before, after):
+            pair = subject, entry.id
+            reached[pair] = max(n, reached.get(pair, 0))
+        if cause is not None:  # what comes from the log is not told
+            causes[subject] = cause
+            if told := watch.told(before, after):
+                lines.setdefault(subject, {}).update(told)
     if not reached and not lines:
         return
     living = set(await _living(tx, {pair[0] for pair in reached} | set(lines)))
@@ -245,41 +250,21 @@ async def moved(tx: Transaction, steps: list[Moved]) -> None:
         await _unlock(tx, catalog, reached, causes)
 
 
-def _look(
-    entries: Iterable[Entry], step: Moved, reached: dict[Pair, int], lines: dict[UUID, list[ProgressLine]]
-) -> None:
-    """Add what a step has reached, and what there is to tell of it. What comes from the log is not told."""
-    for entry in entries:
-        ladder = entry.ladder
-        now = ladder.reached(step.after)
-        if now and now > ladder.reached(step.before):
-            pair = step.subject_id, entry.id
-            reached[pair] = max(now, reached.get(pair, 0))
-        if step.cause is not None and not entry.definition.hidden:
-            at = ladder.standing(step.after)
-            lines.setdefault(step.subject_id, []).append(
-                ProgressLine(entry.key, at.tier, at.current, at.goal, at.percent)
-            )
-
-
-def _tell(
-    tx: Transaction, lines: Mapping[UUID, list[ProgressLine]], causes: Mapping[UUID, EventRecord]
-) -> None:
+def _tell(tx: Transaction, lines: Mapping[UUID, dict[str, str]], causes: Mapping[UUID, EventRecord]) -> None:
     """Tell of progress, at most once per character and commit: what comes later is added to the first."""
     told = {r.about[0]: r for r in tx.events if r.type == Progressed.message_type}
     for who, own in lines.items():
         record = told.get(who)
         if record is None:
-            tx.emit(_progressed(who, own), cause=causes.get(who))
+            tx.emit(Progressed.told(who, _bounded(own)), cause=causes.get(who))
         else:
             assert isinstance(record.event, Progressed)
-            merged = {line.key: line for line in (*record.event.achievements, *own)}
-            record.event = _progressed(who, list(merged.values()))
+            record.event = Progressed.told(who, _bounded({**record.event.lines, **own}))
             record.data = record.event.as_json()
 
 
-def _progressed(who: UUID, lines: list[ProgressLine]) -> Progressed:
-    return Progressed.model_construct(character_id=who, achievements=lines[:MOST_LINES])
+def _bounded(lines: dict[str, str]) -> dict[str, str]:
+    return lines if len(lines) <= MOST_LINES else dict(islice(lines.items(), MOST_LINES))
 
 
 async def _unlock(
