@@ -72,6 +72,7 @@ class Progressed(Event):
         return self._lines
 
     def as_json(self) -> bytes:
+        """What the log keeps of it."""
         if not self._lines:
             return super().as_json()
         lines = ",".join(self._lines.values())
