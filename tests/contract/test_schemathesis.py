@@ -103,9 +103,11 @@ async def run_all(server: Server, schema: Any, many: int, *, signed_in: bool) ->
     """Explore every operation; the statuses each answered with. Fails if an answer was not as documented."""
     wrong: list[str] = []
     answered = {}
+    calm = await prepare(server)
     for found in schema.get_all_operations():
         operation = found.ok()
-        world = await prepare(server)
+        # What only reads, and what strangers are refused, leaves the world as it was.
+        world = calm if operation.method == "get" or not signed_in else await prepare(server)
         sender = Sender(server, world.owner.headers if signed_in else {})
         failures, answered[operation.label] = await asyncio.to_thread(
             explore, operation, world.ids, sender, many
@@ -116,7 +118,7 @@ async def run_all(server: Server, schema: Any, many: int, *, signed_in: bool) ->
 
 
 async def test_every_answer_is_documented(server: Server, schema: Any) -> None:
-    answered = await run_all(server, schema, 12, signed_in=True)
+    answered = await run_all(server, schema, 8, signed_in=True)
     assert len(answered) > 40
     reached = {label for label, statuses in answered.items() if any(s < 300 for s in statuses)}
     assert len(reached) > 25, sorted(answered.keys() - reached)
@@ -127,16 +129,17 @@ NOT_BY_EXAMPLE = {
     "refresh": "token_invalid", "change_password": "password_wrong", "erase_account": "password_wrong",
     "stop_advance": "not_advancing", "replay_dead_letter": "dead_letter_not_found",
     "drop_dead_letter": "dead_letter_not_found", "leave_world": "last_owner", "get_weather": "no_weather",
-    "open_account": "account_exists",
+    "open_account": "account_exists", "lift_ban": "not_banned",
 }  # fmt: skip
 
 
 async def test_every_example_works(server: Server) -> None:
-    """Each operation with its example as body and the ids of what there is, in a world of its own."""
+    """Each operation with its example as body and the ids of what there is; what changes it has its own world."""
     document = (await server.client.get("/openapi.json")).json()
     answered = {}
+    calm = await prepare(server)
     for path, method, operation in operations(document):
-        world = await prepare(server)
+        world = calm if method == "get" else await prepare(server)
         body, url = world.body(path, operation), world.url(path)
         answer = await server.client.request(method, url, json=body, headers=world.owner.headers)
         name = operation["operationId"]
@@ -147,7 +150,7 @@ async def test_every_example_works(server: Server) -> None:
 
 
 async def test_every_answer_to_strangers_is_documented(server: Server, schema: Any) -> None:
-    answered = await run_all(server, schema, 3, signed_in=False)
+    answered = await run_all(server, schema, 2, signed_in=False)
     public = {label for label, statuses in answered.items() if any(s < 300 for s in statuses)}
     assert public <= {
         "POST /api/v1/auth/register", "POST /api/v1/auth/login", "GET /health/live", "GET /health/ready",

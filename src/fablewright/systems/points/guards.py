@@ -305,6 +305,8 @@ def judge(limits: Limits, memory: ActionMemory, asked: int, now: int) -> Judgeme
         return Judgement(asked, amount, "reduce", "diminishing", facts, clock=limits.clock)
     guard, retry_at, evidence = max(hits, key=lambda hit: _waits(hit[1]))
     given = {"refuse": 0, "reduce": _reduced(limits, memory, guard, amount)}.get(limits.outcome, amount)
+    if limits.min_step_ms is not None and retry_at is not None:
+        retry_at = max(retry_at, now + limits.min_step_ms)  # the next try counts from this one
     evidence = {"now": now, **evidence, "limits": sorted(name for name, _, _ in hits)}
     outcome: Outcome = limits.outcome if given else "refuse"
     return Judgement(asked, given, outcome, guard, evidence, retry_at, limits.clock)
