@@ -19,6 +19,7 @@ from fablewright.app import create_app, installed_systems, migration_folders
 from fablewright.core.database import migrate, normalized
 from fablewright.core.embedded import EmbeddedPostgres
 from fablewright.gateway import logs
+from fablewright.gateway.wire import HttpProtocol
 from fablewright.settings import Settings
 
 
@@ -39,7 +40,7 @@ def main() -> None:
         listener.listen(2048)
         config = uvicorn.Config(
             app, log_level="error", ws="websockets-sansio", ws_per_message_deflate=False, proxy_headers=False, server_header=False, loop="uvloop",
-            http="httptools", timeout_graceful_shutdown=1,
+            http=HttpProtocol, access_log=False, timeout_graceful_shutdown=1,
         )  # fmt: skip
         address = f"http://127.0.0.1:{listener.getsockname()[1]}"
         print(

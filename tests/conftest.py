@@ -19,6 +19,7 @@ from fablewright.app import create_app, installed_systems, migration_folders
 from fablewright.core.database import migrate
 from fablewright.core.embedded import EmbeddedPostgres
 from fablewright.gateway import logs
+from fablewright.gateway.wire import HttpProtocol
 from fablewright.settings import Settings
 from fablewright.systems.accounts.passwords import PasswordHasher
 from tests.support import Server
@@ -93,8 +94,8 @@ async def serving(app: FastAPI) -> AsyncIterator[str]:
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.bind(("127.0.0.1", 0))
     config = uvicorn.Config(
-        app, ws="websockets-sansio", ws_per_message_deflate=False, proxy_headers=False, server_header=False,
-        log_level="error", lifespan="on", timeout_graceful_shutdown=2, ws_max_size=1_048_576,
+        app, http=HttpProtocol, ws="websockets-sansio", ws_per_message_deflate=False, proxy_headers=False,
+        server_header=False, log_level="error", lifespan="on", timeout_graceful_shutdown=2, ws_max_size=1_048_576,
     )  # fmt: skip
     node = uvicorn.Server(config)
     task = asyncio.create_task(node.serve(sockets=[listener]))

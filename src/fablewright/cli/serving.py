@@ -117,6 +117,7 @@ def serve_here(
 ) -> None:
     """Serve in this process until a signal asks us to end. Raises `Failure` if it cannot start."""
     from fablewright.app import create_app
+    from fablewright.gateway.wire import HttpProtocol
     from fablewright.systems.accounts.tokens import signing_key
 
     loggers.configure(settings)
@@ -125,7 +126,7 @@ def serve_here(
     )  # a bad one is said here in one line, rather than by a traceback out of the lifespan
     app = create_app(settings, url)
     config = uvicorn.Config(
-        app, loop="uvloop", http="httptools", ws="websockets-sansio", lifespan="on", log_config=None,
+        app, loop="uvloop", http=HttpProtocol, ws="websockets-sansio", lifespan="on", log_config=None,
         access_log=False, server_header=False, proxy_headers=False, backlog=BACKLOG,
         ws_per_message_deflate=False, ws_max_size=settings.max_body_bytes,
         ws_ping_interval=settings.socket_ping_seconds, ws_ping_timeout=settings.socket_idle_seconds,
