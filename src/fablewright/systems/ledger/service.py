@@ -7,7 +7,7 @@ from uuid import UUID
 
 from fablewright.core.database import array_of, texts_of
 from fablewright.core.definitions import Definitions
-from fablewright.core.dice import derived_uuid
+from fablewright.core.dice import derived_uuid, uuid_of
 from fablewright.core.refusal import Refused
 from fablewright.core.transaction import Request, Timer, Transaction
 from fablewright.systems.ledger import rules, views
@@ -243,7 +243,7 @@ def ids_for(tx: Transaction, request: Request) -> Callable[[], UUID]:
 
     def new_id() -> UUID:
         chance = derived_uuid(request.id, "ledger", tx.now, next(numbers)).int
-        return UUID(int=time | chance & (2**76 - 1))
+        return uuid_of(time | chance & (2**76 - 1))
 
     return new_id
 
