@@ -7,7 +7,7 @@ reached a score earlier stands higher.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Final, Literal
+from typing import Final, Literal, NamedTuple
 from uuid import UUID
 
 from fablewright.core.clock import HOUR, Calendar
@@ -84,8 +84,7 @@ def combined(mode: Mode, before: float | None, standing: float) -> float:
     return before + standing if mode == "sum" else max(before, standing)
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(NamedTuple):
     """Where a subject stands. `at` is the world time (ms) at which it got there."""
 
     standing: float

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 from uuid import UUID
 
 import orjson
@@ -12,7 +12,6 @@ from fablewright.core.definitions import Definitions
 from fablewright.core.messages import matches
 from fablewright.core.refusal import Refused
 from fablewright.core.transaction import Request, Transaction
-from fablewright.systems.characters.views import ALIVE
 from fablewright.systems.leaderboards import ranks, rules, seasons
 from fablewright.systems.leaderboards.commands import (
     MOST_BOARDS,
@@ -46,30 +45,6 @@ LOCK: Final = """
 SELECT id FROM boards WHERE world_id = $1 AND id = ANY($2::uuid[]) ORDER BY id FOR NO KEY UPDATE
 """
 LOCK_ALL: Final = "SELECT id FROM boards WHERE world_id = $1 ORDER BY id FOR NO KEY UPDATE"
-
-# For each pair of board and subject: the newest window (or that of a number), whether the subject may be there,
-# and where it stands. The LIMITs keep the planner to the primary keys, however few rows it believes there are.
-LOAD: Final = f"""
-WITH windows AS MATERIALIZED (
-    SELECT b.id AS board_id, w.* FROM unnest($2::uuid[], $3::bigint[]) AS b (id, number)
-    LEFT JOIN LATERAL (
-        SELECT number, starts_at, ends_at, next_tie FROM board_windows
-        WHERE world_id = $1 AND board_id = b.id AND (b.number IS NULL OR number = b.number)
-        ORDER BY number DESC LIMIT 1
-    ) w ON true
-)
-SELECT w.number, w.starts_at, w.ends_at, w.next_tie, c.tags, e.standing, e.tie, e.at,
-       EXISTS (SELECT 1 FROM board_removals r WHERE r.world_id = $1 AND r.board_id = p.board_id
-               AND r.subject_id = p.subject_id AND r.banned) AS banned
-FROM unnest($4::uuid[], $5::uuid[]) WITH ORDINALITY AS p (board_id, subject_id, n)
-JOIN windows w ON w.board_id = p.board_id
-LEFT JOIN LATERAL (
-    SELECT tags FROM characters WHERE world_id = $1 AND id = p.subject_id AND {ALIVE} LIMIT 1
-) c ON true
-LEFT JOIN LATERAL ({ranks.entry_of("p.board_id", "w.number", "p.subject_id")}) e ON true
-ORDER BY p.n
-"""  # noqa: S608  fixed texts only
-
 
 # -- definitions ---------------------------------------------------------------------------------------------
 
@@ -152,8 +127,7 @@ DEFINITIONS: Final = Definitions(_load_boards)
 # -- scores --------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class Score:
+class Score(NamedTuple):
     """A score on its way onto a board. `by` is the request that submits it, if one does."""
 
     board: BoardState
@@ -162,8 +136,7 @@ class Score:
     by: Request | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Counted:
+class Counted(NamedTuple):
     """What became of a score: the subject's score after it, whether it stands differently, and in which window."""
 
     score: float
@@ -176,24 +149,20 @@ async def record(tx: Transaction, scores: Sequence[Score]) -> list[Counted | Ref
 
     Refuses each by itself: `character_not_found`, `out_of_scope`, `subject_banned`, `score_out_of_range`.
     """
-    boards = {s.board.id: s.board for s in scores}
-    order = sorted(boards)
-    await tx.execute(LOCK, tx.world_id, order)
-    due = {i: rules.calendar_window(boards[i].spec.window, tx.world.calendar, tx.now) for i in order}
+    by_id = {s.board.id: s.board for s in scores}
+    boards = [by_id[i] for i in sorted(by_id)]
+    await tx.execute(LOCK, tx.world_id, [b.id for b in boards])
+    due = [rules.calendar_window(b.spec.window, tx.world.calendar, tx.now) for b in boards]
     pairs = list(dict.fromkeys((s.board.id, s.subject_id) for s in scores))
-    rows = await tx.fetch(
-        LOAD, tx.world_id, order, [w.number if (w := due[i]) else None for i in order],
-        [p[0] for p in pairs], [p[1] for p in pairs],
+    found = await ranks.load(
+        tx, [b.id for b in boards], [w.number if w else None for w in due], [b.spec.scope.tag for b in boards], pairs,
     )  # fmt: skip
-    found = dict(zip(pairs, rows, strict=True))
-    pages: dict[UUID, Page] = {}
-    for (board_id, subject_id), row in found.items():
-        page = pages.get(board_id)
-        if page is None:
-            page = pages[board_id] = _page(boards[board_id], due[board_id], row, tx.now)
-        if row["tie"] is not None and not page.new:
-            page.sheet.before[subject_id] = Place(row["standing"], row["tie"], row["at"])
-    done = [_count(s, found[s.board.id, s.subject_id], pages[s.board.id], tx.now) for s in scores]
+    pages = {b.id: _page(b, window, found.last[b.id], tx.now) for b, window in zip(boards, due, strict=True)}
+    for (board_id, subject_id), place in found.places.items():
+        page = pages[board_id]
+        if not page.new:
+            page.sheet.before[subject_id] = place
+    done = [_count(s, found, pages[s.board.id], tx.now) for s in scores]
     for page in pages.values():
         if page.new and page.sheet.after:
             await _open(tx, page)
@@ -212,11 +181,11 @@ class Page:
     by: Request | None = None
 
 
-def _page(board: BoardState, due: Window | None, row: Any, now: int) -> Page:
-    last = None if row["number"] is None else Window(row["number"], row["starts_at"], row["ends_at"])
+def _page(board: BoardState, due: Window | None, found: tuple[Window, int] | None, now: int) -> Page:
+    last, next_tie = found or (None, 0)
     window = rules.window_for(due, last, board.spec.length_ms, now)
     new = last is None or window.number != last.number
-    return Page(board, window, new, Sheet(0 if new else row["next_tie"]))
+    return Page(board, window, new, Sheet(0 if new else next_tie))
 
 
 async def _open(tx: Transaction, page: Page) -> None:
@@ -226,19 +195,20 @@ async def _open(tx: Transaction, page: Page) -> None:
         await seasons.open_season(tx, page.board.id, page.board.key, page.window, page.by)
 
 
-def _count(score: Score, row: Any, page: Page, now: int) -> Counted | Refused:
-    spec = score.board.spec
-    if row["tags"] is None:
-        return rules.SUBJECT_NOT_FOUND(subject_id=str(score.subject_id))
-    if spec.scope.tag is not None and spec.scope.tag not in row["tags"]:
+def _count(score: Score, found: ranks.Found, page: Page, now: int) -> Counted | Refused:
+    board, subject = score.board, score.subject_id
+    spec, pair = board.spec, (board.id, subject)
+    if subject not in found.living:
+        return rules.SUBJECT_NOT_FOUND(subject_id=str(subject))
+    if pair in found.outside:
         return rules.OUT_OF_SCOPE(f"The board is for characters with the tag {spec.scope.tag!r}.")
-    if row["banned"]:
+    if pair in found.banned:
         return rules.SUBJECT_BANNED()
     try:
-        improved = page.sheet.count(score.subject_id, spec.mode, standing_of(score.score, spec.order), now)
+        improved = page.sheet.count(subject, spec.mode, standing_of(score.score, spec.order), now)
     except Refused as refused:
         return refused
-    place = page.sheet.place(score.subject_id)
+    place = page.sheet.place(subject)
     assert place is not None
     page.by = page.by or score.by
     return Counted(score_of(place.standing, spec.order), improved, page.window.number)
@@ -457,14 +427,15 @@ async def restore(tx: Transaction, command: RestoreEntries) -> dict[str, Any]:
     await tx.execute(LOCK, tx.world_id, [board.id])
     slot = (board.id, command.number)
     await _restore_window(tx, board, command)
-    pairs = [e.subject_id for e in command.entries]
-    rows = await tx.fetch(LOAD, tx.world_id, [board.id], [command.number], [board.id] * len(pairs), pairs)
-    sheet = Sheet(rows[0]["next_tie"] if rows else 0)
-    for entry, row in zip(command.entries, rows, strict=True):
-        if row["tags"] is None:
+    pairs = [(board.id, e.subject_id) for e in command.entries]
+    found = await ranks.load(tx, [board.id], [command.number], [None], pairs)
+    last = found.last[board.id]
+    sheet = Sheet(last[1] if last else 0)
+    for entry, pair in zip(command.entries, pairs, strict=True):
+        if entry.subject_id not in found.living:
             raise rules.SUBJECT_NOT_FOUND(subject_id=str(entry.subject_id))
-        if row["tie"] is not None:
-            sheet.before[entry.subject_id] = Place(row["standing"], row["tie"], row["at"])
+        if (place := found.places.get(pair)) is not None:
+            sheet.before[entry.subject_id] = place
         sheet.count(entry.subject_id, "latest", standing_of(entry.score, board.spec.order), entry.at)
     await ranks.write(tx, {slot: sheet})
     tx.emit(EntriesRestored(
