@@ -56,8 +56,8 @@ async def append(tx: Transaction, kept: Sequence[Kept], receipt_world: UUID) -> 
         array_of([e.id for e in events]), texts_of([e.type for e in events]), array_of([e.at for e in events]),
         texts_of([e.actor for e in events]), array_of([e.causation_id for e in events]),
         array_of([e.correlation_id for e in events]),
-        [_uuid_array(e.about) for e in events],
-        [None if e.audience is None else _uuid_array(sorted(e.audience)) for e in events],
+        [array_of(e.about) for e in events],
+        [None if e.audience is None else array_of(sorted(e.audience)) for e in events],
         [e.data.decode() for e in events], [e.command.decode() if e.command else None for e in events],
         [k.actor for k in kept], [k.key for k in kept], [k.last for k in kept], [k.answer.decode() for k in kept],
         receipt_world, int(tx.definitions_changed),
@@ -77,10 +77,6 @@ async def append_audit(tx: Transaction) -> None:
             "VALUES ($1, $2, $3, $4, $5, $6::jsonb)",
             [(e.id, e.type, e.actor, e.correlation_id, e.about, e.data.decode()) for e in tx.events],
         )
-
-
-def _uuid_array(ids: Sequence[UUID]) -> str:
-    return "{" + ",".join(map(str, ids)) + "}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 
 from fablewright.core.actors import Actor, Role
 from fablewright.core.clock import Calendar, WorldClock
-from fablewright.core.dice import Dice, derived_uuid
+from fablewright.core.dice import Dice, derived_uuid, text_of
 from fablewright.core.messages import Command, Event
 from fablewright.core.refusal import INVALID, TOO_LARGE, Refusal
 
@@ -417,7 +417,7 @@ def command_json(request: Request) -> bytes:
     command = request.command
     payload = b"{}" if command.secret else command.model_dump_json(exclude=set(command.unlogged)).encode()
     return b'{"id":"%s","type":"%s","payload":%s,"actor":%s}' % (
-        str(request.id).encode(), command.message_type.encode(), payload, orjson.dumps(request.actor.name),
+        text_of(request.id).encode(), command.message_type.encode(), payload, orjson.dumps(request.actor.name),
     )  # fmt: skip
 
 

@@ -21,7 +21,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from fablewright.core.actors import ANONYMOUS, Actor
 from fablewright.core.clock import monotonic
-from fablewright.core.dice import random_uuid
+from fablewright.core.dice import random_uuid, text_of
 from fablewright.core.refusal import TOO_LARGE, Refusal, Refused
 from fablewright.gateway import metrics
 from fablewright.gateway.limits import RateLimiter
@@ -140,8 +140,8 @@ class Front:
             await _internal_error(error_id)(scope, receive, answering.send)
         finally:
             route = getattr(scope.get("route"), "path", "unmatched")
-            metrics.REQUESTS.labels(method if method in METHODS else "OTHER", route, answering.status).inc()
-            metrics.SECONDS.observe(monotonic() - started)
+            known = method if method in METHODS else "OTHER"
+            metrics.count_request(known, route, answering.status, monotonic() - started)
             if answering.status >= 500 or self._settings.log_level == "debug":
                 log.info("request", method=method, path=scope["path"], status=answering.status)
 
@@ -225,7 +225,7 @@ class Answering:
         self._state = scope["state"]
         self._headers = headers
         self._extra = extra
-        self._correlation = (b"x-correlation-id", str(correlation).encode())
+        self._correlation = (b"x-correlation-id", text_of(correlation).encode())
         self._held: Message | None = None
         self.started = False
         """Whether something was sent already; until then, another answer can take its place."""
@@ -253,6 +253,8 @@ class Answering:
     def _whole(self, start: Message, message: Message) -> Message:
         """ETag and gzip, for a body that is there as a whole."""
         body = message.get("body", b"")
+        if not self._get and len(body) < GZIP_FROM:
+            return message
         headers = MutableHeaders(raw=start["headers"])
         if self._get and start["status"] == 200 and body:
             etag = f'W/"{hashlib.blake2b(body, digest_size=12).hexdigest()}"'

@@ -27,6 +27,19 @@ SOCKETS: Final = Gauge("fablewright_websockets", "Open WebSockets.", multiproces
 FRAMES: Final = Counter("fablewright_frames_total", "Frames sent over WebSockets.")
 
 
+_COUNTERS: Final[dict[tuple[str, str, int], Counter]] = {}
+"""The counter of each kind of request: to look it up by its labels costs more than to count."""
+
+
+def count_request(method: str, route: str, status: int, seconds: float) -> None:
+    """Count a request that was answered. All three name few things: a method, a route's pattern, a status."""
+    counter = _COUNTERS.get((method, route, status))
+    if counter is None:
+        counter = _COUNTERS[method, route, status] = REQUESTS.labels(method, route, status)
+    counter.inc()
+    SECONDS.observe(seconds)
+
+
 def count_commit(tx: Transaction) -> None:
     """Count a commit that added events to a world's log; for `Engine.after_commit`."""
     if tx.events and tx.in_world:
