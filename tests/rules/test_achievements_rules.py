@@ -205,9 +205,11 @@ def test_a_catalog_finds_what_one_has_of_it() -> None:
         Entry.of(uuid4(), "d", achievement(MANUAL), None),
     ]
     catalog = Catalog(entries)
-    assert set(catalog.by_measure) == {one, two}
-    assert [(e.key, n) for e, n in catalog.by_measure[one].reached(0, 1)] == [("a", 1)]
-    assert list(catalog.by_measure[one].told(0, 1)) == ["a", "b"]
+    assert catalog.over(two) and catalog.over(UUID(int=3)) is None
+    watch = catalog.over(one)
+    assert watch
+    assert [(e.key, n) for e, n in watch.reached(0, 1)] == [("a", 1)]
+    assert list(watch.told(0, 1)) == ["a", "b"]
     assert {key: [e.key for e in found] for key, found in catalog.dependents.items()} == {"a": ["b"]}
     assert catalog.graph == {"a": [], "b": ["a"], "c": ["a"], "d": []}
     assert catalog.groups == {"c"}

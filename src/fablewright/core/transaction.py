@@ -175,6 +175,7 @@ class Transaction:
         self._cause: EventRecord | None = None
         self._performed = 0
         self._askers: dict[str, Request] = {}
+        self._amended: list[tuple[EventRecord, Event, bytes]] = []
         self.last_try = False
         """Whether the engine will not run the command again."""
 
@@ -307,6 +308,11 @@ class Transaction:
         self.events.append(record)
         return record
 
+    def amend(self, record: EventRecord, event: Event) -> None:
+        """Let an event of this commit say more. If the savepoint at hand is undone, it says again what it said."""
+        self._amended.append((record, record.event, record.data))
+        record.event, record.data = event, event.as_json()
+
     async def schedule(self, kind: str, due_at: int, data: Mapping[str, Any] | None = None) -> Timer:
         """Let a timer of this kind fall due at `due_at` (world ms, not before now). Refuses `timer_in_the_past`."""
         if due_at < self.now:
@@ -368,7 +374,7 @@ class Transaction:
         """
         await self.flush()
         await self.execute("SAVEPOINT inner_work")
-        events, recorded = len(self.events), self.request.recorded
+        events, recorded, amended = len(self.events), self.request.recorded, len(self._amended)
         changed = self.clock_changed, self.rights_changed, self.definitions_changed
         outer, self._session = self._session, None
         self._savepoints += 1
@@ -378,6 +384,9 @@ class Transaction:
                 await self._session.commit()  # flushes, and releases its own savepoint
         except BaseException:
             del self.events[events:]
+            while len(self._amended) > amended:
+                record, event, data = self._amended.pop()
+                record.event, record.data = event, data
             self.request.recorded = recorded
             self.clock_changed, self.rights_changed, self.definitions_changed = changed
             if self._session is not None:

@@ -106,6 +106,9 @@ class UnlockValue(BaseModel):
     tier: int = Field(1, ge=1, le=MOST_TIERS)
     repetition: int = Field(1, ge=1, le=2**31 - 1)
     at: int = Field(0, ge=-(2**62), le=2**62, description="World time in ms.")
+    earlier: bool = Field(
+        False, description="Whether something else was counted then: repetitions come on top of it."
+    )
 
 
 class StandingValue(BaseModel):

@@ -1,7 +1,9 @@
 """What happens to achievements, and who may know."""
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 from uuid import UUID
 
 from pydantic import PrivateAttr
@@ -26,6 +28,11 @@ class Defined(_OfDefinition):
 
     definition: AchievementDefinition
     backfill: bool
+    names_hidden: bool = False
+
+    def audience(self) -> Audience:
+        """One that names hidden ones would tell of them."""
+        return GAME_MASTERS if self.names_hidden else super().audience()
 
 
 class Removed(_OfDefinition):
@@ -60,11 +67,19 @@ class Progressed(Event):
     def told(cls, character_id: UUID, lines: Mapping[str, str]) -> "Progressed":
         """The event with lines that are JSON already, by the key of their achievement.
 
-        An award may move hundreds of achievements, so that nothing else is made of them; `achievements` is not set.
+        An award may move hundreds of achievements, so that nothing else is made of them until somebody asks.
         """
         event = cls.model_construct(character_id=character_id)  # type: ignore[call-arg]
         event._lines = lines
         return event
+
+    def __getattr__(self, name: str) -> Any:
+        """`achievements` of an event that was given lines, once it is asked for."""
+        if name != "achievements":
+            return super().__getattr__(name)  # type: ignore[misc]
+        found = [ProgressLine(**json.loads(line)) for line in self._lines.values()]
+        self.__dict__["achievements"] = found
+        return found
 
     @property
     def lines(self) -> Mapping[str, str]:

@@ -24,8 +24,9 @@ from fablewright.systems.achievements.views import load_catalog
 KEY: Final = re.compile(r"[a-z][a-z0-9_]{0,59}")
 
 UNLOCKS: Final = """
-SELECT character_id, achievement_id, tier, repetition, at FROM achievement_unlocks
-WHERE world_id = $1 ORDER BY repetition, tier
+SELECT u.character_id, u.achievement_id, u.tier, u.repetition, u.at, u.generation < a.generation AS earlier
+FROM achievement_unlocks u JOIN achievements a ON a.world_id = u.world_id AND a.id = u.achievement_id
+WHERE u.world_id = $1 ORDER BY u.repetition, u.tier
 """
 VALUES: Final = "SELECT subject_id, measure_id, value, day FROM measure_values WHERE world_id = $1"
 ITEMS: Final = "SELECT subject_id, measure_id, item FROM measure_items WHERE world_id = $1 ORDER BY item"
@@ -41,6 +42,9 @@ class UnlockEntry(PackModel):
     tier: int = Field(1, ge=1)
     repetition: int = Field(1, ge=1)
     at: int = Field(0, description="World time in ms.")
+    earlier: bool = Field(
+        False, description="Whether something else was counted then: repetitions come on top of it."
+    )
 
 
 class StandingEntry(PackModel):
@@ -132,7 +136,8 @@ async def read_standings(snapshot: Snapshot) -> list[Item]:
     for row in await snapshot.connection.fetch(UNLOCKS, snapshot.world_id):
         unlocks = of(row["character_id"], catalog.by_id[row["achievement_id"]])["unlocked"]
         if len(unlocks) < MOST_STEPS:
-            unlocks.append(UnlockEntry(tier=row["tier"], repetition=row["repetition"], at=row["at"]))
+            fields = {name: row[name] for name in ("tier", "repetition", "at", "earlier")}
+            unlocks.append(UnlockEntry(**fields))
     return [
         Item(str(number), StandingEntry(character=place[0], achievement=place[1], **fields))
         for number, (place, fields) in enumerate(sorted(found.items()), 1)

@@ -86,7 +86,8 @@ async def list_achievements(world_id: UUID, caller: Caller, paging: Paging) -> P
             connection, world_id, all_of_them=role >= Role.GAME_MASTER, user_id=caller.actor.user_id,
             after=after[0] if after else None, limit=paging.limit + 1,
         )  # fmt: skip
-    return page_of([views.view_of(row) for row in rows], paging, lambda a: [a.key])
+        secret = await _secret(connection, world_id, caller, role)
+    return page_of([views.view_of(row, secret) for row in rows], paging, lambda a: [a.key])
 
 
 @router.get("/worlds/{world_id}/achievements/{achievement_key}", responses=refusals(ACHIEVEMENT_NOT_FOUND))
@@ -100,9 +101,10 @@ async def get_achievement(world_id: UUID, achievement_key: AchievementKey, calle
             connection, world_id, achievement_key, all_of_them=role >= Role.GAME_MASTER,
             user_id=caller.actor.user_id,
         )  # fmt: skip
+        secret = await _secret(connection, world_id, caller, role)
     if found is None:
         raise ACHIEVEMENT_NOT_FOUND(key=achievement_key)
-    return views.view_of(found)
+    return views.view_of(found, secret)
 
 
 @router.put("/worlds/{world_id}/achievements/{achievement_key}", responses=refusals(DefineAchievement))
@@ -171,6 +173,13 @@ async def grant_achievement(
     """Let a character have an achievement of the kind `manual`. For game masters."""
     command = GrantAchievement(character_id=character_id, key=achievement_key, tier=body.tier)
     return await caller.execute(command, world_id)  # type: ignore[no-any-return]
+
+
+async def _secret(connection: Any, world_id: UUID, caller: Any, role: Role) -> set[str]:
+    """The achievements that the caller may not know of, though others name them."""
+    if role >= Role.GAME_MASTER:
+        return set()
+    return await views.secret_keys(connection, world_id, caller.actor.user_id)
 
 
 def _sight(role: Role, *, own: bool) -> views.Sight:

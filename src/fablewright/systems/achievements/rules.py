@@ -4,6 +4,7 @@ from bisect import bisect_right
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from math import ulp
 from typing import Annotated, Final, Literal, NamedTuple, Self
 from uuid import UUID
 
@@ -320,6 +321,11 @@ class Ladder:
         return rounds, value - rounds * self.goals[-1]
 
 
+def ladder_of(definition: AchievementDefinition) -> Ladder:
+    """The steps of an achievement."""
+    return Ladder(goals_of(definition), definition.repeatable)
+
+
 @dataclass(frozen=True, slots=True)
 class Entry:
     """An achievement of a world, ready for use."""
@@ -329,11 +335,17 @@ class Entry:
     definition: AchievementDefinition
     measure_id: UUID | None
     ladder: Ladder
+    generation: int = 1
 
     @staticmethod
     def of(id_: UUID, key: str, definition: AchievementDefinition, measure_id: UUID | None) -> "Entry":
         """An achievement with its ladder."""
-        return Entry(id_, key, definition, measure_id, Ladder(goals_of(definition), definition.repeatable))
+        return Entry(id_, key, definition, measure_id, ladder_of(definition))
+
+    @property
+    def source(self) -> str:
+        """How a reward names it: a hidden one without its key."""
+        return f"achievement:{self.id if self.definition.hidden else self.key}"
 
 
 class Watch:
@@ -345,6 +357,7 @@ class Watch:
 
     def __init__(self, entries: Iterable[Entry]):
         entries = tuple(entries)
+        self._sums = any(entry.definition.criteria.kind == "sum" for entry in entries)
         self._repeatable = tuple(entry for entry in entries if entry.ladder.repeatable)
         once = [entry for entry in entries if not entry.ladder.repeatable]
         goals = sorted((goal, n) for n, entry in enumerate(once) for goal in entry.ladder.goals)
@@ -361,7 +374,12 @@ class Watch:
         self._rungs = [once[n].ladder.rung(once[n].key, mark) for mark, n in marks]
 
     def reached(self, before: float, after: float) -> list[tuple[Entry, int]]:
-        """Those with a step between the two, and how many steps are behind somebody who has come to `after`."""
+        """Those with a step between the two, and how many steps are behind somebody who has come to `after`.
+
+        What a sum was before is known up to rounding: one that may lie there comes again rather than not at all.
+        """
+        if self._sums:
+            before -= ulp(max(abs(before), abs(after)))
         first, last = bisect_right(self._goals, before), bisect_right(self._goals, after)
         passed = {entry.key: entry for entry in self._winners[first:last]}.values() if last > first else ()
         found = [(entry, entry.ladder.reached(after)) for entry in passed]
@@ -391,15 +409,35 @@ class Catalog:
     def __init__(self, entries: Iterable[Entry]):
         self.by_key = {entry.key: entry for entry in entries}
         self.by_id = {entry.id: entry for entry in self.by_key.values()}
-        measures: dict[UUID, list[Entry]] = {}
+        self._over: dict[UUID, list[Entry]] = {}
+        self._watches: dict[UUID, Watch] = {}
         self.dependents: dict[str, list[Entry]] = {}
         """Those that require an achievement."""
         for entry in self.by_key.values():
             if entry.measure_id is not None:
-                measures.setdefault(entry.measure_id, []).append(entry)
+                self._over.setdefault(entry.measure_id, []).append(entry)
             for key in entry.definition.requires:
                 self.dependents.setdefault(key, []).append(entry)
-        self.by_measure = {id_: Watch(found) for id_, found in measures.items()}
+
+    def over(self, measure_id: UUID) -> Watch | None:
+        """The achievements over a measure; None if there are none."""
+        found = self._watches.get(measure_id)
+        if found is None and measure_id in self._over:
+            found = self._watches[measure_id] = Watch(self._over[measure_id])
+        return found
+
+    def naming(self, keys: Collection[str]) -> list[Entry]:
+        """Those that are made of some of these."""
+        return [
+            entry for entry in self.by_key.values()
+            if isinstance(entry.definition.criteria, AllOf | AnyOf)
+            and not set(keys).isdisjoint(entry.definition.criteria.keys)
+        ]  # fmt: skip
+
+    def hides(self, key: str) -> bool:
+        """Whether there is such an achievement, and it is hidden."""
+        entry = self.by_key.get(key)
+        return entry is not None and entry.definition.hidden
 
     @property
     def groups(self) -> set[str]:

@@ -6,11 +6,10 @@ A row in `achievement_unlocks` decides who unlocked what: it can be added once, 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 from uuid import UUID
 
 from fablewright.core.definitions import Definitions
-from fablewright.core.dice import derived_uuid
 from fablewright.core.refusal import Refused
 from fablewright.core.transaction import EventRecord, Transaction
 from fablewright.systems.achievements import rules
@@ -27,7 +26,7 @@ from fablewright.systems.achievements.events import (
     StandingsRestored,
     Unlocked,
 )
-from fablewright.systems.achievements.rules import AchievementDefinition, Catalog, Entry, Manual
+from fablewright.systems.achievements.rules import AchievementDefinition, AllOf, AnyOf, Catalog, Entry, Manual
 from fablewright.systems.achievements.views import load_catalog
 from fablewright.systems.points import service as points
 from fablewright.systems.progress import service as progress
@@ -45,14 +44,18 @@ SELECT pg_advisory_xact_lock(lock) FROM (
     SELECT DISTINCT hashtextextended($1::text || c.id::text, 20) AS lock FROM unnest($2::uuid[]) AS c (id) ORDER BY 1
 ) locks
 """
+# $4 are the generations of the achievements: what was unlocked before is the base that repetitions come on top of.
 STEPS: Final = """
-SELECT character_id, achievement_id, max(repetition::bigint * 100 + tier) AS last FROM achievement_unlocks
-WHERE world_id = $1 AND character_id = ANY($2::uuid[]) AND achievement_id = ANY($3::uuid[]) GROUP BY 1, 2
+SELECT u.character_id, u.achievement_id, max(u.repetition::bigint * 100 + u.tier) AS last,
+       coalesce(max(u.repetition) FILTER (WHERE u.generation < g.generation), 0) AS base
+FROM unnest($3::uuid[], $4::int[]) AS g (id, generation)
+JOIN achievement_unlocks u ON u.world_id = $1 AND u.achievement_id = g.id
+WHERE u.character_id = ANY($2::uuid[]) GROUP BY 1, 2
 """
 UNLOCK: Final = """
-INSERT INTO achievement_unlocks (world_id, character_id, achievement_id, tier, repetition, at, event_id)
-SELECT $1, v.*, $2 FROM unnest($3::uuid[], $4::uuid[], $5::int[], $6::int[], $7::bigint[])
-    AS v (character_id, achievement_id, tier, repetition, at)
+INSERT INTO achievement_unlocks (world_id, character_id, achievement_id, tier, repetition, at, generation, event_id)
+SELECT $1, v.*, $2 FROM unnest($3::uuid[], $4::uuid[], $5::int[], $6::int[], $7::bigint[], $8::int[])
+    AS v (character_id, achievement_id, tier, repetition, at, generation)
 ORDER BY 2, 3, 5, 4
 ON CONFLICT DO NOTHING RETURNING character_id, achievement_id, tier, repetition
 """
@@ -64,8 +67,22 @@ WHERE u.world_id = $1 AND u.character_id = v.character_id AND u.achievement_id =
   AND u.tier = v.tier AND u.repetition = v.repetition
 """
 WRITE: Final = """
-INSERT INTO achievements (world_id, id, key, spec, measure_id) VALUES ($1, $2, $3, $4::jsonb, $5)
-ON CONFLICT (world_id, id) DO UPDATE SET spec = excluded.spec, measure_id = excluded.measure_id
+INSERT INTO achievements AS a (world_id, id, key, spec, measure_id) VALUES ($1, $2, $3, $4::jsonb, $5)
+ON CONFLICT (world_id, id) DO UPDATE SET spec = excluded.spec, measure_id = excluded.measure_id,
+    generation = a.generation + (a.measure_id IS DISTINCT FROM excluded.measure_id)::int
+"""
+# What characters have of what some achievements ($2, $3: their measures, and keys of which they are made) are made of,
+# and is not counted for these yet.
+UNCOUNTED: Final = """
+SELECT DISTINCT n.measure_id, u.character_id, n.key
+FROM unnest($2::uuid[], $3::text[]) AS n (measure_id, key)
+JOIN achievements a ON a.world_id = $1 AND a.key = n.key
+JOIN achievement_unlocks u ON u.world_id = $1 AND u.achievement_id = a.id
+JOIN characters c ON c.world_id = $1 AND c.id = u.character_id AND c.deleted_at IS NULL
+WHERE NOT EXISTS (
+    SELECT FROM measure_items i
+    WHERE i.world_id = $1 AND i.measure_id = n.measure_id AND i.subject_id = u.character_id
+      AND i.item = '"' || n.key || '"')
 """
 NO_EVENT: Final = UUID(int=0)
 
@@ -79,6 +96,31 @@ async def _load(tx: Transaction) -> Catalog:
 
 CATALOG: Final = Definitions(_load)
 """The achievements of a world."""
+
+
+class Had(NamedTuple):
+    """The last step that a character has unlocked, and the repetitions it had before something else was counted."""
+
+    repetition: int
+    tier: int
+    base: int
+
+    @staticmethod
+    def of(last: int, base: int) -> "Had":
+        """From a row of `STEPS`."""
+        repetition, tier = divmod(last, 100)
+        return Had(repetition, tier, base)
+
+    def since(self, entry: Entry) -> int:
+        """How many steps it has unlocked of an achievement, of a repeatable one since then."""
+        if not entry.definition.repeatable:
+            return (self.repetition - 1) * len(entry.definition.tiers) + self.tier
+        if self.repetition <= self.base:
+            return 0
+        return (self.repetition - 1 - self.base) * len(entry.definition.tiers) + self.tier
+
+
+NONE: Final = Had(1, 0, 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,22 +150,43 @@ async def define(tx: Transaction, command: DefineAchievement) -> dict[str, Any]:
     key, definition = command.key, command.definition
     catalog = await CATALOG.of(tx)
     _check(catalog, key, definition)
-    id_ = _id_of(tx, key)
+    # A removed one with the same key was another one: what it rewarded does not count here.
+    known = catalog.by_key.get(key)
+    id_ = tx.new_id() if known is None else known.id
     spec = rules.measure_of(definition)
-    # What is made of others looks at what somebody has, not at what happens: its past always counts.
-    backfill = command.backfill or definition.criteria.kind in ("all_of", "any_of")
+    made_of = definition.criteria.keys if isinstance(definition.criteria, AllOf | AnyOf) else []
     measure_id = None
     if spec is not None:
-        measure_id = await progress.use(tx, SYSTEM, id_, spec, backfill=backfill)
+        measure_id = await progress.use(tx, SYSTEM, id_, spec, backfill=command.backfill and not made_of)
+    if measure_id is not None and made_of:
+        await _count_what_there_is(tx, [(measure_id, k) for k in dict.fromkeys(made_of)], complete=True)
     await progress.stop_using(tx, SYSTEM, id_, but=measure_id)
     await tx.execute(WRITE, tx.world_id, id_, key, definition.model_dump_json(), measure_id)
     tx.definitions_changed = True
-    tx.emit(Defined(key=key, hidden=definition.hidden, definition=definition, backfill=command.backfill))
+    named = any(catalog.hides(k) for k in rules.needed(definition))
+    tx.emit(
+        Defined(
+            key=key, hidden=definition.hidden, definition=definition, backfill=command.backfill, names_hidden=named
+        )
+    )  # fmt: skip
     return {"key": key, "id": id_, "measure_id": measure_id}
 
 
-def _id_of(tx: Transaction, key: str) -> UUID:
-    return derived_uuid("achievement", tx.world_id, key)
+async def _count_what_there_is(
+    tx: Transaction, named: Sequence[tuple[UUID, str]], *, complete: bool = False
+) -> None:
+    """Count for what is made of others what characters have of these; `named` are its measure and the others' keys.
+
+    It looks at who has them, not at the log. To be `complete` it looks once more when no other commit can happen
+    before this one.
+    """
+    if not named:
+        return
+    for last in (False, True) if complete else (True,):
+        if complete and last:
+            await progress.lock_head(tx)
+        rows = await tx.fetch(UNCOUNTED, tx.world_id, *_columns(named))
+        await progress.count_items(tx, [(row["character_id"], row["measure_id"], row["key"]) for row in rows])
 
 
 def _check(catalog: Catalog, key: str, definition: AchievementDefinition) -> None:
@@ -186,7 +249,7 @@ async def grant(tx: Transaction, command: GrantAchievement) -> dict[str, Any]:
     missing = (await _missing(tx, catalog, [pair])).get(pair)
     if missing:
         raise rules.ACHIEVEMENT_LOCKED(f"It requires {', '.join(missing)} first.", missing=missing)
-    last = (await _steps(tx, catalog, [pair])).get(pair, 0)
+    last = (await _steps(tx, catalog, [pair])).get(pair, NONE).since(entry)
     wanted = last + 1 if entry.definition.repeatable or command.tier is None else command.tier
     if wanted <= last or (wanted > tiers and not entry.definition.repeatable):
         raise rules.ALREADY_UNLOCKED(key=entry.key)
@@ -209,7 +272,10 @@ async def restore(tx: Transaction, command: RestoreStandings) -> dict[str, int]:
         for unlock in standing.unlocked:
             if unlock.tier > len(entry.definition.tiers):
                 raise rules.TIER_NOT_FOUND(key=entry.key, tiers=len(entry.definition.tiers))
-            rows.append((standing.character_id, entry.id, unlock.tier, unlock.repetition, unlock.at))
+            generation = entry.generation - unlock.earlier
+            rows.append(
+                (standing.character_id, entry.id, unlock.tier, unlock.repetition, unlock.at, generation)
+            )
     event = tx.emit(StandingsRestored(character_ids=sorted(ids), standings=len(standings)))
     if rows:
         await tx.fetch(UNLOCK, tx.world_id, event.id, *_columns(rows))
@@ -217,7 +283,13 @@ async def restore(tx: Transaction, command: RestoreStandings) -> dict[str, int]:
         Restored(s.character_id, e.measure_id, s.value, s.day, tuple(s.items))
         for s, e in zip(standings, entries, strict=True)
         if s.value is not None and e.measure_id is not None
+        and not isinstance(e.definition.criteria, AllOf | AnyOf)
     ])  # fmt: skip
+    keys = {standing.key for standing in standings if standing.unlocked}
+    await _count_what_there_is(tx, sorted({
+        (e.measure_id, k) for e in catalog.naming(keys) if e.measure_id is not None
+        for k in getattr(e.definition.criteria, "keys", ()) if k in keys
+    }))  # fmt: skip
     return {"restored": len(standings)}
 
 
@@ -231,7 +303,7 @@ async def moved(tx: Transaction, steps: list[Moved]) -> None:
     lines: dict[UUID, dict[str, str]] = {}
     causes: dict[UUID, EventRecord] = {}
     for subject, measure_id, before, after, cause in steps:
-        watch = catalog.by_measure.get(measure_id)
+        watch = catalog.over(measure_id)
         if watch is None:
             continue
         for entry, n in watch.reached(before, after):
@@ -259,8 +331,7 @@ def _tell(tx: Transaction, lines: Mapping[UUID, dict[str, str]], causes: Mapping
             tx.emit(Progressed.told(who, _bounded(own)), cause=causes.get(who))
         else:
             assert isinstance(record.event, Progressed)
-            record.event = Progressed.told(who, _bounded({**record.event.lines, **own}))
-            record.data = record.event.as_json()
+            tx.amend(record, Progressed.told(who, _bounded({**record.event.lines, **own})))
 
 
 def _bounded(lines: dict[str, str]) -> dict[str, str]:
@@ -315,25 +386,26 @@ async def _missing(tx: Transaction, catalog: Catalog, pairs: Collection[Pair]) -
     }
 
 
-async def _steps(tx: Transaction, catalog: Catalog, pairs: Collection[Pair]) -> dict[Pair, int]:
-    """How many steps of these achievements these characters have unlocked; without those that have none."""
-    rows = await tx.fetch(STEPS, tx.world_id, list({p[0] for p in pairs}), list({p[1] for p in pairs}))
-    found = {}
-    for row in rows:
-        repetition, tier = divmod(row["last"], 100)
-        tiers = len(catalog.by_id[row["achievement_id"]].definition.tiers)
-        found[row["character_id"], row["achievement_id"]] = (repetition - 1) * tiers + tier
-    return found
+async def _steps(tx: Transaction, catalog: Catalog, pairs: Collection[Pair]) -> dict[Pair, Had]:
+    """What of these achievements these characters have unlocked; without those that have none."""
+    ids = list({p[1] for p in pairs})
+    rows = await tx.fetch(
+        STEPS, tx.world_id, list({p[0] for p in pairs}), ids, [catalog.by_id[id_].generation for id_ in ids]
+    )
+    return {(row["character_id"], row["achievement_id"]): Had.of(row["last"], row["base"]) for row in rows}
 
 
 async def _insert(tx: Transaction, catalog: Catalog, reached: Mapping[Pair, int]) -> list[Win]:
     """Add the rows of what was reached; returns those that were not there."""
     repeated = [pair for pair in reached if catalog.by_id[pair[1]].definition.repeatable]
     last = await _steps(tx, catalog, repeated) if repeated else {}
-    rows = [
-        (*pair, tier, repetition, tx.now) for pair, n in reached.items()
-        for tier, repetition in catalog.by_id[pair[1]].ladder.steps(last.get(pair, 0), n)
-    ]  # fmt: skip
+    rows = []
+    for pair, n in reached.items():
+        entry, had = catalog.by_id[pair[1]], last.get(pair, NONE)
+        rows += [
+            (*pair, tier, had.base + repetition, tx.now, entry.generation)
+            for tier, repetition in entry.ladder.steps(had.since(entry), n)
+        ]
     if not rows:
         return []
     found = await tx.fetch(UNLOCK, tx.world_id, NO_EVENT, *_columns(rows))
@@ -347,14 +419,14 @@ async def _reward(tx: Transaction, wins: Sequence[Win], causes: Mapping[UUID, Ev
     results = await points.award_many(tx, [
         points.AwardAsk(
             character_id=win.character_id, amount=win.what.points, currency=win.entry.definition.currency,
-            reason=f"Achievement: {_named(win)}", cause=causes.get(win.character_id), guarded=False,
-            reference=f"achievement:{win.entry.key}:{win.tier}:{win.repetition}:{win.character_id}",
+            reason=_reason(win), cause=causes.get(win.character_id), guarded=False,
+            reference=f"achievement:{win.entry.id}:{win.tier}:{win.repetition}:{win.character_id}",
         )
         for win in paid
     ]) if paid else []  # fmt: skip
-    refused = {id(w): r for w, r in zip(paid, results, strict=True) if isinstance(r, Refused)}
-    records = [_tell_unlocked(tx, win, refused.get(id(win)), causes.get(win.character_id)) for win in wins]
-    titled = [(w.character_id, w.what.title, f"achievement:{w.entry.key}") for w in wins if w.what.title]
+    given = {id(win): result for win, result in zip(paid, results, strict=True)}
+    records = [_tell_unlocked(tx, win, given.get(id(win)), causes.get(win.character_id)) for win in wins]
+    titled = [(w.character_id, w.what.title, w.entry.source) for w in wins if w.what.title]
     if titled:
         await points.grant_titles(tx, titled)
     await tx.execute(NAME_EVENTS, tx.world_id, *_columns(
@@ -363,20 +435,24 @@ async def _reward(tx: Transaction, wins: Sequence[Win], causes: Mapping[UUID, Ev
     ))  # fmt: skip
 
 
-def _named(win: Win) -> str:
-    """The achievement, with its tier if there are several."""
+def _reason(win: Win) -> str:
+    """The achievement, with its tier if there are several; a hidden one is not named, since all may read of awards."""
+    if win.entry.definition.hidden:
+        return "An achievement"
     name = win.entry.definition.name
-    return f"{name} ({win.what.name or win.tier})" if len(win.entry.definition.tiers) > 1 else name
+    tier = f" ({win.what.name or win.tier})" if len(win.entry.definition.tiers) > 1 else ""
+    return f"Achievement: {name}{tier}"
 
 
-def _tell_unlocked(
-    tx: Transaction, win: Win, refused: Refused | None, cause: EventRecord | None
-) -> EventRecord:
+def _tell_unlocked(tx: Transaction, win: Win, result: Any, cause: EventRecord | None) -> EventRecord:
+    """`result` is what came of its award, if it had one."""
     definition, what = win.entry.definition, win.what
+    refused = result if isinstance(result, Refused) else None
+    paid = result is not None and refused is None and not result.replayed
     return tx.emit(
         Unlocked(
             character_id=win.character_id, key=win.entry.key, name=definition.name, tier=win.tier,
-            tier_name=what.name, repetition=win.repetition, points=0 if refused else what.points,
+            tier_name=what.name, repetition=win.repetition, points=what.points if paid else 0,
             currency=definition.currency, title=what.title, hidden=definition.hidden,
             reward_refused=refused.code if refused else None,
         ),

@@ -3,14 +3,26 @@
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, ForeignKey, ForeignKeyConstraint, Index, Integer, UniqueConstraint
+from sqlalchemy import (
+    CheckConstraint,
+    ForeignKey,
+    ForeignKeyConstraint,
+    Index,
+    Integer,
+    UniqueConstraint,
+    text,
+)
 from sqlalchemy.orm import Mapped, mapped_column
 
 from fablewright.core.tables import WORLD, Base
 
 
 class Achievement(Base):
-    """A definition (`commands.AchievementSpec`). `measure_id` is what `progress` counts for it, if it counts."""
+    """A definition (`rules.AchievementDefinition`). `measure_id` is what `progress` counts for it, if it counts.
+
+    `generation` grows when something else is counted: repetitions unlocked before that are kept, and what is counted
+    since comes on top of them.
+    """
 
     __tablename__ = "achievements"
     __table_args__ = (
@@ -23,10 +35,14 @@ class Achievement(Base):
     key: Mapped[str]
     spec: Mapped[dict[str, Any]]
     measure_id: Mapped[UUID | None]
+    generation: Mapped[int] = mapped_column(Integer, server_default=text("1"))
 
 
 class Unlock(Base):
-    """That a character reached a tier (from 1), for the how-manieth time (from 1). The key makes it once."""
+    """That a character reached a tier (from 1), for the how-manieth time (from 1). The key makes it once.
+
+    `generation` is the achievement's at that time.
+    """
 
     __tablename__ = "achievement_unlocks"
     __table_args__ = (
@@ -48,3 +64,4 @@ class Unlock(Base):
     repetition: Mapped[int] = mapped_column(Integer, primary_key=True)
     at: Mapped[int]
     event_id: Mapped[UUID]
+    generation: Mapped[int] = mapped_column(Integer, server_default=text("1"))

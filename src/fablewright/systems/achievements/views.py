@@ -1,5 +1,7 @@
 """What is read of achievements: definitions, who has come how far, and how far a backfill is."""
 
+from collections.abc import Collection
+from functools import lru_cache
 from typing import Any, Final, Literal
 from uuid import UUID
 
@@ -8,9 +10,13 @@ from pydantic import BaseModel, Field
 from fablewright.core.clock import DAY
 from fablewright.systems.achievements.rules import (
     AchievementDefinition,
+    AllOf,
+    AnyOf,
     Catalog,
     Entry,
+    Ladder,
     Manual,
+    ladder_of,
     measure_of,
 )
 from fablewright.systems.progress import service as progress
@@ -22,7 +28,7 @@ Sight = Literal["none", "unlocked", "all"]
 MOST_UNLOCKS: Final = 20
 """Steps of one achievement that a standing names: the last ones."""
 
-COLUMNS: Final = "id, key, spec::text AS spec, measure_id"
+COLUMNS: Final = "id, key, spec::text AS spec, measure_id, generation"
 # Membership, who controls the character, and the world's clock, in one statement.
 ACCESS: Final = """
 SELECT m.role, c.id, c.user_id, w.anchor_world_ms, w.anchor_real_ms, w.rate, w.paused,
@@ -40,6 +46,13 @@ WHERE a.world_id = $1 AND ($2::text IS NULL OR a.key > $2) AND ($3 OR NOT (a.spe
     WHERE u.world_id = $1 AND u.achievement_id = a.id AND c.user_id = $4))
 ORDER BY a.key LIMIT $5
 """  # noqa: S608
+UNKNOWN: Final = """
+SELECT a.key FROM achievements a
+WHERE a.world_id = $1 AND (a.spec ->> 'hidden')::boolean AND NOT EXISTS (
+    SELECT FROM achievement_unlocks u
+    JOIN characters c ON c.world_id = u.world_id AND c.id = u.character_id AND c.deleted_at IS NULL
+    WHERE u.world_id = $1 AND u.achievement_id = a.id AND c.user_id = $2)
+"""
 UNLOCKS: Final = """
 SELECT achievement_id, tier, repetition, at, event_id FROM achievement_unlocks
 WHERE world_id = $1 AND character_id = $2 AND achievement_id = ANY($3::uuid[]) ORDER BY repetition, tier
@@ -102,14 +115,32 @@ class BackfillView(BaseModel):
 
 def entry_of(row: Any) -> Entry:
     """An achievement from a row of `COLUMNS`."""
-    definition = AchievementDefinition.model_validate_json(row["spec"])
-    return Entry.of(row["id"], row["key"], definition, row["measure_id"])
+    definition, ladder = _parsed(row["spec"])
+    return Entry(row["id"], row["key"], definition, row["measure_id"], ladder, row["generation"])
 
 
-def view_of(entry: Entry) -> AchievementView:
-    """An achievement as it is answered."""
-    fields = {name: getattr(entry.definition, name) for name in AchievementDefinition.model_fields}
+@lru_cache(4096)
+def _parsed(spec: str) -> tuple[AchievementDefinition, Ladder]:
+    """A definition as it is kept: the same text always says the same."""
+    definition = AchievementDefinition.model_validate_json(spec)
+    return definition, ladder_of(definition)
+
+
+def view_of(entry: Entry, secret: Collection[str] = ()) -> AchievementView:
+    """An achievement as it is answered, without the secret ones that it names."""
+    definition = entry.definition
+    fields = {name: getattr(definition, name) for name in AchievementDefinition.model_fields}
+    if secret:
+        fields["requires"] = [key for key in definition.requires if key not in secret]
+        if isinstance(definition.criteria, AllOf | AnyOf):
+            keys = [key for key in definition.criteria.keys if key not in secret]
+            fields["criteria"] = definition.criteria.model_copy(update={"keys": keys})
     return AchievementView.model_construct(key=entry.key, **fields)
+
+
+async def secret_keys(connection: Any, world_id: UUID, user_id: UUID | None) -> set[str]:
+    """The hidden achievements that no character of a user has."""
+    return {row["key"] for row in await connection.fetch(UNKNOWN, world_id, user_id)}
 
 
 async def load_catalog(connection: Any, world_id: UUID) -> Catalog:
@@ -169,7 +200,11 @@ async def standings(
     ][:limit]  # fmt: skip
     ids = [entry.measure_id for entry in shown if entry.measure_id is not None]
     values = await progress.values(connection, world_id, character_id, ids)
-    has = {key for key, entry in catalog.by_key.items() if entry.id in unlocks}
+    # What is hidden and lacking is not named.
+    has = {
+        key for key, entry in catalog.by_key.items()
+        if entry.id in unlocks or (entry.definition.hidden and see != "all")
+    }  # fmt: skip
     return [
         _standing(entry, values.get(entry.measure_id) if entry.measure_id else None, unlocks.get(entry.id, []),
                   [key for key in entry.definition.requires if key not in has], now)

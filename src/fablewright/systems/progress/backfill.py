@@ -5,9 +5,14 @@ last one locks the world's head, counts what is left, and lets the measures coun
 definitions change with it, so that every commit that began before runs again and is counted: each event once.
 
 Then the measures settle: who listens is told once how far each subject has come.
+
+What fails does not stop others: those measures go on one by one, in smaller chunks if there was too much to tell, and
+each waits longer after each failure.
 """
 
 import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any, ClassVar, Final
 from uuid import UUID
 
@@ -20,14 +25,15 @@ from fablewright.core.actors import Allowed, system_actor
 from fablewright.core.clock import monotonic
 from fablewright.core.dice import derived_uuid
 from fablewright.core.engine import Engine, Scope
-from fablewright.core.log import Filter
+from fablewright.core.database import is_connection_loss
+from fablewright.core.log import ClockMoved, Filter
 from fablewright.core.messages import Command
 from fablewright.core.refusal import Refused
-from fablewright.core.transaction import Request, Transaction
+from fablewright.core.transaction import TOO_MANY_EVENTS, Request, Transaction
 from fablewright.systems.progress import service
 from fablewright.systems.progress.events import CaughtUp
-from fablewright.systems.progress.rules import Measure, MeasureSpec, Tally, Watched
-from fablewright.systems.progress.service import Moved, Step
+from fablewright.systems.progress.rules import Measure, Tally, Watched
+from fablewright.systems.progress.service import Moved, Step, spec_of
 
 CHUNK: Final = 1_000
 """Events, or subjects, of one transaction."""
@@ -39,6 +45,7 @@ NEXT: Final = """
 SELECT id, spec::text AS spec, state, caught_up_to, settled_to FROM measures
 WHERE world_id = $1 AND state <> 'live' ORDER BY id FOR NO KEY UPDATE SKIP LOCKED
 """
+DEFINITIONS: Final = "SELECT definitions FROM world_heads WHERE world_id = $1"
 SUBJECTS: Final = """
 SELECT subject_id, value FROM measure_values
 WHERE world_id = $1 AND measure_id = $2 AND ($3::uuid IS NULL OR subject_id > $3) ORDER BY subject_id LIMIT $4
@@ -57,6 +64,15 @@ class CatchUp(Command):
     after: str
 
 
+@dataclass(slots=True)
+class Trouble:
+    """A measure that failed: it goes alone, `size` events or subjects at a time, and not before some moment."""
+
+    size: int
+    failures: int = 0
+    not_before: float = 0.0
+
+
 class Backfill:
     """Lets the measures of all worlds catch up. One per process; several share the work safely."""
 
@@ -65,6 +81,7 @@ class Backfill:
         self._wake = asyncio.Event()
         self._failures: dict[UUID, int] = {}
         self._not_before: dict[UUID, float] = {}
+        self._troubles: dict[UUID, Trouble] = {}
         engine.after_commit.append(self._after_commit)
 
     def _after_commit(self, tx: Transaction) -> None:
@@ -97,8 +114,11 @@ class Backfill:
             if self._not_before.get(world_id, 0) > monotonic():
                 continue
             try:
-                busy = await self.step(world_id) or busy
+                done, error = await self._attempt(world_id)
+                busy = busy or done
                 self._failures.pop(world_id, None)
+                if error is not None:
+                    log.error("backfill_of_measure_failed", world=str(world_id), exc_info=error)
             except Exception as error:  # one world must not stop the others
                 failures = self._failures[world_id] = self._failures.get(world_id, 0) + 1
                 self._not_before[world_id] = monotonic() + min(LONGEST_PAUSE, 0.1 * 2 ** min(failures, 10))
@@ -107,26 +127,75 @@ class Backfill:
 
     async def step(self, world_id: UUID) -> bool:
         """One chunk of the measures of a world that are least far; whether something was done."""
+        done, error = await self._attempt(world_id)
+        if error is not None:
+            raise error
+        return done
+
+    async def _attempt(self, world_id: UUID) -> tuple[bool, Exception | None]:
+        """The same, with what went wrong with one measure that now has to wait, so that others can go on."""
+        chosen: list[UUID] = []
+        size = CHUNK
         request = Request(
             CatchUp(measure_ids=[], after=""), system_actor("progress"), derived_uuid("catch up", world_id),
             derived_uuid("catch up", world_id),
         )  # fmt: skip
 
         async def work(tx: Transaction) -> bool:
+            nonlocal size
             rows = await tx.fetch(NEXT, tx.world_id)
+            if rows and await tx.fetchval(DEFINITIONS, tx.world_id) != tx.world.definitions:
+                raise ClockMoved  # who uses these measures would not be known
+            rows = [row for row in rows if not self._waits(row["id"])]
             behind = [row for row in rows if row["state"] == "catching_up"]
             if behind:
                 position = min(row["caught_up_to"] for row in behind)
                 group = [row for row in behind if row["caught_up_to"] == position]
+                alone = [row for row in group if row["id"] in self._troubles]
+                group = alone[:1] or group
+            else:
+                position, group = rows[0]["settled_to"] if rows else None, rows[:1]
+            chosen[:] = [row["id"] for row in group]
+            size = min([CHUNK, *(t.size for i in chosen if (t := self._troubles.get(i)) is not None)])
+            if group:
                 with tx.acting(_request(tx, group, position)):
-                    await _catch_up(tx, group, position)
-            elif rows:
-                with tx.acting(_request(tx, rows[:1], rows[0]["settled_to"])):
-                    await _settle(tx, rows[0])
-            return bool(rows)
+                    await (_catch_up(tx, group, position, size) if behind else _settle(tx, group[0], size))
+            return bool(group)
 
-        done, _ = await self._engine.transact(Scope(world_id), request, work)
-        return done
+        try:
+            done, _ = await self._engine.transact(Scope(world_id), request, work)
+        except Exception as error:
+            if not chosen or is_connection_loss(error):
+                raise
+            return True, self._trouble(chosen, size, error)
+        for id_ in chosen:
+            self._better(id_, size)
+        return done, None
+
+    def _waits(self, measure_id: UUID) -> bool:
+        trouble = self._troubles.get(measure_id)
+        return trouble is not None and trouble.not_before > monotonic()
+
+    def _trouble(self, chosen: Sequence[UUID], size: int, error: Exception) -> Exception | None:
+        """Note what failed; returns the error if the one measure concerned can only wait."""
+        if len(chosen) > 1:
+            for id_ in chosen:
+                self._troubles[id_] = Trouble(size)
+            return None
+        trouble = self._troubles.setdefault(chosen[0], Trouble(size))
+        if isinstance(error, Refused) and error.refusal is TOO_MANY_EVENTS and size > 1:
+            trouble.size = size // 2
+            return None
+        trouble.failures += 1
+        trouble.not_before = monotonic() + min(LONGEST_PAUSE, 0.1 * 2 ** min(trouble.failures, 10))
+        return error
+
+    def _better(self, measure_id: UUID, size: int) -> None:
+        trouble = self._troubles.get(measure_id)
+        if trouble is not None:
+            trouble.size, trouble.failures = 2 * size, 0
+            if trouble.size > CHUNK:
+                del self._troubles[measure_id]
 
 
 def _request(tx: Transaction, rows: list[Any], position: object) -> Request:
@@ -137,12 +206,12 @@ def _request(tx: Transaction, rows: list[Any], position: object) -> Request:
     return Request(command, tx.actor, id_, tx.request.correlation_id)
 
 
-async def _catch_up(tx: Transaction, group: list[Any], position: int) -> None:
+async def _catch_up(tx: Transaction, group: list[Any], position: int, size: int) -> None:
     """Count a piece of the log for these measures, and if it was the last one, let them go on by themselves."""
-    watched = Watched(Measure.of(row["id"], MeasureSpec.model_validate_json(row["spec"])) for row in group)
+    watched = Watched(Measure.of(row["id"], spec_of(row["spec"])) for row in group)
     ids = [row["id"] for row in group]
     wanted = Filter(types=tuple({pattern for m in watched.measures for pattern in m.spec.on}))
-    part = await world_log.read(tx.driver, tx.world_id, position, CHUNK, wanted)
+    part = await world_log.read(tx.driver, tx.world_id, position, size, wanted)
     steps = await service.record(tx, _tally(watched, part.rows))
     await service.tell(tx, [Moved(s, m, b, a) for s, m, b, a in steps])
     up_to, arrived = part.up_to, False
@@ -158,7 +227,8 @@ async def _catch_up(tx: Transaction, group: list[Any], position: int) -> None:
             up_to = head
     await tx.execute(
         "UPDATE measures SET state = CASE WHEN $4 THEN 'settling' ELSE state END, "
-        "caught_up_to = CASE WHEN $4 THEN NULL ELSE $3::bigint END "
+        "caught_up_to = CASE WHEN $4 THEN NULL ELSE $3::bigint END, "
+        "since_seq = CASE WHEN $4 THEN $3::bigint ELSE since_seq END "
         "WHERE world_id = $1 AND id = ANY($2::uuid[])",
         tx.world_id, ids, up_to, arrived,
     )  # fmt: skip
@@ -182,10 +252,10 @@ def _superseded(steps: list[Step]) -> list[Step]:
     return [step for number, step in enumerate(steps) if last[step[0], step[1]] != number]
 
 
-async def _settle(tx: Transaction, row: Any) -> None:
+async def _settle(tx: Transaction, row: Any, size: int) -> None:
     """Tell who listens how far the next subjects have come, and after the last one be done."""
-    rows = await tx.fetch(SUBJECTS, tx.world_id, row["id"], row["settled_to"], CHUNK)
-    done = len(rows) < CHUNK
+    rows = await tx.fetch(SUBJECTS, tx.world_id, row["id"], row["settled_to"], size)
+    done = len(rows) < size
     await service.tell(tx, [Moved(r["subject_id"], row["id"], 0.0, r["value"]) for r in rows])
     await tx.execute(
         "UPDATE measures SET state = CASE WHEN $4 THEN 'live' ELSE state END, settled_to = $3 "

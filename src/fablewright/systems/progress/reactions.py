@@ -27,6 +27,8 @@ async def count(tx: Transaction, records: list[EventRecord]) -> None:
     causes: dict[UUID, EventRecord] = {}
     for record in records:
         measures = watched.of(record.type)
+        if record.seq is not None:  # it comes from the log once more
+            measures = tuple(m for m in measures if m.since < record.seq)
         if measures:
             about = [quick(record.about[0].bytes)] if record.about else []
             for subject in tally.take(measures, about, record.at, orjson.loads(record.data)):

@@ -83,13 +83,15 @@ class Measure:
     spec: MeasureSpec
     holds: Holds
     read: Callable[[Mapping[str, Any]], Any]
+    since: int = 0
+    """It counts the log from after this event on."""
 
     @staticmethod
-    def of(id_: UUID, spec: MeasureSpec) -> "Measure":
+    def of(id_: UUID, spec: MeasureSpec, since: int = 0) -> "Measure":
         """A measure, ready to count."""
         path = spec.field or ""
         read = (lambda data: value_at(data, path)) if "." in path else (lambda data: data.get(path))
-        return Measure(id_, spec, compiled(spec.where), read)
+        return Measure(id_, spec, compiled(spec.where), read, since)
 
 
 class Watched:

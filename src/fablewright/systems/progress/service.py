@@ -6,6 +6,7 @@ A system that wants to be told brings `extra={"progress": moved}`, an async func
 
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Final, NamedTuple
 from uuid import UUID
 
@@ -13,11 +14,11 @@ import orjson
 
 from fablewright.core.definitions import Definitions
 from fablewright.core.transaction import EventRecord, Transaction
-from fablewright.systems.progress.rules import Measure, MeasureSpec, Tally, Watched, measure_id
+from fablewright.systems.progress.rules import Measure, MeasureSpec, Tally, Watched, item_of, measure_id
 
 __all__ = [
-    "LISTENER", "MeasureSpec", "Moved", "Restored", "Value", "forget", "measure_id", "restore", "stop_using", "use",
-    "values", "values_of",
+    "LISTENER", "MeasureSpec", "Moved", "Restored", "Value", "count_items", "forget", "lock_head", "measure_id",
+    "restore", "stop_using", "use", "values", "values_of",
 ]  # fmt: skip
 
 LISTENER: Final = "progress"
@@ -49,7 +50,7 @@ WITH asked AS MATERIALIZED (
             WHEN v.measure_id = ANY($6::uuid[]) THEN greatest(v.value, excluded.value)
             ELSE v.value + excluded.value END,
         day = excluded.day
-    WHERE excluded.day IS NULL OR v.day < excluded.day
+    WHERE excluded.day IS NULL OR v.day IS NULL OR v.day < excluded.day
     RETURNING v.subject_id, v.measure_id, v.value
 )
 SELECT array_agg(put.subject_id), array_agg(put.measure_id), array_agg(put.value), array_agg(old.value)
@@ -93,10 +94,17 @@ Listener = Callable[[Transaction, list[Moved]], Awaitable[None]]
 
 async def _load(tx: Transaction) -> Watched:
     rows = await tx.fetch(
-        "SELECT id, spec::text AS spec FROM measures WHERE world_id = $1 AND state <> 'catching_up' ORDER BY id",
+        "SELECT id, spec::text AS spec, since_seq FROM measures "
+        "WHERE world_id = $1 AND state <> 'catching_up' ORDER BY id",
         tx.world_id,
     )
-    return Watched(Measure.of(row["id"], MeasureSpec.model_validate_json(row["spec"])) for row in rows)
+    return Watched(Measure.of(row["id"], spec_of(row["spec"]), row["since_seq"]) for row in rows)
+
+
+@lru_cache(8192)
+def spec_of(text: str) -> MeasureSpec:
+    """A spec as it is kept."""
+    return MeasureSpec.model_validate_json(text)
 
 
 LIVE: Final = Definitions(_load)
@@ -138,9 +146,9 @@ async def use(tx: Transaction, system: str, user_id: UUID, spec: MeasureSpec, *,
     )
     if found is None:
         await tx.execute(
-            "INSERT INTO measures (world_id, id, spec, state, caught_up_to, whole) "
+            "INSERT INTO measures (world_id, id, spec, state, caught_up_to, whole, since_seq) "
             "VALUES ($1, $2, $3::jsonb, CASE WHEN $4 THEN 'catching_up' ELSE 'live' END, "
-            "CASE WHEN $4 THEN 0 END, $4)",
+            "CASE WHEN $4 THEN 0 END, $4, coalesce((SELECT seq FROM world_heads WHERE world_id = $1), 0))",
             tx.world_id, id_, orjson.dumps(spec.model_dump(mode="json")).decode(), backfill,
         )  # fmt: skip
     elif backfill and not found["whole"]:
@@ -218,6 +226,20 @@ async def restore(tx: Transaction, entries: Sequence[Restored]) -> None:
     if items:
         await tx.fetch(ITEMS, tx.world_id, *_columns(items))
     await _settle(tx, sorted({e.measure_id for e in entries}), whole=True)
+
+
+async def count_items(tx: Transaction, found: Sequence[tuple[UUID, UUID, str]]) -> None:
+    """Let subjects have had these values, too: (subject, measure of different values, value) each.
+
+    Whoever uses the measures is told later, when they settle.
+    """
+    tally = Tally()
+    for subject, measure, value in found:
+        items = tally.items.setdefault(measure, {}).setdefault(subject, set())
+        items.add(item_of(value) or "")
+    if not tally.empty:
+        await record(tx, tally)
+        await _settle(tx, sorted(tally.items), whole=True)
 
 
 async def _settle(tx: Transaction, ids: Sequence[UUID], *, whole: bool = False) -> None:

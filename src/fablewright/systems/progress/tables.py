@@ -21,6 +21,7 @@ class Measure(Base):
     While it catches up with the past, `caught_up_to` says how far in the log it has come, and what happens
     meanwhile waits for it there. While it settles, it counts already, and those who use it are told how far each
     subject has come, up to the subject `settled_to`. `whole` says that it has counted the log from its beginning.
+    Events up to `since_seq` are counted already, or from before it was there: it does not count them again.
     """
 
     __tablename__ = "measures"
@@ -37,6 +38,7 @@ class Measure(Base):
     caught_up_to: Mapped[int | None]
     settled_to: Mapped[UUID | None]
     whole: Mapped[bool] = mapped_column(server_default=text("false"))
+    since_seq: Mapped[int] = mapped_column(server_default=text("0"))
 
 
 class MeasureUse(Base):
