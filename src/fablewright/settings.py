@@ -52,6 +52,9 @@ class Settings(BaseSettings):
     max_page: int = Field(200, ge=1, le=1000, description="Most items on a page.")
     max_commands: int = Field(100, ge=1, description="Most commands in one list.")
     max_batch: int = Field(512, ge=1, description="Most hot commands that share a commit.")
+    batch_beside_from: int = Field(
+        16, ge=1, description="How many hot commands must wait for a second commit to begin beside the first."
+    )
     max_queue: int = Field(10_000, ge=1, description="Most hot commands waiting per world.")
     max_cascade: int = Field(8, ge=1, description="Depth to which reactions may set off reactions.")
     max_event_bytes: int = Field(65_536, ge=256, description="Largest payload of one event.")

@@ -156,7 +156,7 @@ async def test_a_full_queue_refuses(bench: Bench, open_bench: OpenBench) -> None
         assert [code(o) for o in outcomes[3:]] == ["queue_full", "queue_full"]
         assert await small.value(world) == 3
         assert await commits(small, world) == [1, 2, 1]  # max_batch
-        assert not small.engine._batcher._waiting
+        assert not small.engine._batcher._queues
         await small.do(Add(), owner, elsewhere)
 
 
@@ -178,7 +178,7 @@ async def test_the_batcher_outlives_a_run_that_raises() -> None:
             raise RuntimeError("unlucky")
         return [a * 2 for a in asks]
 
-    batcher: Batcher[int, int] = Batcher(run, 4, 100)
+    batcher: Batcher[int, int] = Batcher(run, 4, 100, 100)
     place = (UUID(int=1), "x.y")
     outcomes = await asyncio.gather(
         *(batcher.submit(place, n) for n in (1, 2, 13, 3, 4, 5)), return_exceptions=True
@@ -188,3 +188,45 @@ async def test_the_batcher_outlives_a_run_that_raises() -> None:
     assert runs == [[1, 2, 13, 3], [4, 5], [7]]
     await batcher.idle()
     assert not batcher.busy
+
+
+async def test_a_second_batch_begins_beside_one_in_flight_if_enough_wait() -> None:
+    runs: list[list[int]] = []
+    gates = [asyncio.Event() for _ in range(8)]
+
+    async def run(place: tuple[UUID, str], asks: list[int]) -> list[int | BaseException]:
+        runs.append(asks)
+        await gates[len(runs) - 1].wait()
+        return list(asks)
+
+    batcher: Batcher[int, int] = Batcher(run, 100, 100, 3)
+    place = (UUID(int=1), "x.y")
+    asked: list[asyncio.Task[int]] = []
+
+    async def ask(*numbers: int) -> None:
+        asked.extend(asyncio.create_task(batcher.submit(place, n)) for n in numbers)
+        for _ in range(5):
+            await asyncio.sleep(0)
+
+    await ask(1, 2, 3, 4)
+    await ask(5, 6)
+    assert runs == [[1, 2, 3, 4]]  # too few wait
+    await ask(7)
+    assert runs == [[1, 2, 3, 4]]  # fewer than are in flight
+    await ask(8)
+    assert runs == [[1, 2, 3, 4], [5, 6, 7, 8]]
+    await ask(*range(9, 20))
+    assert len(runs) == 2  # never a third
+    gates[1].set()
+    await ask()
+    assert runs[2] == list(range(9, 20))
+    await ask(20)
+    gates[0].set()
+    await ask()
+    assert len(runs) == 3  # one that waits goes with the next
+    for gate in gates:
+        gate.set()
+    assert await asyncio.gather(*asked) == list(range(1, 21))
+    assert runs[3:] == [[20]]
+    await batcher.idle()
+    assert not batcher.busy and not batcher._queues

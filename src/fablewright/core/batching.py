@@ -1,16 +1,21 @@
 """Many hot commands in one set-based transaction.
 
 Commands that wait while a commit of their kind is in flight go together into the next one. There is no timer
-and no added delay: an idle world answers a single command as fast as ever, a busy one commits larger batches.
+and no added delay: an idle world answers a single command as fast as ever, a busy one commits larger batches. When as
+many wait as are in flight, the next batch begins beside it: one is decided here while PostgreSQL writes the other.
 """
 
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Hashable
-from typing import Generic, TypeVar
+from dataclasses import dataclass, field
+from typing import Final, Generic, TypeVar
 from uuid import UUID
 
 from fablewright.core.refusal import UNAVAILABLE, Refusal
+
+MOST_BESIDE: Final = 2
+"""How many batches of one place are in flight at a time."""
 
 QUEUE_FULL = Refusal(
     "queue_full", UNAVAILABLE, "Too many commands wait for this world. Try again in a moment."
@@ -21,10 +26,24 @@ R = TypeVar("R")
 Place = tuple[UUID, str]
 
 
+@dataclass(slots=True)
+class _Queue(Generic[A, R]):
+    """What waits at a place, how many batches are in flight there, and the size of the one begun last.
+
+    A batch is gathering until its task runs: what arrives meanwhile still goes with it.
+    """
+
+    waiting: deque[tuple[A, Hashable | None, asyncio.Future[R]]] = field(default_factory=deque)
+    in_flight: int = 0
+    last: int = 0
+    gathering: bool = False
+
+
 class Batcher(Generic[A, R]):
     """Gathers asks per place (world and command type) and runs each gathering as one.
 
-    `run(place, asks)` returns an answer or an exception for each ask, in order.
+    `run(place, asks)` returns an answer or an exception for each ask, in order. A second batch begins beside one in
+    flight if at least `beside_from` asks wait, and as many as are in flight.
     """
 
     def __init__(
@@ -32,11 +51,13 @@ class Batcher(Generic[A, R]):
         run: Callable[[Place, list[A]], Awaitable[list[R | BaseException]]],
         max_batch: int,
         max_queue: int,
+        beside_from: int,
     ):
         self._run = run
         self._max_batch = max_batch
         self._max_queue = max_queue
-        self._waiting: dict[Place, deque[tuple[A, Hashable | None, asyncio.Future[R]]]] = {}
+        self._beside_from = beside_from
+        self._queues: dict[Place, _Queue[A, R]] = {}
         self._workers: set[asyncio.Task[None]] = set()
 
     async def submit(self, place: Place, ask: A, unique: Hashable | None = None) -> R:
@@ -45,17 +66,14 @@ class Batcher(Generic[A, R]):
         Refuses `queue_full`.
         """
         future: asyncio.Future[R] = asyncio.get_running_loop().create_future()
-        queue = self._waiting.get(place)
+        queue = self._queues.get(place)
         if queue is None:
-            queue = self._waiting[place] = deque()
-            queue.append((ask, unique, future))
-            worker = asyncio.create_task(self._work(place, queue))
-            self._workers.add(worker)
-            worker.add_done_callback(self._workers.discard)
-        elif len(queue) >= self._max_queue:
+            queue = self._queues[place] = _Queue()
+        elif len(queue.waiting) >= self._max_queue:
             raise QUEUE_FULL(retry_after_seconds=1, max_queue=self._max_queue)
-        else:
-            queue.append((ask, unique, future))
+        queue.waiting.append((ask, unique, future))
+        if self._may_begin(queue):
+            self._begin(place, queue)
         return await future
 
     @property
@@ -68,27 +86,52 @@ class Batcher(Generic[A, R]):
         while self._workers:
             await asyncio.wait(tuple(self._workers))
 
-    async def _work(self, place: Place, queue: deque[tuple[A, Hashable | None, asyncio.Future[R]]]) -> None:
-        """Run batches until nobody waits; the place then has no worker and costs nothing."""
-        while queue:
-            batch = self._take(queue)
-            try:
-                answers = await self._run(place, [ask for ask, _, _ in batch])
-            except BaseException as error:
-                for _, _, future in batch:
-                    if not future.done():
-                        future.set_exception(error)
-                if not isinstance(error, Exception):
-                    raise
+    def _may_begin(self, queue: _Queue[A, R]) -> bool:
+        """Whether another batch shall begin now."""
+        if not queue.in_flight:
+            return bool(queue.waiting)
+        if queue.gathering:
+            return False
+        return queue.in_flight < MOST_BESIDE and len(queue.waiting) >= max(self._beside_from, queue.last)
+
+    def _begin(self, place: Place, queue: _Queue[A, R]) -> None:
+        queue.in_flight += 1
+        queue.gathering = True
+        worker = asyncio.create_task(self._work(place, queue))
+        self._workers.add(worker)
+        worker.add_done_callback(self._workers.discard)
+
+    async def _work(self, place: Place, queue: _Queue[A, R]) -> None:
+        """Run what waits as a batch, then begin the next; a place where nobody waits costs nothing."""
+        try:
+            batch = self._take(queue.waiting)
+            queue.gathering, queue.last = False, len(batch)
+            await self._settle(place, batch)
+        finally:
+            queue.in_flight -= 1
+        if self._may_begin(queue):
+            self._begin(place, queue)
+        elif not queue.in_flight:
+            del self._queues[place]
+
+    async def _settle(self, place: Place, batch: list[tuple[A, Hashable | None, asyncio.Future[R]]]) -> None:
+        """Run a batch and hand out its answers."""
+        try:
+            answers = await self._run(place, [ask for ask, _, _ in batch])
+        except BaseException as error:
+            for _, _, future in batch:
+                if not future.done():
+                    future.set_exception(error)
+            if not isinstance(error, Exception):
+                raise
+            return
+        for (_, _, future), answer in zip(batch, answers, strict=True):
+            if future.done():  # its caller was cancelled; the command was done all the same
                 continue
-            for (_, _, future), answer in zip(batch, answers, strict=True):
-                if future.done():  # its caller was cancelled; the command was done all the same
-                    continue
-                if isinstance(answer, BaseException):
-                    future.set_exception(answer)
-                else:
-                    future.set_result(answer)
-        del self._waiting[place]
+            if isinstance(answer, BaseException):
+                future.set_exception(answer)
+            else:
+                future.set_result(answer)
 
     def _take(
         self, queue: deque[tuple[A, Hashable | None, asyncio.Future[R]]]

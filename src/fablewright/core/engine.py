@@ -130,7 +130,7 @@ class Engine:
         s = self.settings
         self._gates = Gates(max(1, s.write_connections // 3), s.connection_wait_seconds)
         self._bounds = Bounds(s.max_event_bytes, s.max_events_per_commit, s.max_cascade)
-        self._batcher = Batcher(self._run_batch, s.max_batch, s.max_queue)
+        self._batcher = Batcher(self._run_batch, s.max_batch, s.max_queue, s.batch_beside_from)
 
     async def close(self) -> None:
         """Wait for what is under way."""
