@@ -43,7 +43,7 @@ class Batcher(Generic[A, R]):
     """Gathers asks per place (world and command type) and runs each gathering as one.
 
     `run(place, asks)` returns an answer or an exception for each ask, in order. A second batch begins beside one in
-    flight if at least `beside_from` asks wait, and as many as are in flight.
+    flight if at least `beside_from` asks wait, and as many as are in flight; with None, never.
     """
 
     def __init__(
@@ -51,7 +51,7 @@ class Batcher(Generic[A, R]):
         run: Callable[[Place, list[A]], Awaitable[list[R | BaseException]]],
         max_batch: int,
         max_queue: int,
-        beside_from: int,
+        beside_from: int | None = None,
     ):
         self._run = run
         self._max_batch = max_batch
@@ -90,7 +90,7 @@ class Batcher(Generic[A, R]):
         """Whether another batch shall begin now."""
         if not queue.in_flight:
             return bool(queue.waiting)
-        if queue.gathering:
+        if queue.gathering or self._beside_from is None:
             return False
         return queue.in_flight < MOST_BESIDE and len(queue.waiting) >= max(self._beside_from, queue.last)
 
