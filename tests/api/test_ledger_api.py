@@ -248,6 +248,63 @@ async def test_accounts_are_shown_to_who_controls_the_owner(ledger: Ledger, owne
         "transferred",
         "held",
     ]
+    assert "_after" not in events.text
+
+
+async def test_one_does_not_learn_what_the_other_side_has(ledger: Ledger, owner: Person) -> None:
+    players = [await member(ledger), await member(ledger)]
+    ours = []
+    for player in players:
+        answer = await ledger.server.client.post(
+            f"{ledger.world}/characters", json={"name": "Mine", "kind": "player"}, headers=player.headers
+        )
+        ours.append(answer.json()["result"]["id"])
+    await ledger.transfer("mint", ours[0], 10, open_accounts=True)
+    given = await ledger.transfer(ours[0], ours[1], 3, open_accounts=True)
+    afters = [
+        (found["debit_after"], found["credit_after"])
+        for found in [await ledger.get(f"/transfers/{given['id']}", who=who) for who in (owner, *players)]
+    ]
+    assert afters == [(7, 3), (7, None), (None, 3)]
+
+
+async def test_what_waits_at_the_mint_is_shown_to_game_masters(ledger: Ledger, owner: Person) -> None:
+    player = await member(ledger)
+    answer = await ledger.server.client.post(
+        f"{ledger.world}/characters", json={"name": "Mine", "kind": "player"}, headers=player.headers
+    )
+    mine = answer.json()["result"]["id"]
+    await ledger.transfer("mint", mine, 10, open_accounts=True)
+    body = {"credit": mine, "currency": "gold", "amount": 1}
+    waits = [await ledger.do("POST", "/holds", {**body, "debit": "mint"}, 201) for _ in range(3)]
+    own = [
+        await ledger.do("POST", "/holds", {**body, "debit": mine, "credit": "sink"}, 201) for _ in range(2)
+    ]
+    for hold in waits:
+        is_problem(await ledger.ask("GET", f"/holds/{hold['id']}", who=player), 403, "account_is_private")
+        assert (await ledger.get(f"/holds/{hold['id']}"))["id"] == hold["id"]
+    ids = [hold["id"] for hold in await pages(ledger, player, owner_id=mine)]
+    assert sorted(ids) == sorted(hold["id"] for hold in own)
+    assert len(await pages(ledger, owner, owner_id=mine)) == 5
+
+    posted = (await ledger.do("POST", f"/holds/{waits[0]['id']}/post", {}, 200))["transfer"]
+    spent = (await ledger.do("POST", f"/holds/{own[0]['id']}/post", {}, 200))["transfer"]
+    for who, hold_id in ((owner, waits[0]["id"]), (player, None)):
+        assert (await ledger.get(f"/transfers/{posted['id']}", who=who))["hold_id"] == hold_id
+        assert (await ledger.get(f"/transfers/{spent['id']}", who=who))["hold_id"] == own[0]["id"]
+        lines = (await ledger.get(f"/accounts/{mine}/gold/statement", who=who))["items"]
+        assert [line["hold_id"] for line in lines] == [own[0]["id"], hold_id, None]
+
+
+async def pages(ledger: Ledger, who: Person, **query: Any) -> list[Any]:
+    """All holds that somebody is shown, page by page."""
+    found: list[Any] = []
+    while True:
+        page = await ledger.get("/holds", who=who, limit=1, **query)
+        found += page["items"]
+        if page["next_cursor"] is None:
+            return found
+        query["cursor"] = page["next_cursor"]
 
 
 async def test_the_integrity_report(ledger: Ledger) -> None:

@@ -175,6 +175,25 @@ def test_transfers_and_holds_share_their_references() -> None:
     assert b.hold(ADA, BEN, GOLD, 1, kind="gift", reason="", reference="h").state == "posted"
 
 
+def test_when_a_hold_expires_is_none_of_its_terms() -> None:
+    """Who asks again, "in an hour" anew, means the same hold."""
+    b = book()
+    first = b.hold(ADA, BEN, GOLD, 1, kind="bid", reason="", reference="h", expires_at=60)
+    b.now = 55
+    for expires_at in (65, None, 40):
+        again = b.hold(ADA, BEN, GOLD, 1, kind="bid", reason="", reference="h", expires_at=expires_at)
+        assert (again.id, again.replayed, again.expires_at) == (first.id, True, 60)
+
+
+def test_a_hold_is_posted_without_a_reference_that_another_transfer_got() -> None:
+    other = book().transfer(BEN, SINK, GOLD, 1, kind="fee", reason="", reference="h")
+    held = book().hold(ADA, BEN, GOLD, 10, kind="bid", reason="", reference="h")
+    b = book(AccountState(ADA, GOLD, 100, 10), AccountState(BEN, GOLD, 5), earlier=(other,), holds=(held,))
+    assert b.post(held).reference is None
+    assert b.earlier["h"].id == other.id
+    assert book(AccountState(ADA, GOLD, 100, 10), AccountState(BEN, GOLD, 5)).post(held).reference == "h"
+
+
 # -- holds ---------------------------------------------------------------------------------------------------
 
 

@@ -184,10 +184,11 @@ class Book:
     ) -> HoldState:  # fmt: skip
         """Plan to reserve `amount` (1 .. 2**53) on the account of `debit`, or find the hold with this reference.
 
+        When it expires is none of its terms: who asks again later may mean another time by "in an hour".
         Refuses what `transfer` does, but `balance_limit` only when it is posted; and `expires_in_the_past`.
         """
         if reference is not None:
-            found = self._hold_of(reference, debit, credit, currency, amount, kind, expires_at)
+            found = self._hold_of(reference, debit, credit, currency, amount, kind)
             if found is not None:
                 return found
         if expires_at is not None and expires_at <= self.now:
@@ -212,14 +213,16 @@ class Book:
     def post(self, hold: HoldState, amount: int | None = None) -> TransferState:
         """Plan the transfer of what a hold reserves, or of a part of it; the rest is released.
 
+        It carries the reference of the hold, unless another transfer got that at the same time.
         Refuses `hold_not_open`, `amount_too_large`, `balance_limit`, `account_not_found`.
         """
         hold = self._open(hold)
         sum_ = hold.amount if amount is None else amount
         if sum_ > hold.amount:
             raise rules.AMOUNT_TOO_LARGE(f"The hold reserves {hold.amount}, not {sum_}.", held=hold.amount)
+        reference = None if hold.reference in self.earlier else hold.reference
         made = self._move(
-            hold.debit, hold.credit, hold.currency, sum_, hold.amount, hold.kind, hold.reason, hold.reference, None,
+            hold.debit, hold.credit, hold.currency, sum_, hold.amount, hold.kind, hold.reason, reference, None,
             hold.id,
         )  # fmt: skip
         self._close(hold, "posted", sum_)
@@ -335,7 +338,6 @@ class Book:
         currency: str,
         amount: int,
         kind: str,
-        expires_at: int | None,
     ) -> HoldState | None:
         """The earlier hold with this reference. Refuses `reference_reused`."""
         found = self.earlier_holds.get(reference)
@@ -347,8 +349,8 @@ class Book:
                     transfer_id=str(made.id),
                 )
             return None
-        asked = debit, credit, currency, amount, kind, expires_at
-        if asked != (found.debit, found.credit, found.currency, found.amount, found.kind, found.expires_at):
+        asked = debit, credit, currency, amount, kind
+        if asked != (found.debit, found.credit, found.currency, found.amount, found.kind):
             raise rules.REFERENCE_REUSED(
                 f"Another hold has the reference {reference!r}.", reference=reference, hold_id=str(found.id)
             )

@@ -27,6 +27,7 @@ from fablewright.systems.ledger.rules import (
     HOLD_NOT_FOUND,
     HOLD_NOT_OPEN,
     INSUFFICIENT_FUNDS,
+    KEPT_BY_ANOTHER_SYSTEM,
     MOST_AMOUNT,
     REFERENCE_REUSED,
     SAME_ACCOUNT,
@@ -36,7 +37,7 @@ from fablewright.systems.ledger.rules import (
 )
 
 MOST_LINKED: Final = 100
-"""Transfers in one `TransferLinked`, so that its event stays small."""
+"""Transfers in one `TransferLinked`."""
 
 Code = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,29}$")]
 """What a currency is called in requests: `points`, `gold`."""
@@ -61,6 +62,7 @@ Side = Annotated[
 ]
 """Whose account: that of an owner (a character, a faction, …), or one of the world's own, written `mint` and `sink`."""
 Kind = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,49}$")]
+"""What a transfer or hold is. Kinds with a dot, such as `points.award`, are those that another system keeps."""
 Reason = Annotated[str, StringConstraints(strip_whitespace=True, max_length=300, pattern=r"^[^\x00]*$")]
 WhyRequired = Annotated[
     str, StringConstraints(strip_whitespace=True, min_length=1, max_length=300, pattern=r"^[^\x00]*$")
@@ -208,7 +210,7 @@ class PostHold(Command):
     model_config = _example(hold_id=ONE, amount=3)
     message_type = "ledger.post_hold"
     allowed = at_least(Role.GAME_MASTER)
-    refusals = (HOLD_NOT_FOUND, HOLD_NOT_OPEN, AMOUNT_TOO_LARGE, BALANCE_LIMIT)
+    refusals = (HOLD_NOT_FOUND, KEPT_BY_ANOTHER_SYSTEM, HOLD_NOT_OPEN, AMOUNT_TOO_LARGE, BALANCE_LIMIT)
 
     hold_id: UUID
     amount: Amount | None = Field(None, description="How much of it; null for all.")
@@ -220,7 +222,7 @@ class ReleaseHold(Command):
     model_config = _example(hold_id=ONE, reason="Outbid.")
     message_type = "ledger.release_hold"
     allowed = at_least(Role.GAME_MASTER)
-    refusals = (HOLD_NOT_FOUND, HOLD_NOT_OPEN)
+    refusals = (HOLD_NOT_FOUND, KEPT_BY_ANOTHER_SYSTEM, HOLD_NOT_OPEN)
 
     hold_id: UUID
     reason: Reason = ""
@@ -232,7 +234,9 @@ class ReverseTransfer(Command):
     model_config = _example(transfer_id=ONE, reason="Granted twice.")
     message_type = "ledger.reverse_transfer"
     allowed = at_least(Role.GAME_MASTER)
-    refusals = (TRANSFER_NOT_FOUND, ALREADY_REVERSED, INSUFFICIENT_FUNDS, BALANCE_LIMIT)
+    refusals = (
+        TRANSFER_NOT_FOUND, KEPT_BY_ANOTHER_SYSTEM, ALREADY_REVERSED, INSUFFICIENT_FUNDS, BALANCE_LIMIT,
+    )  # fmt: skip
 
     transfer_id: UUID
     reason: WhyRequired

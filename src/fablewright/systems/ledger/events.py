@@ -1,12 +1,16 @@
 """What happens on the ledger, and who may know: game masters, and those whose accounts are concerned."""
 
 from collections.abc import Iterable
+from typing import Final
 from uuid import UUID
 
 from pydantic import BaseModel
 
-from fablewright.core.messages import MEMBERS, Audience, Event
-from fablewright.systems.ledger.book import WORLD_OWNERS, HoldState, TransferState
+from fablewright.core.messages import GAME_MASTERS, MEMBERS, Audience, Event
+from fablewright.systems.ledger.book import MINT, WORLD_OWNERS, HoldState, TransferState
+
+MOST_TOLD: Final = 16
+"""Transfers in one event. With the longest texts, each has 3,400 bytes, and the event less than the 64 KiB it may."""
 
 
 def _owners(sides: Iterable[UUID]) -> list[UUID]:
@@ -15,7 +19,10 @@ def _owners(sides: Iterable[UUID]) -> list[UUID]:
 
 
 class TransferTold(BaseModel):
-    """A transfer as events tell of it. Mint and sink are the owners ending in 1 and 2, and have no balances."""
+    """A transfer as events tell of it, to both sides: so without the balances it left.
+
+    Mint and sink are the owners ending in 1 and 2.
+    """
 
     transfer_id: UUID
     currency: str
@@ -25,8 +32,6 @@ class TransferTold(BaseModel):
     kind: str
     reason: str
     reference: str | None = None
-    debit_after: int | None = None
-    credit_after: int | None = None
 
     @classmethod
     def of(cls, transfer: TransferState) -> "TransferTold":
@@ -34,7 +39,6 @@ class TransferTold(BaseModel):
         return cls.model_construct(
             transfer_id=transfer.id, currency=transfer.currency, debit=transfer.debit, credit=transfer.credit,
             amount=transfer.amount, kind=transfer.kind, reason=transfer.reason, reference=transfer.reference,
-            debit_after=transfer.debit_after, credit_after=transfer.credit_after,
         )  # fmt: skip
 
 
@@ -77,7 +81,7 @@ class AccountLimited(_AccountEvent):
 
 
 class Transferred(Event):
-    """Sums went from account to account, all of these together."""
+    """Sums went from account to account, all of these together; more than 16 are told by several events."""
 
     message_type = "ledger.transferred"
 
@@ -105,7 +109,13 @@ class _SidesEvent(Event):
         return Audience.of(*self.about())
 
 
-class Held(_SidesEvent):
+class _HoldEvent(_SidesEvent):
+    def audience(self) -> Audience:
+        """Those who stand for one of the owners. What waits at the mint is nobody's yet: game masters know of it."""
+        return GAME_MASTERS if self.debit == MINT else super().audience()
+
+
+class Held(_HoldEvent):
     """A sum is reserved."""
 
     message_type = "ledger.held"
@@ -139,7 +149,7 @@ class HoldPosted(_SidesEvent):
     transfer: TransferTold
 
 
-class HoldReleased(_SidesEvent):
+class HoldReleased(_HoldEvent):
     """What was reserved is available again, since its time was over (`expired`), or for a reason."""
 
     message_type = "ledger.hold_released"
@@ -149,6 +159,14 @@ class HoldReleased(_SidesEvent):
     amount: int
     expired: bool
     reason: str
+
+    @classmethod
+    def of(cls, hold: HoldState, reason: str) -> "HoldReleased":
+        """What is told of a hold that was released, or has expired."""
+        return cls.model_construct(
+            hold_id=hold.id, debit=hold.debit, credit=hold.credit, currency=hold.currency, amount=hold.amount,
+            expired=hold.state == "expired", reason=reason,
+        )  # fmt: skip
 
 
 class Reversed(_SidesEvent):

@@ -24,6 +24,7 @@ from fablewright.gateway.api import (
 )  # fmt: skip
 from fablewright.gateway.events import reader_filter
 from fablewright.systems.ledger import views
+from fablewright.systems.ledger.book import MINT
 from fablewright.systems.ledger.commands import (
     Amount,
     Code,
@@ -145,7 +146,7 @@ async def open_account(world_id: UUID, body: OpenAccount, caller: Caller) -> Com
 @router.get("/worlds/{world_id}/ledger/accounts/{owner_id}", responses=refusals(ACCOUNT_IS_PRIVATE))
 async def list_accounts(world_id: UUID, owner_id: Owner, caller: Caller) -> AccountsView:
     """What an owner has of each currency. For game masters, and for who controls the owner."""
-    async with _reading(caller, world_id, [owner_id]) as connection:
+    async with _reading(caller, world_id, [owner_id]) as (connection, _):
         return AccountsView(items=await views.accounts(connection, world_id, [owner_id]))
 
 
@@ -155,7 +156,7 @@ async def list_accounts(world_id: UUID, owner_id: Owner, caller: Caller) -> Acco
 )
 async def get_balance(world_id: UUID, owner_id: Owner, currency: CurrencyCode, caller: Caller) -> AccountView:
     """What an owner has of a currency. For game masters, and for who controls the owner."""
-    async with _reading(caller, world_id, [owner_id]) as connection:
+    async with _reading(caller, world_id, [owner_id]) as (connection, _):
         found = await views.accounts(connection, world_id, [owner_id], currency)
     if not found:
         raise ACCOUNT_NOT_FOUND(owner_id=str(owner_id), currency=currency)
@@ -182,15 +183,11 @@ async def read_statement(
 ) -> Page[StatementLine]:
     """The transfers of an account, newest first. For game masters, and for who controls the owner."""
     after = position_of(paging, _number)
-    async with _reading(caller, world_id, [owner_id]) as connection:
+    async with _reading(caller, world_id, [owner_id]) as (connection, mine):
         rows = await views.statement(
-            connection,
-            world_id,
-            owner_id,
-            currency,
-            before=after[0] if after else None,
-            limit=paging.limit + 1,
-        )
+            connection, world_id, owner_id, currency,
+            before=after[0] if after else None, limit=paging.limit + 1, for_masters=mine is None,
+        )  # fmt: skip
     return page_of(rows, paging, lambda line: [line.number])
 
 
@@ -218,13 +215,14 @@ async def make_linked_transfers(
     responses=refusals(TRANSFER_NOT_FOUND, ACCOUNT_IS_PRIVATE),
 )
 async def get_transfer(world_id: UUID, transfer_id: UUID, caller: Caller) -> TransferDetail:
-    """One transfer, and which one has taken it back. For game masters, and for who controls one of its owners."""
+    """One transfer, and which one has taken it back. For game masters, and for who controls one of its owners; these
+    are not shown what the other side has."""
     async with _looking(caller, world_id) as (connection, mine):
         found = await views.transfer(connection, world_id, transfer_id)
         _see(mine, found[0].owners if found else [])
     if found is None:
         raise TRANSFER_NOT_FOUND(transfer_id=str(transfer_id))
-    return views.transfer_detail(*found)
+    return views.transfer_detail(*found, mine)
 
 
 @router.post(
@@ -265,12 +263,13 @@ async def list_holds(
         Query(description="Only those in this state."),
     ] = None,
 ) -> Page[HoldView]:
-    """What is or was reserved, newest first. For game masters; for others those of an owner whom they control."""
+    """What is or was reserved, newest first. For game masters; for others those of an owner whom they control, without
+    what waits at the mint."""
     after = position_of(paging, UUID)
-    async with _reading(caller, world_id, [] if owner_id is None else [owner_id]) as connection:
+    async with _reading(caller, world_id, [] if owner_id is None else [owner_id]) as (connection, mine):
         rows = await views.holds(
             connection, world_id, owner_id=owner_id, currency=currency, state=state,
-            before=after[0] if after else None, limit=paging.limit + 1,
+            before=after[0] if after else None, limit=paging.limit + 1, for_masters=mine is None,
         )  # fmt: skip
     return page_of(rows, paging, lambda hold: [str(hold.id)])
 
@@ -279,10 +278,10 @@ async def list_holds(
     "/worlds/{world_id}/ledger/holds/{hold_id}", responses=refusals(HOLD_NOT_FOUND, ACCOUNT_IS_PRIVATE)
 )
 async def get_hold(world_id: UUID, hold_id: UUID, caller: Caller) -> HoldView:
-    """One hold. For game masters, and for who controls one of its owners."""
+    """One hold. For game masters, and for who controls one of its owners; what waits at the mint only for the first."""
     async with _looking(caller, world_id) as (connection, mine):
         found = await views.hold(connection, world_id, hold_id)
-        _see(mine, found.owners if found else [])
+        _see(mine, found.owners if found and found.debit != MINT else [])
     if found is None:
         raise HOLD_NOT_FOUND(hold_id=str(hold_id))
     return views.hold_view(found)
@@ -328,11 +327,13 @@ async def _looking(caller: CallerInfo, world_id: UUID) -> AsyncIterator[tuple[An
 
 
 @asynccontextmanager
-async def _reading(caller: CallerInfo, world_id: UUID, owners: Iterable[UUID]) -> AsyncIterator[Any]:
-    """A reading connection, if the caller may look into the accounts of one of these owners."""
+async def _reading(
+    caller: CallerInfo, world_id: UUID, owners: Iterable[UUID]
+) -> AsyncIterator[tuple[Any, frozenset[UUID] | None]]:
+    """As `_looking`, if the caller may look into the accounts of one of these owners."""
     async with _looking(caller, world_id) as (connection, mine):
         _see(mine, owners)
-        yield connection
+        yield connection, mine
 
 
 def _see(mine: frozenset[UUID] | None, owners: Iterable[UUID]) -> None:

@@ -58,7 +58,21 @@ TRANSFER_NOT_FOUND = Refusal(
 ALREADY_REVERSED = Refusal(
     "already_reversed", CONFLICT, "Another transfer has reversed this one. Nothing is left to do."
 )
+KEPT_BY_ANOTHER_SYSTEM = Refusal(
+    "kept_by_another_system", CONFLICT,
+    "Another system made this and counts on it. Use that system's commands, so that it knows: `system` names it. "
+    "What points gave is reversed, and what waits there is reviewed, through points.",
+)  # fmt: skip
 ACCOUNT_IS_PRIVATE = Refusal(
     "account_is_private", FORBIDDEN,
     "Accounts are shown to game masters and to who controls their owner. Ask one of these.",
 )  # fmt: skip
+
+
+def check_own(kind: str) -> None:
+    """Refuses `kept_by_another_system` for a kind with a dot: what stands before it is the system that keeps it."""
+    system, dot, _ = kind.partition(".")
+    if dot:
+        raise KEPT_BY_ANOTHER_SYSTEM(
+            f"It is of the kind {kind!r}, which {system} keeps.", kind=kind, system=system
+        )

@@ -36,6 +36,7 @@ from fablewright.systems.ledger.commands import (
     TransferLinked,
 )
 from fablewright.systems.ledger.events import (
+    MOST_TOLD,
     AccountLimited,
     AccountOpened,
     CurrencyDefined,
@@ -200,7 +201,10 @@ async def open_holds(tx: Transaction, hold_ids: Iterable[UUID], *, more: Iterabl
     """
     found = await peek_holds(tx, hold_ids)
     keys = [(owner, hold.currency) for hold in found.values() for owner in (hold.debit, hold.credit)]
-    book = await open_book(tx, [*keys, *more], create=True)
+    names = [
+        hold.reference for hold in found.values()
+    ]  # a transfer may have got one of them at the same time
+    book = await open_book(tx, [*keys, *more], create=True, references=names)
     for hold in (await load_holds(tx, found)).values():
         book.know(hold)
     return book
@@ -360,17 +364,16 @@ async def transfer(tx: Transaction, requests: Sequence[Request]) -> list[Transfe
     for request, command in zip(requests, commands, strict=True):
         book.new_id = ids_for(tx, request)
         book.missing = _to_open(book, [command], command.open_accounts)
-        event_id = None
         try:
             with book.atomic():
                 made = _plan(book, command)
                 if not made.replayed:
-                    event_id = tx.emit(Transferred(transfers=[TransferTold.of(made)]), by=request).id
-                    book.told(made, event_id)
+                    event = Transferred(transfers=[TransferTold.of(made)])
+                    book.told(made, tx.emit(event, by=request).id)
         except Refused as refused:
             results.append(refused)
             continue
-        results.append(views.transfer_view(made, event_id))
+        results.append(views.transfer_view(made, book.event_ids.get(made.id)))
     await write(tx, book)
     return results
 
@@ -383,13 +386,15 @@ async def transfer_linked(tx: Transaction, command: TransferLinked) -> LinkedVie
     )
     book.missing = _to_open(book, asked, command.open_accounts)
     made = [_plan(book, t) for t in asked]
-    told = [TransferTold.of(t) for t in made if not t.replayed]
-    event_id = tx.emit(Transferred(transfers=told)).id if told else None
-    for t in made:
-        if event_id is not None:
+    new = [t for t in made if not t.replayed]
+    for some in (new[start : start + MOST_TOLD] for start in range(0, len(new), MOST_TOLD)):
+        event_id = tx.emit(Transferred(transfers=[TransferTold.of(t) for t in some])).id
+        for t in some:
             book.told(t, event_id)
     await write(tx, book)
-    return LinkedView.model_construct(transfers=[views.transfer_view(t, event_id) for t in made])
+    return LinkedView.model_construct(
+        transfers=[views.transfer_view(t, book.event_ids.get(t.id)) for t in made]
+    )
 
 
 async def hold(tx: Transaction, command: Hold) -> HoldView:
@@ -426,7 +431,7 @@ async def release_hold(tx: Transaction, command: ReleaseHold) -> HoldView:
     """Give back what a hold reserves."""
     book, held = await _held(tx, command.hold_id)
     released = book.release(held)
-    _tell_released(tx, released, command.reason)
+    tx.emit(HoldReleased.of(released, command.reason))
     await write(tx, book)
     return views.hold_view(released)
 
@@ -436,7 +441,7 @@ async def expire(tx: Transaction, timers: Sequence[Timer]) -> None:
     book = await open_holds(tx, (UUID(timer.data["hold_id"]) for timer in timers))
     for held in sorted(book.holds.values(), key=lambda h: h.id):
         if held.state == "open":
-            _tell_released(tx, book.release(held, expired=True), "")
+            tx.emit(HoldReleased.of(book.release(held, expired=True), ""))
     await write(tx, book)
 
 
@@ -445,6 +450,7 @@ async def reverse_transfer(tx: Transaction, command: ReverseTransfer) -> Transfe
     found = (await load_transfers(tx, [command.transfer_id])).get(command.transfer_id)
     if found is None:
         raise rules.TRANSFER_NOT_FOUND(transfer_id=str(command.transfer_id))
+    rules.check_own(found.kind)
     book = await open_book(tx, [(found.debit, found.currency), (found.credit, found.currency)])
     by = (await reversals(tx, [found.id])).get(found.id)
     if by is not None:
@@ -483,17 +489,9 @@ def _plan(book: Book, asked: TransferFields) -> TransferState:
 
 
 async def _held(tx: Transaction, hold_id: UUID) -> tuple[Book, HoldState]:
-    """A hold and its accounts, locked. Refuses `hold_not_found`."""
+    """A hold and its accounts, locked. Refuses `hold_not_found`, `kept_by_another_system`."""
     book = await open_holds(tx, [hold_id])
     if hold_id not in book.holds:
         raise rules.HOLD_NOT_FOUND(hold_id=str(hold_id))
+    rules.check_own(book.holds[hold_id].kind)
     return book, book.holds[hold_id]
-
-
-def _tell_released(tx: Transaction, released: HoldState, reason: str) -> None:
-    tx.emit(
-        HoldReleased(
-            hold_id=released.id, debit=released.debit, credit=released.credit, currency=released.currency,
-            amount=released.amount, expired=released.state == "expired", reason=reason,
-        )
-    )  # fmt: skip

@@ -7,6 +7,7 @@ from uuid import UUID
 from pydantic import BaseModel, Field
 
 from fablewright.systems.ledger.book import (
+    MINT,
     AccountState,
     Book,
     Currency,
@@ -67,8 +68,10 @@ class TransferView(BaseModel):
     event_id: UUID = Field(description="The event that tells of it.")
     reverses: UUID | None = Field(description="The transfer that it takes back.")
     hold_id: UUID | None = Field(description="The hold that it was posted from.")
-    debit_after: int | None = Field(description="The balance it left; null for mint and sink.")
-    credit_after: int | None = Field(description="The balance it left; null for mint and sink.")
+    debit_after: int | None = Field(
+        description="The balance it left; null for mint and sink, and if it is not shown to the reader."
+    )
+    credit_after: int | None = Field(description="Likewise.")
     replayed: bool = Field(False, description="Whether it is an earlier one, found by its reference.")
 
 
@@ -242,46 +245,53 @@ SELECT * FROM (
 
 
 async def statement(
-    connection: Any, world_id: UUID, owner_id: UUID, currency: str, *, before: int | None, limit: int
-) -> list[StatementLine]:
-    """Up to `limit` transfers of an account, newest first, from before a number."""
+    connection: Any, world_id: UUID, owner_id: UUID, currency: str, *, before: int | None, limit: int,
+    for_masters: bool = True,
+) -> list[StatementLine]:  # fmt: skip
+    """Up to `limit` transfers of an account, newest first, from before a number.
+
+    That a sum waited at the mint is only shown to game masters.
+    """
     rows = await connection.fetch(
         STATEMENT, world_id, owner_id, currency, 2**63 - 1 if before is None else before, limit
     )
-    return [_line(row) for row in rows]
+    return [_line(row, for_masters) for row in rows]
 
 
-def _line(row: Any) -> StatementLine:
-    came = row["came"]
+def _line(row: Any, for_masters: bool) -> StatementLine:
+    came, waited = row["came"], row["hold_id"] if for_masters or row["debit"] != MINT else None
     return StatementLine.model_construct(
         transfer_id=row["id"], number=row["number"], at=row["at"], amount=row["amount"] if came else -row["amount"],
         balance_after=row["credit_after"] if came else row["debit_after"],
         other=row["debit"] if came else row["credit"], kind=row["kind"], reason=row["reason"],
-        reference=row["reference"], event_id=row["event_id"], reverses=row["reverses"], hold_id=row["hold_id"],
+        reference=row["reference"], event_id=row["event_id"], reverses=row["reverses"], hold_id=waited,
     )  # fmt: skip
 
 
 _HOLDS_WHERE: Final = (
     "h.world_id = $1 AND ($2::text IS NULL OR h.currency = $2) AND ($3::text IS NULL OR h.state = $3) "
-    "AND ($4::uuid IS NULL OR h.id < $4)"
+    f"AND ($4::uuid IS NULL OR h.id < $4) AND ($6 OR h.debit <> '{MINT}')"
 )
 HOLDS: Final = f"SELECT {HOLD} FROM ledger_holds h WHERE {_HOLDS_WHERE} ORDER BY h.id DESC LIMIT $5"  # noqa: S608
 HOLDS_OF_OWNER: Final = f"""
 SELECT * FROM (
-    (SELECT {HOLD} FROM ledger_holds h WHERE {_HOLDS_WHERE} AND h.debit = $6 ORDER BY h.id DESC LIMIT $5)
+    (SELECT {HOLD} FROM ledger_holds h WHERE {_HOLDS_WHERE} AND h.debit = $7 ORDER BY h.id DESC LIMIT $5)
     UNION ALL
-    (SELECT {HOLD} FROM ledger_holds h WHERE {_HOLDS_WHERE} AND h.credit = $6 ORDER BY h.id DESC LIMIT $5)
+    (SELECT {HOLD} FROM ledger_holds h WHERE {_HOLDS_WHERE} AND h.credit = $7 ORDER BY h.id DESC LIMIT $5)
 ) h ORDER BY id DESC LIMIT $5
 """  # noqa: S608  fixed texts only
 
 
 async def holds(
     connection: Any, world_id: UUID, *, owner_id: UUID | None, currency: str | None, state: str | None,
-    before: UUID | None, limit: int,
+    before: UUID | None, limit: int, for_masters: bool = True,
 ) -> list[HoldView]:  # fmt: skip
-    """Up to `limit` holds of an owner (on either side) or of all, newest first, from before an id."""
+    """Up to `limit` holds of an owner (on either side) or of all, newest first, from before an id.
+
+    What waits at the mint is nobody's yet: it is only shown to game masters.
+    """
     sql, more = (HOLDS, ()) if owner_id is None else (HOLDS_OF_OWNER, (owner_id,))
-    rows = await connection.fetch(sql, world_id, currency, state, before, limit, *more)
+    rows = await connection.fetch(sql, world_id, currency, state, before, limit, for_masters, *more)
     return [hold_view(HoldState(*row)) for row in rows]
 
 
@@ -309,9 +319,21 @@ async def transfer(
     return TransferState(*fields), reversed_by
 
 
-def transfer_detail(transfer: TransferState, reversed_by: UUID | None) -> TransferDetail:
-    """A transfer with what became of it, as it is answered."""
-    return TransferDetail.model_construct(**_transfer_fields(transfer, None), reversed_by=reversed_by)
+def transfer_detail(
+    transfer: TransferState, reversed_by: UUID | None, mine: frozenset[UUID] | None = None
+) -> TransferDetail:
+    """A transfer with what became of it, as it is answered to who stands for `mine` (None: to game masters).
+
+    Who stands for one side is not shown what the other has.
+    """
+    fields = _transfer_fields(transfer, None)
+    if mine is not None:
+        for side, after in (("debit", "debit_after"), ("credit", "credit_after")):
+            if fields[side] not in mine:
+                fields[after] = None
+        if transfer.debit == MINT:
+            fields["hold_id"] = None
+    return TransferDetail.model_construct(**fields, reversed_by=reversed_by)
 
 
 async def integrity(connection: Any, world_id: UUID) -> IntegrityReport:
