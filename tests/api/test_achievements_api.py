@@ -133,6 +133,32 @@ async def test_hidden_ones_are_seen_by_who_has_them(hall: Hall) -> None:
     assert [event["data"]["key"] for event in seen] == ["winner", "secret"]
 
 
+async def test_what_others_name_is_hidden_too(hall: Hall) -> None:
+    bodies: dict[str, Any] = {
+        "secret": SECRET, "winner": TALKER,
+        "after": {**TALKER, "requires": ["secret", "winner"]},
+        "both": {"name": "Both", "criteria": {"kind": "all_of", "keys": ["secret", "winner"]}},
+    }  # fmt: skip
+    for key, body in bodies.items():
+        await hall.ok("PUT", f"/achievements/{key}", body=body)
+
+    async def named(who: Any) -> list[Any]:
+        after, both = [await hall.ok("GET", f"/achievements/{key}", who) for key in ("after", "both")]
+        listed = {a["key"]: a for a in (await hall.ok("GET", "/achievements", who))["items"]}
+        assert (listed["after"], listed["both"]) == (after, both)
+        return [after["requires"], both["criteria"]["keys"]]
+
+    standings = f"/characters/{hall.ada}/achievements"
+    assert await named(hall.owner) == [["secret", "winner"]] * 2
+    for who in (hall.player, hall.rival, hall.observer):
+        assert await named(who) == [["winner"]] * 2
+        assert "secret" not in str(await hall.ok("GET", standings, who))
+        assert "secret" not in str(await hall.ok("GET", "/events", who))
+    await hall.win(3)
+    assert await named(hall.player) == [["secret", "winner"]] * 2
+    assert await named(hall.rival) == [["winner"]] * 2
+
+
 async def test_how_far_one_is_is_told_to_who_it_concerns(hall: Hall) -> None:
     await hall.ok("PUT", "/achievements/winner", body=TALKER)
     await hall.win()

@@ -3,14 +3,17 @@
 import asyncio
 from dataclasses import dataclass
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import orjson
 import pytest
 
-from fablewright.core.actors import Actor
-from fablewright.core.clock import DAY
+from fablewright.core.actors import Actor, system_actor
+from fablewright.core.clock import DAY, Calendar
+from fablewright.core.engine import Engine, Scope
 from fablewright.core.refusal import Refused
+from fablewright.core.timers import FireTimers
+from fablewright.core.transaction import Request, Transaction
 from fablewright.integration.doctor import examine
 from fablewright.systems.achievements import service, views
 from fablewright.systems.achievements.commands import (
@@ -21,7 +24,7 @@ from fablewright.systems.achievements.commands import (
     StandingValue,
     UnlockValue,
 )
-from fablewright.systems.achievements.rules import AchievementDefinition
+from fablewright.systems.achievements.rules import AchievementDefinition, Rung
 from fablewright.systems.achievements.views import Sight, StandingView
 from fablewright.systems.characters.commands import CreateCharacter, DeleteCharacter
 from fablewright.systems.custom_events.commands import RecordEvent, RegisterEventType
@@ -96,7 +99,7 @@ class Hall:
     async def standing(self, key: str, who: UUID = ADA, see: Sight = "all") -> StandingView | None:
         async with self.bench.runtime.database.reading() as connection:
             found = await views.standings(
-                connection, self.world_id, who, await self.now(), see=see, after=None, limit=100
+                connection, self.world_id, who, await self.today(), see=see, after=None, limit=100
             )
         return next((one for one in found if one.key == key), None)
 
@@ -105,6 +108,9 @@ class Hall:
             "SELECT anchor_world_ms AS now FROM worlds WHERE id = $1", self.world_id
         )
         return int(rows[0]["now"])
+
+    async def today(self) -> int:
+        return Calendar().day_number(await self.now())
 
     async def pass_days(self, days: int) -> None:
         await self.bench.superuser(
@@ -599,3 +605,168 @@ async def test_standings_of_another_world_are_restored_without_rewards(hall: Hal
         bad = StandingValue(**{"character_id": ADA, "key": "winner", **fields})
         await hall.refused(code, RestoreStandings(standings=[bad]))
     assert await hall.sound()
+
+
+async def test_what_somebody_no_more_has_does_not_count_for_others(hall: Hall) -> None:
+    """A removed achievement that comes again is another one, whatever the log tells of the first."""
+    await hall.define("one", achievement({"kind": "manual"}, tiers=[{"points": 5}]))
+    await hall.define("two", achievement({"kind": "manual"}))
+    for key in ("one", "two"):
+        await hall.do(GrantAchievement(character_id=ADA, key=key))
+    await hall.do(RemoveAchievement(key="one"))
+    await hall.define("one", achievement({"kind": "manual"}, tiers=[{"points": 5}]))
+    await hall.define("all", achievement(made_of("all_of", "one", "two")))
+    await hall.settle()
+    assert ("all", 1, 1) not in await hall.unlocked()
+    await hall.do(GrantAchievement(character_id=ADA, key="one"))
+    assert ("all", 1, 1) in await hall.unlocked()
+    assert [e["points"] for e in await hall.told() if e["key"] == "one"] == [5, 5]
+    assert await hall.balance() == 10
+    assert await hall.sound()
+
+
+async def test_restored_ones_count_for_what_is_made_of_them(hall: Hall) -> None:
+    for key in ("one", "two"):
+        await hall.define(key, achievement({"kind": "manual"}))
+    await hall.define("before", achievement(made_of("all_of", "one", "two")))
+    await hall.do(RestoreStandings(standings=[
+        StandingValue(character_id=who, key="one", unlocked=[UnlockValue()]) for who in (ADA, BEN)
+    ]))  # fmt: skip
+    await hall.define("after", achievement(made_of("any_of", "one")))
+    await hall.settle()
+    assert await hall.unlocked() == [("after", 1, 1)]
+    await hall.do(GrantAchievement(character_id=ADA, key="two"))
+    assert ("before", 1, 1) in await hall.unlocked()
+    assert ("before", 1, 1) not in await hall.unlocked(BEN)
+    assert await hall.sound()
+
+
+async def test_what_is_unlocked_while_others_are_made_of_it_counts(hall: Hall) -> None:
+    """A commit that does not know of the definition unlocks before it: it is found, or runs again."""
+    await hall.define("one", achievement(WON, 1))
+    people = [UUID(int=n) for n in range(500, 510)]
+    await hall.do([CreateCharacter(id=who, name=f"P{who.int}") for who in people])
+    await asyncio.gather(
+        *(hall.win(who) for who in people[:5]), hall.define("all", achievement(made_of("all_of", "one"))),
+        *(hall.win(who) for who in people[5:]),
+    )  # fmt: skip
+    await hall.settle()
+    for who in people:
+        assert ("all", 1, 1) in await hall.unlocked(who)
+    assert await hall.sound()
+
+
+async def test_repetitions_go_on_when_something_else_is_counted(hall: Hall) -> None:
+    tiers = [{"goal": 1, "points": 1}]
+    other = {**WON, "where": [{"field": "data.n", "value": 1}]}
+    await hall.define("again", achievement(tiers=tiers, repeatable=True))
+    await hall.win(times=3)
+    await hall.define("again", achievement(other, tiers=tiers, repeatable=True))
+    await hall.settle()
+    await hall.win(n=1)
+    await hall.win(BEN, n=1)
+    assert await hall.unlocked() == [("again", 1, n) for n in (1, 2, 3, 4)]
+    assert await hall.unlocked(BEN) == [("again", 1, 1)]
+    await hall.define("again", achievement(tiers=tiers, repeatable=True))
+    await hall.win(times=2)
+    assert (await hall.unlocked())[-2:] == [("again", 1, 5), ("again", 1, 6)]
+    assert await hall.balance() == 6
+    await hall.define("again", achievement({"kind": "manual"}, tiers=[{"points": 1}], repeatable=True))
+    await hall.do(GrantAchievement(character_id=ADA, key="again"))
+    assert (await hall.unlocked())[6:] == [("again", 1, 7)]
+    assert await hall.sound()
+
+
+async def test_repetitions_from_before_are_restored_as_such(hall: Hall) -> None:
+    await hall.define("again", achievement(WON, 1, repeatable=True))
+    unlocks = [UnlockValue(repetition=n, earlier=n < 4) for n in range(1, 5)]
+    standing = StandingValue(character_id=ADA, key="again", value=1, unlocked=unlocks)
+    await hall.do(RestoreStandings(standings=[standing]))
+    await hall.settle()
+    await hall.win()
+    assert await hall.unlocked() == [("again", 1, 5)]
+
+
+async def test_rewards_do_not_name_what_is_hidden(hall: Hall) -> None:
+    tiers = [{"goal": 1, "points": 5, "title": "the Sly"}]
+    await hall.define("open_one", achievement(tiers=tiers, name="Open Name"))
+    await hall.define("tell_tale", achievement(WON, 9, requires=["open_one"]))
+    await hall.define("dark_one", achievement(tiers=tiers, name="Dark Name", hidden=True))
+    await hall.define("dusk", achievement(WON, 9, requires=["dark_one"]))
+    await hall.win()
+    assert await hall.balance() == 10
+    rows = [row for row in await hall.bench.log(hall.world_id) if row["audience"] is None]
+    text = b" ".join(row["data"].encode() for row in rows).decode()
+    assert "Open Name" in text
+    assert "Dark Name" not in text
+    assert "dark_one" not in text
+    titles = await hall.bench.fetch("SELECT source FROM character_titles WHERE world_id = $1", hall.world_id)
+    assert "achievement:dark_one" not in {row["source"] for row in titles}
+
+
+async def test_standings_do_not_name_what_is_hidden(hall: Hall) -> None:
+    await hall.define("dark_one", achievement({"kind": "manual"}, hidden=True))
+    await hall.define("dusk", achievement(WON, 9, requires=["dark_one"]))
+    for see, missing in (("all", ["dark_one"]), ("unlocked", []), ("none", [])):
+        standing = await hall.standing("dusk", see=see)  # type: ignore[arg-type]
+        assert standing and standing.missing == missing
+
+
+async def test_rounding_hides_no_goal(hall: Hall) -> None:
+    await hall.define("heap", achievement({"kind": "sum", "on": ["game.won"], "field": "data.n"}, 1))
+    await hall.win(n=0.9999999999999999)
+    assert await hall.unlocked() == []
+    await hall.win(n=1)
+    assert await hall.unlocked() == [("heap", 1, 1)]
+
+
+async def test_who_settles_knows_all_that_use_what_settles(
+    hall: Hall, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A definition that comes between the beginning of a chunk and its first statement is not passed over."""
+    await hall.define("one", achievement(WON, 1))
+    await hall.win()
+    await hall.define("two", achievement(WON, 99))  # of which nothing will be told
+    await hall.win(BEN)  # keeps the definitions as they are now
+    original, waiting = Engine.transact, [True]
+
+    async def transact(self: Any, scope: Any, request: Any, work: Any) -> Any:
+        async def late(tx: Any) -> Any:
+            if waiting:
+                waiting.clear()
+                await hall.define("three", achievement(WON, 1))
+            return await work(tx)
+
+        return await original(self, scope, request, late)
+
+    monkeypatch.setattr(Engine, "transact", transact)
+    await hall.settle()
+    assert sorted(await hall.unlocked()) == [("one", 1, 1), ("three", 1, 1)]
+
+
+async def test_progress_that_is_undone_is_not_told(hall: Hall) -> None:
+    await hall.define("a", achievement(WON, 1))
+
+    def told(key: str) -> dict[UUID, dict[str, str]]:
+        return {ADA: {key: Rung.of(key, 1, 4.0).start + "1.0" + Rung.of(key, 1, 4.0).middle + "25}"}}
+
+    async def work(tx: Transaction) -> None:
+        service._tell(tx, told("a"), {})
+        with pytest.raises(RuntimeError):
+            async with tx.savepoint():
+                service._tell(tx, told("b"), {})
+                raise RuntimeError("undone")
+        service._tell(tx, told("c"), {})
+        assert [line.key for line in tx.events[0].event.achievements] == ["a", "c"]  # type: ignore[attr-defined]
+
+    request = Request(FireTimers(kind="test", due_at=0), system_actor("test"), uuid4(), uuid4())
+    await hall.bench.engine.transact(Scope(hall.world_id), request, work)
+    [event] = await hall.told("progressed")
+    assert [line["key"] for line in event["achievements"]] == ["a", "c"]
+
+
+async def test_definitions_are_parsed_once(hall: Hall) -> None:
+    await hall.define("one", achievement(WON, 1))
+    async with hall.bench.runtime.database.reading() as connection:
+        first, again = [await views.load_catalog(connection, hall.world_id) for _ in range(2)]
+    assert first.by_key["one"].definition is again.by_key["one"].definition

@@ -13,7 +13,7 @@ from fablewright.core.actors import Actor, system_actor
 from fablewright.core.clock import DAY
 from fablewright.core.engine import Scope
 from fablewright.core.timers import FireTimers
-from fablewright.core.transaction import Request, Transaction
+from fablewright.core.transaction import Bounds, Request, Transaction
 from fablewright.integration.doctor import examine
 from fablewright.systems.custom_events.commands import RecordEvent, RegisterEventType
 from fablewright.systems.custom_events.events import CustomEvent
@@ -481,6 +481,76 @@ async def test_a_failing_world_does_not_stop_the_others(
                     await asyncio.sleep(0.01)
 
 
+async def failed_and(game: Game, heard: Heard) -> UUID:
+    """An event that one measure failed to count; its dead letter."""
+    await game.use(spec(), user=UUID(int=1))
+    heard.fail = lambda _moved: True
+    await game.tell()
+    heard.fail = lambda _moved: False
+    [letter] = await game.bench.letters(game.world_id)
+    return UUID(str(letter["id"]))
+
+
+async def test_a_replayed_event_that_the_past_has_brought_counts_once(game: Game, heard: Heard) -> None:
+    letter = await failed_and(game, heard)
+    one = await game.use(spec(), user=UUID(int=2), past=True)
+    await game.catch_up()
+    assert await game.values(one) == [1]
+    await game.bench.do(ReplayDeadLetter(dead_letter_id=letter), game.owner, game.world_id)
+    assert await game.values(one) == [1]
+
+
+async def test_a_replayed_event_does_not_count_for_what_is_measured_only_since(
+    game: Game, heard: Heard
+) -> None:
+    letter = await failed_and(game, heard)
+    old = await game.use(spec(), user=UUID(int=3))
+    later = await game.use(spec(on=("game.*",)), user=UUID(int=4))
+    await game.bench.do(ReplayDeadLetter(dead_letter_id=letter), game.owner, game.world_id)
+    assert await game.values(old, later) == [1, 0]
+    await game.tell()
+    assert await game.values(old, later) == [2, 1]
+
+
+async def test_a_chunk_with_too_much_to_tell_is_made_smaller(
+    game: Game, heard: Heard, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    people = [UUID(int=n) for n in range(1, 8)]
+    for who in people:
+        await game.tell(who)
+
+    async def wordy(tx: Transaction, moved: list[Moved]) -> None:
+        heard.moved += moved
+        for m in moved:
+            for _ in range(3):
+                tx.emit(CustomEvent(type="game.lost", subject_id=m.subject_id, data={}))
+
+    monkeypatch.setitem(counter.system.extra, service.LISTENER, wordy)
+    monkeypatch.setattr(game.bench.engine, "_bounds", Bounds(max_events=7))
+    one = await game.use(spec(), past=True)
+    await game.catch_up()
+    assert (await game.state(one), await game.values(one)) == ("live", [0])
+    assert await game.values(one, who=people[6]) == [1]
+    assert {m.subject_id for m in heard.moved} == set(people)
+
+
+async def test_a_stuck_measure_does_not_stop_the_others(game: Game, heard: Heard) -> None:
+    await game.tell()
+    ids = [await game.use(s, past=True) for s in (spec(), spec("streak"), spec(on=("game.*",)))]
+    for stuck in ids:
+        heard.fail = lambda moved, stuck=stuck: any(m.measure_id == stuck for m in moved)  # type: ignore[misc]
+    worker = Backfill(game.bench.engine)
+    for _ in range(20):
+        await worker._turn()
+    assert {i: await game.state(i) for i in ids} == {
+        i: "catching_up" if i == ids[-1] else "live" for i in ids
+    }
+    heard.fail = lambda _moved: False
+    await game.catch_up()
+    assert await game.values(*ids) == [1, 1, 1]
+    assert {await game.state(i) for i in ids} == {"live"}
+
+
 # -- what others do with it ----------------------------------------------------------------------------------
 
 
@@ -504,6 +574,15 @@ async def test_subjects_can_be_forgotten_and_restored(game: Game, heard: Heard) 
     await game.catch_up()
     assert await game.values(one) == [42]  # what a pack brought is whole
     assert await game.findings() == []
+
+
+async def test_a_restored_streak_without_its_day_goes_on(game: Game) -> None:
+    one = await game.use(spec("streak"))
+    await game.act(lambda tx: service.restore(tx, [Restored(ADA, one, 9)]))
+    await game.tell()
+    assert await game.values(one) == [1]
+    await game.days(1)
+    assert await game.values(one) == [2]
 
 
 async def test_a_deleted_world_takes_its_measures_along(game: Game) -> None:
