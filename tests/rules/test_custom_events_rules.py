@@ -12,8 +12,14 @@ from fablewright.core.messages import GAME_MASTERS, MEMBERS, Audience
 from fablewright.core.refusal import Refused
 from fablewright.systems.custom_events.commands import RecordEvent, RegisterEventType
 from fablewright.systems.custom_events.events import CustomEvent
-from fablewright.systems.custom_events.rules import DIALECT, MOST_ERRORS, MOST_LEVELS, MOST_PARTS
-from fablewright.systems.custom_events.service import KnownType, compiled
+from fablewright.systems.custom_events.rules import (
+    DIALECT,
+    MOST_ERRORS,
+    MOST_LEVELS,
+    MOST_PARTS,
+    values_in,
+)
+from fablewright.systems.custom_events.service import compiled
 
 SCORE = {"type": "object", "properties": {"score": {"type": "integer", "minimum": 0}}, "required": ["score"]}
 NUMBER = {"$ref": "#/$defs/number", "$defs": {"number": {"type": "number"}}}
@@ -104,7 +110,7 @@ json_values = st.recursive(
        st.dictionaries(st.sampled_from(["a", "items"]), json_values))  # fmt: skip
 def test_any_schema_is_taken_or_refused(schema: dict[str, Any], data: dict[str, Any]) -> None:
     try:
-        known = KnownType(compiled(schema), "members")
+        known = compiled(schema)
     except Refused as refused:
         assert refused.code == "schema_invalid" and refused.facts["path"].startswith("data_schema")
     else:
@@ -128,7 +134,7 @@ def test_any_schema_is_taken_or_refused(schema: dict[str, Any], data: dict[str, 
 def test_faults_are_told_with_their_path(
     schema: dict[str, Any], data: dict[str, Any], paths: list[str]
 ) -> None:
-    refused = KnownType(compiled(schema), "members").refused(data)
+    refused = compiled(schema).refused(data)
     assert (refused is None) is (paths == [])
     if refused is not None:
         assert refused.code == "event_invalid"
@@ -137,7 +143,7 @@ def test_faults_are_told_with_their_path(
 
 
 def test_many_and_long_faults_are_cut() -> None:
-    known = KnownType(compiled({"additionalProperties": {"type": "integer"}}), "members")
+    known = compiled({"additionalProperties": {"type": "integer"}})
     refused = known.refused({f"{n}": "x" * 5_000 for n in range(50)})
     assert refused is not None
     assert len(refused.facts["errors"]) == MOST_ERRORS
@@ -146,7 +152,7 @@ def test_many_and_long_faults_are_cut() -> None:
 
 def test_no_pattern_is_slow() -> None:
     """With backtracking this one would take longer than the sun will shine."""
-    known = KnownType(compiled({"properties": {"a": {"pattern": "^(a+)+$"}}}), "members")
+    known = compiled({"properties": {"a": {"pattern": "^(a+)+$"}}})
     assert known.refused({"a": "a" * 10_000 + "b"}) is not None
 
 
@@ -178,3 +184,23 @@ def test_who_may_see_an_event(seen_by: Any, subject: int | None, audience: Any) 
     assert event.audience() == (Audience.of(UUID(int=7)) if audience == 7 else audience)
     assert event.about() == ([] if subject_id is None else [subject_id])
     assert event.type_name == "user.signed_up"
+
+
+def test_many_alternatives_for_many_values_name_the_first_fault_only() -> None:
+    known = compiled({"properties": {"a": {"items": {"anyOf": [{"const": n} for n in range(300)]}}}})
+    assert known.refused({"a": [7] * 2_000}) is None
+    refused = known.refused({"a": [7] * 10 + [7777] * 2_000})
+    assert refused is not None
+    assert [e["path"] for e in refused.facts["errors"]] == ["data.a.10"]
+
+
+@pytest.mark.parametrize("keyword", ["dependencies", "extends", "links"])
+def test_no_keyword_leads_to_parts_that_are_not_counted(keyword: str) -> None:
+    with pytest.raises(Refused) as refused:
+        compiled({"properties": {"a": {keyword: {"b": {"$ref": "#/properties/a"}}}}})
+    assert refused.value.facts["path"] == f"data_schema.properties.a.{keyword}"
+
+
+def test_values_are_counted_at_any_depth() -> None:
+    assert values_in(1) == 1
+    assert values_in({"a": [1, {"b": None}], "c": "text"}) == 9

@@ -1,8 +1,8 @@
 """What a schema may be, and how its faults are told. Pure.
 
 A schema comes from whoever may lead a world, and runs in a server that others share. So besides being right it must
-be cheap: references stay inside it and lead to no circle, and written out without them it has few parts.
-Each value of the data is then looked at by each part at most once or twice.
+be cheap: references stay inside it and lead to no circle, written out without them it has few parts, and no keyword
+leads to parts that are not counted. Each value of the data is then looked at by each part at most once or twice.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -11,7 +11,7 @@ from typing import Any, Final
 from fablewright.core.refusal import CONFLICT, INVALID, NOT_FOUND, Refusal, Refused
 
 DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
-MOST_PARTS: Final = 2_000
+MOST_PARTS: Final = 400
 """Parts of a schema, with each reference counted as all that it stands for."""
 MOST_LEVELS: Final = 48
 """Levels of a schema, references followed."""
@@ -19,6 +19,9 @@ MOST_PATTERNS: Final = 10
 """Regular expressions of a schema: each may take 100 kB of memory for as long as the schema is in use."""
 MOST_ERRORS: Final = 20
 """Faults of one event that a refusal lists."""
+MOST_LOOKS: Final = 5_000
+"""Parts of a schema times values of the data up to which all faults are sought; beyond, only the first is named: a
+fault among alternatives holds the faults of each of them."""
 MOST_TYPES: Final = 100
 """Types of events of a world."""
 
@@ -52,6 +55,9 @@ _STORES: Final = ("$defs", "definitions")
 _FORBIDDEN: Final = (
     "$id", "$anchor", "$dynamicRef", "$dynamicAnchor", "$recursiveRef", "$recursiveAnchor", "$vocabulary",
 )  # fmt: skip
+_HOLD_DATA: Final = ("const", "enum", "default", "examples", "required", "type", "dependentRequired")
+_KNOWN: Final = frozenset(("$ref", *_ONE, *_LISTS, *_MAPS, *_STORES, *_HOLD_DATA))
+"""The keywords that may hold objects or lists."""
 _LOOK_TWICE: Final = ("unevaluatedItems", "unevaluatedProperties")
 
 Path = tuple[str | int, ...]
@@ -68,16 +74,34 @@ def schema_refused(path: Sequence[str | int], message: str) -> Refused:
     return SCHEMA_INVALID(f"{where}: {message}", path=where, message=message)
 
 
-def check_schema(schema: Mapping[str, Any]) -> None:
-    """Whether a schema is of our dialect and cheap. Refuses `schema_invalid`. Its grammar is checked elsewhere."""
+def check_schema(schema: Mapping[str, Any]) -> int:
+    """How many parts a schema has, if it is of our dialect and cheap. Its grammar is checked elsewhere.
+
+    Refuses `schema_invalid`.
+    """
     if schema.get("$schema", DIALECT) != DIALECT:
         raise schema_refused(("$schema",), f"Leave it out, or write {DIALECT}.")
     walk = _Unfolding(schema)
-    walk.parts(schema, ())
+    parts, _ = walk.parts(schema, ())
     for store in _STORES:
         kept = schema.get(store)
         for name, part in kept.items() if isinstance(kept, Mapping) else ():
             walk.parts(part, (store, name))
+    return parts
+
+
+def values_in(data: Any) -> int:
+    """How many values data holds, at any depth, itself and the names in it counted."""
+    waiting, many = [data], 0
+    while waiting:
+        item = waiting.pop()
+        many += 1
+        if isinstance(item, Mapping):
+            many += len(item)
+            waiting.extend(item.values())
+        elif isinstance(item, list):
+            waiting.extend(item)
+    return many
 
 
 class _Unfolding:
@@ -127,6 +151,10 @@ class _Unfolding:
                 raise schema_refused(
                     (*path, keyword), "This keyword is not used here. Refer with `#/$defs/…`."
                 )
+        for keyword, value in schema.items():
+            if isinstance(value, Mapping | list) and keyword not in _KNOWN:
+                hint = " Write dependentSchemas or dependentRequired." if keyword == "dependencies" else ""
+                raise schema_refused((*path, keyword), "This keyword is not used here." + hint)
         if "$ref" in schema:
             yield self._target(schema["$ref"], (*path, "$ref")), ("$ref",)
         for keyword in _ONE:

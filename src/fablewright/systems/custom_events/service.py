@@ -19,11 +19,13 @@ from fablewright.systems.custom_events.rules import (
     EVENT_TYPE_NOT_FOUND,
     EVENT_TYPE_UNKNOWN,
     MOST_ERRORS,
+    MOST_LOOKS,
     MOST_TYPES,
     TOO_MANY_EVENT_TYPES,
     check_schema,
     dotted,
     schema_refused,
+    values_in,
 )
 from fablewright.systems.custom_events.views import EventTypeView, Recorded
 
@@ -46,24 +48,36 @@ class KnownType:
     """A type of events as it is used: what its data must be like, and who may see it."""
 
     validator: Draft202012Validator
+    parts: int
     audience: SeenBy
 
     def refused(self, data: Mapping[str, Any]) -> Refused | None:
         """`event_invalid` if the data does not fit."""
         if self.validator.is_valid(data):
             return None
-        errors = [_told(error) for error in islice(self.validator.iter_errors(data), MOST_ERRORS)]
+        errors = [_told(error) for error in self._faults(data)]
         return EVENT_INVALID(f"{errors[0]['path']}: {errors[0]['message']}", errors=errors)
 
+    def _faults(self, data: Mapping[str, Any]) -> list[ValidationError]:
+        """What is wrong; only the first fault where seeking them all would take long."""
+        if self.parts * values_in(data) <= MOST_LOOKS:
+            return list(islice(self.validator.iter_errors(data), MOST_ERRORS))
+        try:
+            self.validator.validate(data)
+        except ValidationError as first:
+            return [first]
+        raise AssertionError("it was found invalid a moment ago")
 
-def compiled(schema: Mapping[str, Any]) -> Draft202012Validator:
+
+def compiled(schema: Mapping[str, Any], audience: SeenBy = "members") -> KnownType:
     """A schema, ready to check data. Refuses `schema_invalid`."""
-    check_schema(schema)
+    parts = check_schema(schema)
     try:
-        return Draft202012Validator(
+        validator = Draft202012Validator(
             dict(schema), validate_formats=True, ignore_unknown_formats=False, pattern_options=PATTERNS,
             offline=True,
         )  # fmt: skip
+        return KnownType(validator, parts, audience)
     except jsonschema_rs.ReferencingError as error:
         raise schema_refused((), error.message[:MOST_MESSAGE]) from error
     except ValidationError as error:
@@ -90,7 +104,7 @@ def _told(error: ValidationError) -> dict[str, str]:
 
 async def _load(tx: Transaction) -> dict[str, KnownType]:
     return {
-        row["type"]: KnownType(compiled(orjson.loads(row["schema"])), row["audience"])
+        row["type"]: compiled(orjson.loads(row["schema"]), row["audience"])
         for row in await tx.fetch(LOAD, tx.world_id)
     }
 
