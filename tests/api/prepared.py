@@ -102,7 +102,7 @@ async def prepare(server: Server) -> Prepared:
     title = GrantTitle(character_id=one, title="Keeper of the Ferry")
     await server.do(title, owner.actor, world_id)
     award = Award(character_id=one, action="quest_completed")
-    verdict = [await server.do(award, owner.actor, world_id) for _ in range(2)][1].verdict_id
+    given, held = [await server.do(award, owner.actor, world_id) for _ in range(2)]
     await server.do(DefineBoard(key="ford", **EXAMPLES[0]), owner.actor, world_id)
     await server.do(SubmitScore(key="ford", subject_id=one, score=80), owner.actor, world_id)
     hero = AchievementDefinition(name="Hero of the day", criteria=Manual(kind="manual"))
@@ -116,8 +116,8 @@ async def prepare(server: Server) -> Prepared:
         "initiator_id": one, "advance_id": advance["id"], "key_id": key.id,
         "place_id": there, "type_name": "duel", "texts_name": "example", "memory_id": memory.id, "seq": 1,
         "owner_id": one, "currency": "points", "code": "points", "transfer_id": transfer.id, "hold_id": hold.id,
-        "debit": "mint", "credit": one, "verdict_id": verdict, "rule_key": "quest_completed",
-        "achievement_key": "hero_of_the_day",
+        "debit": "mint", "credit": one, "verdict_id": held.verdict_id, "rule_key": "quest_completed",
+        "achievement_key": "hero_of_the_day", "award_id": given.transfer_id,
         "event_type": kind.type, "bonus_id": bonus.id, "from_id": one, "to_id": two,
         "board_key": "ford", "subject_id": one,
     }  # fmt: skip

@@ -84,6 +84,7 @@ PAYLOADS: dict[str, dict[str, Any]] = {
     "points.award_many": {"awards": [{"character_id": str(UUID(int=1)), "amount": 1, "reason": "x"}]},
     "points.spend": {**CHARACTER, "amount": 1, "reason": "x"},
     "points.give": {"from_id": "from_id", "to_id": "to_id", "amount": 1},
+    "points.reverse_award": {"transfer_id": "award_id", "reason": "x"},
     "points.adjust": {**CHARACTER, "amount": 1, "reason": "x"},
     "points.grant_title": {**CHARACTER, "title": "x"},
     "points.revoke_title": {**CHARACTER, "title": "Keeper of the Ferry"},

@@ -299,8 +299,8 @@ def test_all_checks_together() -> None:
     assert (calm.judgement, calm.memory.times) == (Judgement(10, 10), (NOON,))
     assert calm.habit == Habit((NOON,), Distribution(1, 10.0, 0.0)) and calm.sizes == calm.habit.sizes
     again = guards.weigh(rule, world, calm.memory, calm.habit, calm.sizes, 10, moment)
-    assert (again.judgement.outcome, again.judgement.guard, again.judgement.paid) == ("reduce", "cooldown", 5)
-    assert [also["guard"] for also in again.judgement.evidence["also"]] == ["burst"]
+    assert (again.judgement.outcome, again.judgement.guard, again.judgement.paid) == ("flag", "burst", 5)
+    assert [also["guard"] for also in again.judgement.evidence["also"]] == ["cooldown"]
     assert again.sizes.awards == 2 and again.memory.day_amount == 15
     held = guards.weigh(rule, world, again.memory, again.habit, WIDE, 100, moment)
     assert (held.judgement.outcome, held.judgement.asked, held.judgement.given) == ("quarantine", 100, 50)

@@ -10,7 +10,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from fablewright.systems.points import rules
 from fablewright.systems.points.commands import (
-    AwardBody,
+    AwardFields,
     AwardRuleSpec,
     ConfigurePoints,
     Levels,
@@ -172,6 +172,7 @@ def test_reasons(template: str, data: dict[str, Any], reason: str) -> None:
     ("pattern", "loops"),
     [
         ("*", True), ("points.*", True), ("points.awarded", True), ("ledger.transferred", True), ("game.*", False),
+        ("achievements.progressed", True), ("achievements.*", True), ("leaderboards.*", True),
         ("dialogue.interacted", False), ("achievements.unlocked", False), ("progress.*", True),
     ],
 )  # fmt: skip
@@ -208,7 +209,7 @@ def test_listening_finds_rules_by_pattern() -> None:
 )  # fmt: skip
 def test_awards_that_cannot_be_asked_for(body: dict[str, Any]) -> None:
     with pytest.raises(ValidationError):
-        AwardBody(**body)
+        AwardFields(**body)
 
 
 @pytest.mark.parametrize(

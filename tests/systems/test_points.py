@@ -7,7 +7,7 @@ from uuid import UUID
 import orjson
 import pytest
 
-from fablewright.core.clock import DAY
+from fablewright.core.clock import DAY, HOUR
 from fablewright.core.refusal import Refused
 from fablewright.systems.characters.commands import (
     CreateCharacter,
@@ -16,6 +16,7 @@ from fablewright.systems.characters.commands import (
     UpdateCharacter,
 )
 from fablewright.systems.ledger.commands import DefineCurrency
+from fablewright.systems.points import views
 from fablewright.systems.points.commands import (
     Adjust,
     Award,
@@ -31,6 +32,7 @@ from fablewright.systems.points.commands import (
     LinearLevels,
     RemoveAwardRule,
     RestoreStandings,
+    ReverseAward,
     RevokeTitle,
     Spend,
     StandingValue,
@@ -38,7 +40,7 @@ from fablewright.systems.points.commands import (
     TableLevels,
     TitleValue,
 )
-from fablewright.systems.worlds.commands import AdvanceWorld
+from fablewright.systems.worlds.commands import AdvanceWorld, CalendarSettings
 from tests.support import Person, Server, until
 
 ADA, BEN, CYN = (UUID(int=n) for n in range(101, 104))
@@ -50,9 +52,9 @@ class Fair:
     def __init__(self, server: Server):
         self.server = server
 
-    async def open(self) -> "Fair":
+    async def open(self, **world: Any) -> "Fair":
         self.owner = await self.server.person()
-        self.world_id = await self.server.world(self.owner)
+        self.world_id = await self.server.world(self.owner, **world)
         for who, name in ((ADA, "Ada"), (BEN, "Ben"), (CYN, "Cyn")):
             await self.do(CreateCharacter(id=who, name=name))
         return self
@@ -119,12 +121,12 @@ async def test_an_award_is_a_transfer_an_event_and_a_standing(fair: Fair) -> Non
     assert (first.amount, first.balance, first.earned, first.level, first.parts) == (25, 25, 25, 1, [])
     [told] = await fair.told("points.awarded")
     assert told["transfer_id"] == str(first.transfer_id)
-    assert (told["amount"], told["reason"], told["balance"], told["earned"]) == (25, "Found the ring", 25, 25)
+    assert (told["amount"], told["reason"], told["earned"]) == (25, "Found the ring", 25)
     [transfer] = await fair.server.fetch(
         "SELECT t.amount, t.kind, e.type FROM ledger_transfers t JOIN events e ON e.world_id = t.world_id "
         "AND e.id = t.event_id WHERE t.world_id = $1", fair.world_id,
     )  # fmt: skip
-    assert tuple(transfer) == (25, "award", "points.awarded")
+    assert tuple(transfer) == (25, "points.award", "points.awarded")
     assert await fair.standing(ADA) == {"earned": 25, "level": 1, "streak": 1, "awards": 1}
     await fair.whole()
 
@@ -146,7 +148,7 @@ async def test_one_person_many_times_in_one_batch(fair: Fair) -> None:
     await fair.do(ConfigurePoints(levels=LinearLevels(kind="linear", base=10, max_level=5)))
     await asyncio.gather(*(fair.do(Award(character_id=ADA, amount=5, reason="x")) for _ in range(9)))
     told = await fair.told("points.awarded")
-    assert [t["balance"] for t in told] == [t["earned"] for t in told] == list(range(5, 50, 5))
+    assert [t["earned"] for t in told] == list(range(5, 50, 5))
     reached = await fair.told("points.level_reached")
     assert [(r["previous"], r["level"], r["earned"]) for r in reached] == [
         (1, 2, 10),
@@ -292,6 +294,87 @@ async def test_streaks_count_world_days(fair: Fair) -> None:
     assert amounts == [10, 15, 20, 20, 10]  # a day was missed before the last
     assert (await fair.standing(ADA))["streak"] == 1
     await fair.whole()
+
+
+async def test_streaks_count_the_days_of_the_worlds_calendar(server: Server) -> None:
+    fair = await Fair(server).open(calendar=CalendarSettings(months=["One"], hours_per_day=10, start_hour=6))
+    await fair.rule("daily", amount=10, multipliers=[{"kind": "streak", "per_day": 0.5, "max": 2}])
+    amounts = []
+    for hours in (0, 3, 1, 10):  # six o'clock, nine, midnight, the next one
+        if hours:
+            await fair.do(AdvanceWorld(by_ms=hours * HOUR))
+            await fair.arrived()
+        amounts.append((await fair.do(Award(character_id=ADA, action="daily"))).amount)
+    assert amounts == [10, 10, 15, 20]
+    async with server.runtime.database.reading() as connection:
+        view = await views.points(connection, fair.world_id, ADA, None)
+    assert view is not None and view.streak == 3
+
+
+async def test_a_day_counts_once_though_a_clock_is_behind(fair: Fair) -> None:
+    await fair.do(Award(character_id=ADA, amount=1, reason="x"))
+    # Somebody whose clock read tomorrow was quicker.
+    await fair.server.fetch(
+        "UPDATE standings SET streak = 2, streak_day = streak_day + 1 WHERE world_id = $1 RETURNING 1",
+        fair.world_id,
+    )
+    await fair.do(Award(character_id=ADA, amount=1, reason="x"))
+    await fair.do(AdvanceWorld(by_ms=DAY))
+    await fair.arrived()
+    await fair.do(Award(character_id=ADA, amount=1, reason="x"))
+    assert (await fair.standing(ADA))["streak"] == 2
+
+
+async def test_an_award_taken_back_was_never_earned(fair: Fair) -> None:
+    await fair.do(Award(character_id=ADA, amount=30, reason="Early"))
+    made = await fair.do(Award(character_id=ADA, amount=90, reason="The race", reference="race-1"))
+    assert (made.earned, made.level) == (120, 2)
+    view = await fair.do(ReverseAward(transfer_id=made.transfer_id, reason="Not run to its end"))
+    assert (view.amount, view.balance, view.earned, view.level) == (90, 30, 30, 1)
+    [told] = await fair.told("points.reversed")
+    assert (told["character_id"], told["amount"], told["earned"], told["level"]) == (str(ADA), 90, 30, 1)
+    assert (told["reference"], told["reverses"], told["reason"]) == (
+        "race-1", str(made.transfer_id), "Not run to its end",
+    )  # fmt: skip
+    assert (await fair.standing(ADA))["earned"] == 30 and await fair.balance(ADA) == 30
+    again = await fair.refused(ReverseAward(transfer_id=made.transfer_id, reason="x"))
+    assert (again.code, again.facts["reversed_by"]) == ("already_reversed", str(view.transfer_id))
+    for other in (
+        view.transfer_id,
+        (await fair.do(Spend(character_id=ADA, amount=1, reason="x"))).transfer_id,
+    ):
+        assert (await fair.refused(ReverseAward(transfer_id=other, reason="x"))).code == "not_an_award"
+    assert (await fair.refused(ReverseAward(transfer_id=ADA, reason="x"))).code == "transfer_not_found"
+    await fair.whole()
+
+
+async def test_a_gift_taken_back_returns(fair: Fair) -> None:
+    await fair.do(Award(character_id=ADA, amount=10, reason="x"))
+    gift = await fair.do(Give(from_id=ADA, to_id=BEN, amount=4))
+    await fair.do(ReverseAward(transfer_id=gift.transfer_id, reason="A slip"))
+    assert (await fair.balance(ADA), await fair.balance(BEN)) == (10, 0)
+    assert (await fair.standing(ADA))["earned"] == 10
+    assert sorted(t["amount"] for t in await fair.told("points.adjusted")) == [-4, 4]
+    await fair.whole()
+
+
+async def test_a_new_curve_sees_awards_that_are_committing(fair: Fair) -> None:
+    async with fair.server.runtime.database.reading() as other, other.transaction():
+        await other.execute(
+            "INSERT INTO standings (world_id, character_id, earned, level) VALUES ($1, $2, 50, 1)",
+            fair.world_id, BEN,
+        )  # fmt: skip
+        await other.execute("SELECT 1 FROM world_heads WHERE world_id = $1 FOR UPDATE", fair.world_id)
+        change = asyncio.create_task(fair.do(ConfigurePoints(levels=LinearLevels(kind="linear", base=10))))
+
+        async def waits() -> bool:
+            sql = "SELECT count(*) AS n FROM pg_locks WHERE NOT granted AND $1 = ANY(pg_blocking_pids(pid))"
+            return bool((await fair.server.fetch(sql, other.get_server_pid()))[0]["n"])
+
+        await until(waits)
+    await change
+    assert (await fair.standing(BEN))["level"] == 6
+    assert [f for f in await fair.server.findings() if "points.levels" in f and str(fair.world_id) in f] == []
 
 
 async def test_levels_follow_the_curve_and_only_what_was_awarded(fair: Fair) -> None:

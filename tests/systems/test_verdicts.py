@@ -192,7 +192,7 @@ async def test_diminishing_returns_are_noted_but_no_suspicion(fair: Fair) -> Non
     await fair.rule(diminishing={"after": 1, "factor": 0.5, "floor": 0.2})
     results = [await fair.award() for _ in range(4)]
     assert [r.amount for r in results] == [10, 5, 3, 2]
-    assert [p.what for p in results[1].parts] == ["limit: diminishing"]
+    assert [p.what for p in results[1].parts] == ["limit"]
     [verdict] = await fair.verdicts()
     assert (verdict["outcome"], verdict["state"], verdict["times"]) == ("reduce", "noted", 3)
     assert (verdict["asked"], verdict["given"]) == (10, 2)
@@ -220,6 +220,53 @@ async def test_what_could_not_be_given_does_not_count(fair: Fair) -> None:
     await fair.award()
     [verdict] = await fair.verdicts()
     assert verdict["transfer_id"] is not None
+
+
+async def test_room_is_asked_for_what_is_given(fair: Fair) -> None:
+    await fair.do(OpenAccount(owner_id=ADA, currency="points", max_balance=16))
+    await fair.rule(cooldown_ms=HOUR, outcome="reduce")
+    await fair.award()
+    assert (await fair.award()).amount == 5
+    await fair.rule(amount=50, key="large", cooldown_ms=HOUR, outcome="quarantine")
+    await fair.rule(key="waits", cooldown_ms=HOUR, outcome="quarantine")
+    await fair.award(BEN, key="waits")
+    await fair.do(OpenAccount(owner_id=CYN, currency="points", max_balance=15))
+    await fair.award(CYN, key="waits")
+    assert (await fair.award(CYN, key="waits")).hold_id is not None
+
+
+async def test_a_reference_of_a_reduced_award_is_known_by_what_was_asked(fair: Fair) -> None:
+    await fair.guard(burst={"most": 1, "ms": HOUR, "outcome": "reduce"})
+    await fair.pay(ADA, 1)
+    terms = {"character_id": ADA, "reason": "Pay", "reference": "r"}
+    assert (await fair.do(Award(amount=30, **terms))).amount == 15
+    assert (await fair.do(Award(amount=30, **terms))).replayed
+    await fair.refused("reference_reused", Award(amount=40, **terms))
+    await fair.do(Award(character_id=BEN, amount=25, reason="Pay", reference="whole"))
+    await fair.refused(
+        "reference_reused", Award(character_id=BEN, amount=30, reason="Pay", reference="whole")
+    )
+
+
+async def test_a_held_award_keeps_its_command_and_its_number(fair: Fair) -> None:
+    await fair.rule(cooldown_ms=HOUR, outcome="quarantine")
+    await fair.award()
+    done = await fair.server.runtime.engine.execute(
+        Award(character_id=ADA, action="quest"), fair.owner.actor, fair.world_id
+    )
+    assert done.result.hold_id is not None and done.seq is not None
+    [told] = await fair.events("abuse_suspected")
+    assert orjson.loads(told["command"])["type"] == "points.award"
+
+
+async def test_a_gift_again_is_what_it_was(fair: Fair) -> None:
+    await fair.pay(ADA, 10)
+    gift = Give(from_id=ADA, to_id=BEN, amount=4, reference="g")
+    made = await fair.do(gift)
+    await fair.guard(gift_circle={"outcome": "quarantine"})
+    await fair.give(BEN, ADA, 1)
+    again = await fair.do(gift)
+    assert (again.replayed, again.transfer_id) == (True, made.transfer_id)
 
 
 async def test_the_same_reference_again_is_no_second_try(fair: Fair) -> None:
@@ -302,6 +349,14 @@ async def test_a_held_gift_is_reserved_and_given_or_returned(fair: Fair) -> None
     await fair.review(by_amount[2], "confirm")
     assert (await fair.balance(ADA), await fair.balance(BEN)) == ((9, 0), (11, 0))
     assert [g["amount"] for g in await fair.events("given")] == [4, 3]
+    rows = await fair.fetch(
+        "SELECT type, data ->> 'amount' AS amount, command IS NOT NULL AS asked, audience FROM events "
+        "WHERE world_id = $1 AND type LIKE 'ledger.h%' ORDER BY seq"
+    )
+    assert [tuple(row)[:2] for row in rows] == [
+        ("ledger.held", "3"), ("ledger.held", "2"), ("ledger.hold_released", "2"),
+    ]  # fmt: skip
+    assert all(BEN in row["audience"] for row in rows) and rows[0]["asked"]
     assert await fair.earned(ADA) == (10, 1)
     assert await fair.findings() == []
 
@@ -324,12 +379,12 @@ async def test_release_gives_what_waited_with_its_level(fair: Fair) -> None:
     assert (await fair.balance(ADA), await fair.earned(ADA)) == ((200, 0), (200, 2))
     awarded = (await fair.events("awarded"))[-1]
     assert (awarded["amount"], awarded["action"], awarded["reference"]) == (100, "quest", "q-2")
-    assert str(result["transfer_id"]) == awarded["transfer_id"]
+    assert str(result.transfer_id) == awarded["transfer_id"]
     [after] = await fair.verdicts()
     assert (after["state"], after["note"], after["reviewed_by"]) == (
         "released", "It was a feast.", fair.owner.actor.name,
     )  # fmt: skip
-    assert after["transfer_id"] == result["transfer_id"]
+    assert after["transfer_id"] == result.transfer_id
     for decision in ("release", "confirm", "forgive"):
         refused = await fair.refused(
             "verdict_closed", ReviewVerdict(verdict_id=verdict["id"], decision=decision)
@@ -364,8 +419,38 @@ async def test_a_refusal_can_be_forgiven_but_not_released(fair: Fair) -> None:
     await fair.review(verdict["id"], "forgive")
     await fair.award()
     await fair.refused("award_limited", Award(character_id=ADA, action="quest"))
+    forgiven, new = sorted(await fair.verdicts(), key=lambda v: v["state"])
+    assert (forgiven["state"], forgiven["times"], forgiven["id"]) == ("forgiven", 1, verdict["id"])
+    assert (new["state"], new["times"], new["reviewed_at"]) == ("noted", 1, None)
+    await fair.refused("award_limited", Award(character_id=ADA, action="quest"))
+    assert sorted(v["times"] for v in await fair.verdicts()) == [1, 2]
+    told = [e["verdict_id"] for e in await fair.events("abuse_suspected")]
+    assert told == [str(forgiven["id"]), str(new["id"])]
+
+
+async def test_a_reduction_after_a_review_is_named_by_its_own_verdict(fair: Fair) -> None:
+    await fair.rule(cooldown_ms=HOUR, outcome="reduce")
+    await fair.award()
+    first = await fair.award()
+    await fair.review(first.verdict_id, "forgive")
+    await fair.award()
+    second = await fair.award()
+    assert second.verdict_id != first.verdict_id
+    assert {v["id"]: v["state"] for v in await fair.verdicts()} == {
+        first.verdict_id: "forgiven", second.verdict_id: "noted",
+    }  # fmt: skip
+
+
+async def test_reduced_and_flagged_waits_for_a_review_and_is_told(fair: Fair) -> None:
+    await fair.rule(cooldown_ms=HOUR, outcome="reduce")
+    await fair.guard(burst={"most": 1, "ms": HOUR, "outcome": "flag"})
+    await fair.award()
+    made = await fair.award()
+    assert (made.amount, made.outcome) == (5, "flag")
     [verdict] = await fair.verdicts()
-    assert (verdict["state"], verdict["times"], verdict["reviewed_at"]) == ("noted", 2, None)
+    assert (verdict["state"], verdict["guard"], verdict["given"]) == ("open", "burst", 5)
+    assert [e["outcome"] for e in await fair.events("abuse_suspected")] == ["flag"]
+    assert (await fair.events("awarded"))[-1]["parts"] == [{"what": "limit", "factor": 0.5}]
 
 
 async def test_confirm_can_take_back_what_was_flagged(fair: Fair) -> None:
@@ -376,8 +461,10 @@ async def test_confirm_can_take_back_what_was_flagged(fair: Fair) -> None:
     [verdict] = await fair.verdicts()
     await fair.review(verdict["id"], "confirm", reverse=True, note="A bot.")
     assert (await fair.balance(ADA), await fair.earned(ADA)) == ((100, 0), (100, 2))
-    [adjusted] = await fair.events("adjusted")
-    assert (adjusted["amount"], adjusted["balance"], adjusted["reason"]) == (-100, 100, "A bot.")
+    [taken] = await fair.events("reversed")
+    assert (taken["amount"], taken["earned"], taken["level"], taken["reason"]) == (100, 100, 2, "A bot.")
+    [sizes] = await fair.fetch("SELECT awards, mean FROM standings WHERE world_id = $1")
+    assert tuple(sizes) == (1, 100)
     assert await fair.findings() == []
 
 

@@ -75,6 +75,19 @@ class Calendar:
         """Hour of the day, from 0 to `hours_per_day` - 1."""
         return (world_ms // HOUR + self.start_hour) % self.hours_per_day
 
+    @property
+    def day_ms(self) -> int:
+        """How long a day is."""
+        return self.hours_per_day * HOUR
+
+    def day_number(self, world_ms: int) -> int:
+        """Which day it is: 0 is the one on which world time begins, days before it are below 0."""
+        return (world_ms + self.start_hour * HOUR) // self.day_ms
+
+    def day_start(self, day: int) -> int:
+        """World time of a day's midnight, with which it begins."""
+        return day * self.day_ms - self.start_hour * HOUR
+
     def read(self, world_ms: int) -> str:
         """A date such as `3 Harvest, year 2, 14:05`."""
         minutes = world_ms // MINUTE + self.start_hour * 60
@@ -83,6 +96,10 @@ class Calendar:
         month, day = divmod(day_of_year, self.days_per_month)
         hour, minute = divmod(minute_of_day, 60)
         return f"{day + 1} {self.months[month]}, year {self.start_year + years}, {hour:02d}:{minute:02d}"
+
+
+UTC: Final = Calendar(start_hour=0)
+"""The days of real time, where ms count from 1970."""
 
 
 def elapsed(at: int, now: int) -> int:

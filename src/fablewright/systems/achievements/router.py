@@ -34,7 +34,6 @@ from fablewright.systems.achievements.rules import (
     AchievementKey,
 )
 from fablewright.systems.achievements.views import AchievementView, BackfillView, StandingView
-from fablewright.systems.characters.views import world_now
 
 router = APIRouter(tags=["achievements"])
 
@@ -157,7 +156,7 @@ async def list_standings(
             raise ACHIEVER_NOT_FOUND(character_id=str(character_id))
         own = row["user_id"] == caller.actor.user_id and role >= Role.PLAYER
         rows = await views.standings(
-            connection, world_id, character_id, world_now(row), see=_sight(role, own=own),
+            connection, world_id, character_id, views.today(row), see=_sight(role, own=own),
             after=after[0] if after else None, limit=paging.limit + 1,
         )  # fmt: skip
     return page_of(rows, paging, lambda s: [s.key])

@@ -5,9 +5,10 @@ from functools import lru_cache
 from typing import Any, Final, Literal
 from uuid import UUID
 
+import orjson
 from pydantic import BaseModel, Field
 
-from fablewright.core.clock import DAY
+from fablewright.core.clock import Calendar
 from fablewright.systems.achievements.rules import (
     AchievementDefinition,
     AllOf,
@@ -19,6 +20,7 @@ from fablewright.systems.achievements.rules import (
     ladder_of,
     measure_of,
 )
+from fablewright.systems.characters.views import world_now
 from fablewright.systems.progress import service as progress
 from fablewright.systems.progress.rules import current
 
@@ -31,7 +33,7 @@ MOST_UNLOCKS: Final = 20
 COLUMNS: Final = "id, key, spec::text AS spec, measure_id, generation"
 # Membership, who controls the character, and the world's clock, in one statement.
 ACCESS: Final = """
-SELECT m.role, c.id, c.user_id, w.anchor_world_ms, w.anchor_real_ms, w.rate, w.paused,
+SELECT m.role, c.id, c.user_id, w.calendar::text AS calendar, w.anchor_world_ms, w.anchor_real_ms, w.rate, w.paused,
        w.advance_id IS NOT NULL AS advancing, (extract(epoch FROM clock_timestamp()) * 1000)::bigint AS real_ms
 FROM world_members m
 JOIN worlds w ON w.id = m.world_id
@@ -170,11 +172,16 @@ async def one(
     return None if row is None else entry_of(row)
 
 
+def today(row: Any) -> int:
+    """Which world day it is, from a row of `ACCESS`."""
+    return Calendar(**orjson.loads(row["calendar"])).day_number(world_now(row))
+
+
 async def standings(
     connection: Any,
     world_id: UUID,
     character_id: UUID,
-    now: int,
+    today: int,
     *,
     see: Sight,
     after: str | None,
@@ -207,20 +214,20 @@ async def standings(
     }  # fmt: skip
     return [
         _standing(entry, values.get(entry.measure_id) if entry.measure_id else None, unlocks.get(entry.id, []),
-                  [key for key in entry.definition.requires if key not in has], now)
+                  [key for key in entry.definition.requires if key not in has], today)
         for entry in shown
     ]  # fmt: skip
 
 
 def _standing(
-    entry: Entry, value: progress.Value | None, unlocks: list[Any], missing: list[str], now: int
+    entry: Entry, value: progress.Value | None, unlocks: list[Any], missing: list[str], today: int
 ) -> StandingView:
     definition = entry.definition
     if isinstance(definition.criteria, Manual):
         come = float(len(unlocks))
     else:
         spec = measure_of(definition)
-        come = current(spec, value.value, value.day, now // DAY) if spec and value else 0.0
+        come = current(spec, value.value, value.day, today) if spec and value else 0.0
     at = entry.ladder.standing(come)
     tiers = definition.tiers
     return StandingView(

@@ -6,13 +6,11 @@ remembered of actions, statistics of actions.
 """
 
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
 from operator import attrgetter
 from typing import Any, Final
 from uuid import UUID
 
-from fablewright.core.clock import DAY
 from fablewright.core.database import array_of
 from fablewright.core.definitions import Definitions
 from fablewright.core.refusal import Refused
@@ -30,78 +28,33 @@ from fablewright.systems.points.guards import (
     Distribution,
     Habit,
     Judgement,
+    Weighed,
     weigh,
 )
 from fablewright.systems.points.rules import POINTS, Bonus, PointsWorld, Rule
+from fablewright.systems.points.standings import (
+    ADD_MEMORIES,
+    ADD_STANDINGS,
+    ADD_STATISTICS,
+    CHANGE_MEMORIES,
+    CHANGE_STANDINGS,
+    CHANGE_STATISTICS,
+    MEMORIES,
+    STANDINGS,
+    STATISTICS,
+    Standing,
+    standing_of,
+)
 from fablewright.systems.points.verdicts import Finding, Findings
 from fablewright.systems.points.views import AwardView
 
-AWARD: Final = "award"
+AWARD: Final = "points.award"
 """The kind of the transfers and holds that awards are."""
 PLAIN: Final = "*"
 """Stands for the action where an amount is awarded without a rule."""
 
-# Standings are locked, characters only looked at. Who has none yet gets one with the first award; two first ones at
-# once fail on its key, and one of them runs again. (OFFSET 0: one look into the index for each, whatever young
-# statistics say.)
-STANDINGS: Final = """
-SELECT c.id, s.earned, s.level, s.streak, s.streak_day, s.recent, s.awards, s.mean, s.spread
-FROM unnest($2::text::uuid[]) AS v (id)
-CROSS JOIN LATERAL (
-    SELECT id FROM characters WHERE world_id = $1 AND id = v.id AND num_nulls(deleted_at) = 1 OFFSET 0
-) c
-LEFT JOIN LATERAL (
-    SELECT * FROM standings WHERE world_id = $1 AND character_id = v.id FOR NO KEY UPDATE
-) s ON true
-"""
-_STANDINGS: Final = (
-    "unnest($2::text::uuid[], $3::text::bigint[], $4::text::int[], $5::text::int[], $6::text::bigint[], $7::text[], "
-    "$8::text::bigint[], $9::text::float8[], $10::text::float8[]) "
-    "AS v (character_id, earned, level, streak, streak_day, recent, awards, mean, spread)"
-)
-CHANGE_STANDINGS: Final = f"""
-UPDATE standings s
-SET earned = s.earned + v.earned, level = v.level, streak = v.streak, streak_day = v.streak_day,
-    recent = v.recent::bigint[], awards = v.awards, mean = v.mean, spread = v.spread
-FROM {_STANDINGS} WHERE s.world_id = $1 AND s.character_id = v.character_id
-"""  # noqa: S608
-ADD_STANDINGS: Final = f"""
-INSERT INTO standings (world_id, character_id, earned, level, streak, streak_day, recent, awards, mean, spread)
-SELECT $1, character_id, earned, level, streak, streak_day, recent::bigint[], awards, mean, spread
-FROM {_STANDINGS} ORDER BY character_id
-"""  # noqa: S608
-MEMORIES: Final = """
-SELECT a.character_id, a.action, a.times, a.last_at, a.day, a.day_count, a.day_amount
-FROM unnest($2::uuid[], $3::text[]) AS v (character_id, action)
-JOIN action_states a ON a.world_id = $1 AND a.character_id = v.character_id AND a.action = v.action
-ORDER BY a.character_id, a.action FOR NO KEY UPDATE OF a
-"""
-_MEMORIES: Final = (
-    "unnest($2::uuid[], $3::text[], $4::text[], $5::bigint[], $6::bigint[], $7::bigint[], $8::bigint[]) "
-    "AS v (character_id, action, times, last_at, day, day_count, day_amount)"
-)
-CHANGE_MEMORIES: Final = f"""
-UPDATE action_states a
-SET times = v.times::bigint[], last_at = v.last_at, day = v.day, day_count = v.day_count, day_amount = v.day_amount
-FROM {_MEMORIES} WHERE a.world_id = $1 AND a.character_id = v.character_id AND a.action = v.action
-"""  # noqa: S608
-ADD_MEMORIES: Final = f"""
-INSERT INTO action_states (world_id, character_id, action, times, last_at, day, day_count, day_amount)
-SELECT $1, character_id, action, times::bigint[], last_at, day, day_count, day_amount
-FROM {_MEMORIES} ORDER BY character_id, action
-"""  # noqa: S608
-STATISTICS: Final = """
-SELECT action, awards, mean, spread FROM action_statistics
-WHERE world_id = $1 AND action = ANY($2::text[]) ORDER BY action FOR NO KEY UPDATE
-"""
-CHANGE_STATISTICS: Final = """
-UPDATE action_statistics s SET awards = v.awards, mean = v.mean, spread = v.spread
-FROM unnest($2::text[], $3::bigint[], $4::float8[], $5::float8[]) AS v (action, awards, mean, spread)
-WHERE s.world_id = $1 AND s.action = v.action
-"""
-ADD_STATISTICS: Final = """
-INSERT INTO action_statistics (world_id, action, awards, mean, spread)
-SELECT $1, * FROM unnest($2::text[], $3::bigint[], $4::float8[], $5::float8[]) AS v ORDER BY 2
+ASKED: Final = """
+SELECT id, (data ->> 'asked')::bigint AS asked FROM events WHERE world_id = $1 AND id = ANY($2::uuid[])
 """
 
 
@@ -146,22 +99,6 @@ class Plan:
     base: int
     currency: str
     reason: str
-
-
-@dataclass(slots=True)
-class Standing:
-    """A standing as it is after the awards of the batch so far."""
-
-    there: bool
-    earned: int = 0
-    level: int = 1
-    streak: int = 0
-    streak_day: int | None = None
-    recent: tuple[int, ...] = ()
-    sizes: Distribution = NO_SIZES
-    more: int = 0
-    """How much of `earned` this batch has added."""
-    touched: bool = False
 
 
 async def award_many(tx: Transaction, asks: Sequence[AwardAsk]) -> list[AwardView | Refused]:
@@ -217,14 +154,18 @@ class Batch:
 
     def __init__(self, tx: Transaction, world: PointsWorld):
         self.tx, self.world = tx, world
-        self.now, self.day = tx.now, tx.now // DAY
+        self.now, self.day = tx.now, tx.world.calendar.day_number(tx.now)
         self.moment = verdicts.moment_of(tx)
         self.findings = Findings(tx)
         self.bonuses: list[Bonus] = [b for b in world.bonuses if b.from_ms <= tx.now < b.until_ms]
         self.checked = world.guards != NO_GUARDS
+        self.named: list[AwardView] = []
+        """Answers that name a verdict."""
         self.waiting: list[tuple[HoldState, Finding]] = []
         self.memories: dict[tuple[UUID, str], ActionMemory] = {}
         self.statistics: dict[str, Distribution] = {}
+        self.asked: dict[UUID, int] = {}
+        """By transfer or hold, what was asked for, where another amount was given or is asked for now."""
         self.remembered: frozenset[tuple[UUID, str]] = frozenset()
         self.counted: frozenset[str] = frozenset()
         self.book: Book
@@ -237,6 +178,8 @@ class Batch:
             tx, [(ask.character_id, plan.currency) for _, ask, plan in plans], create=True,
             references=[ask.reference for _, ask, _ in plans if ask.reference is not None],
         )  # fmt: skip
+        if self.book.earlier or self.book.earlier_holds:
+            await self._look_back(plans)
         rows = await tx.fetch(
             STANDINGS, tx.world_id, array_of(sorted({ask.character_id for _, ask, _ in plans}, key=_BY_VALUE))
         )
@@ -260,6 +203,21 @@ class Batch:
             self.statistics = {row[0]: Distribution(row[1], row[2], row[3]) for row in rows}
             self.counted = frozenset(self.statistics)
 
+    async def _look_back(self, plans: Sequence[tuple[int, AwardAsk, Plan]]) -> None:
+        """Load what was asked for under a reference whose amount is not that of now: a check may have reduced it."""
+        events: dict[UUID | None, UUID] = {}
+        for _, ask, plan in plans:
+            found = None if ask.reference is None else self._with_reference(ask.reference)
+            if found is not None and plan.rule is None and found.amount != plan.base:
+                events[found.event_id] = found.id
+        if events:
+            rows = await self.tx.fetch(ASKED, self.tx.world_id, list(events))
+            self.asked = {events[row["id"]]: row["asked"] for row in rows}
+
+    def _with_reference(self, reference: str) -> Planned | HoldState | None:
+        """What has a reference; of an award that waited, the hold, whose event tells what was asked for."""
+        return self.book.earlier_holds.get(reference) or self.book.earlier.get(reference)
+
     # -- one of them -----------------------------------------------------------------------------------------
 
     def award(self, ask: AwardAsk, plan: Plan) -> AwardView:
@@ -276,34 +234,52 @@ class Batch:
                 plan.rule, plan.base, standing.level, streak, self.bonuses, self.now
             )
             parts = [AwardPart(what=part.what, factor=part.factor) for part in found] if found else _NO_PARTS
-        finding: Finding | None = None
+        weighed: Weighed | None = None
         weighs = ask.guarded and (self.checked or (plan.rule is not None and plan.rule.limits is not None))
         if weighs:
-            amount, parts, finding = self._guarded(ask, plan, standing, amount, parts)
+            weighed = self._weighed(ask, plan, standing, amount)
+            given = weighed.judgement.given
+            if given < amount:  # which check it was is for game masters
+                parts = [*parts, AwardPart(what="limit", factor=given / amount)]
+            amount = given
         self.book.new_id = self.tx.new_id if ask.by is None else ledger.ids_for(self.tx, ask.by)
-        if finding is not None and finding.judgement.outcome == "quarantine":
-            return self._held(ask, plan, standing, amount, parts, finding)
-        made = self.book.transfer(
-            MINT,
-            ask.character_id,
-            plan.currency,
-            amount,
-            kind=AWARD,
-            reason=plan.reason,
-            reference=ask.reference,
-        )
-        if finding is not None:
-            finding.transfer_id = made.id
-        standing.streak, standing.streak_day, standing.touched = streak, self.day, True
-        if ask.guarded and not weighs and plan.currency == POINTS:
-            standing.sizes = standing.sizes.plus(amount)
-        return self.told(ask, plan, standing, made, parts, finding)
+        made: Planned | HoldState
+        if weighed is not None and weighed.judgement.outcome == "quarantine":
+            made, view = self._held(ask, plan, standing, amount, parts)
+        else:
+            made, view = self._given(ask, plan, standing, amount, parts)
+            standing.streak = streak
+            standing.streak_day = rules.streak_day_on(standing.streak_day, self.day)
+            standing.touched = True
+            if ask.guarded and not weighs and plan.currency == POINTS:
+                standing.sizes = standing.sizes.plus(amount)
+        if weighed is not None:
+            self.asked[made.id] = plan.base
+            self._remember(ask, plan, standing, weighed)
+            if weighed.judgement.outcome is not None:
+                self._name(self._found(ask, plan, weighed.judgement), made, view)
+        return view
 
-    def _guarded(
+    def _given(
         self, ask: AwardAsk, plan: Plan, standing: Standing, amount: int, parts: list[AwardPart]
-    ) -> tuple[int, list[AwardPart], Finding | None]:
-        """The amount that the checks against abuse leave. Refuses `award_limited`."""
-        self._check_room(ask, plan, amount)
+    ) -> tuple[Planned, AwardView]:
+        """Plan the transfer of an award and tell of it."""
+        told, request = len(self.tx.events), ask.by or self.tx.request
+        recorded = request.recorded
+        try:
+            with self.book.atomic():
+                made = self.book.transfer(
+                    MINT, ask.character_id, plan.currency, amount, kind=AWARD, reason=plan.reason,
+                    reference=ask.reference,
+                )  # fmt: skip
+                return made, self.told(ask, plan, standing, made, parts)
+        except Refused:
+            del self.tx.events[told:]  # one event may be too many after another
+            request.recorded = recorded
+            raise
+
+    def _weighed(self, ask: AwardAsk, plan: Plan, standing: Standing, amount: int) -> Weighed:
+        """What the checks against abuse say. Refuses `award_limited`; a refusal is remembered at once."""
         limits = None if plan.rule is None else plan.rule.limits
         in_points = plan.currency == POINTS
         key = ask.character_id, plan.action
@@ -312,108 +288,98 @@ class Batch:
             Habit(standing.recent, standing.sizes if in_points else NO_SIZES),
             self.statistics.get(plan.action, NO_SIZES), amount, self.moment,
         )  # fmt: skip
-        if limits is not None:
-            self.memories[key] = weighed.memory
+        if weighed.judgement.outcome == "refuse":
+            self._remember(ask, plan, standing, weighed)
+            self._found(ask, plan, weighed.judgement)
+            raise weighed.judgement.refused(self.moment)
+        return weighed
+
+    def _remember(self, ask: AwardAsk, plan: Plan, standing: Standing, weighed: Weighed) -> None:
+        """Let the checks know of it. What the ledger refuses is not remembered."""
+        if plan.rule is not None and plan.rule.limits is not None:
+            self.memories[ask.character_id, plan.action] = weighed.memory
         standing.recent, standing.touched = weighed.habit.recent, True
-        if in_points:
+        if plan.currency == POINTS:
             standing.sizes = weighed.habit.sizes
         if self.world.guards.outlier is not None:
             self.statistics[plan.action] = weighed.sizes
-        judgement = weighed.judgement
-        if judgement.outcome is None:
-            return amount, parts, None
-        finding = self._found(ask, plan, judgement)
-        if judgement.outcome == "refuse":
-            raise judgement.refused(self.moment)
-        if judgement.given < amount:
-            parts = [*parts, AwardPart(what=f"limit: {judgement.guard}", factor=judgement.given / amount)]
-        return judgement.given, parts, finding
 
-    def _check_room(self, ask: AwardAsk, plan: Plan, amount: int) -> None:
-        """What the ledger would refuse shall not be remembered as an award. Refuses as `Book.transfer` does."""
-        with suppress(_Undone), self.book.atomic():
-            self.book.transfer(MINT, ask.character_id, plan.currency, amount, kind=AWARD, reason=plan.reason)
-            raise _Undone
+    def _name(self, finding: Finding, made: Planned | HoldState, view: AwardView) -> None:
+        """Let the finding name what was given or waits, and the answer name the finding."""
+        if isinstance(made, HoldState):
+            finding.hold_id = made.id
+            self.waiting.append((made, finding))
+        else:
+            finding.transfer_id = made.id
+        view.outcome, view.verdict_id = finding.judgement.outcome, finding.id
+        self.named.append(view)
 
     def _found(self, ask: AwardAsk, plan: Plan, judgement: Judgement) -> Finding:
         cause = ask.cause.id if ask.cause is not None else (ask.by or self.tx.request).id
-        return self.findings.add(ask.character_id, plan.action, judgement, by=ask.by, cause=cause)
+        return self.findings.add(
+            ask.character_id, plan.action, judgement, by=ask.by, cause=cause, heard=ask.cause
+        )
 
     def told(
-        self, ask: AwardAsk, plan: Plan, standing: Standing, made: Planned, parts: list[AwardPart],
-        finding: Finding | None,
-    ) -> AwardView:  # fmt: skip
+        self, ask: AwardAsk, plan: Plan, standing: Standing, made: Planned, parts: list[AwardPart]
+    ) -> AwardView:
         """Tell of an award that was planned, and of the level that it may bring."""
         assert made.credit_after is not None
         levels = plan.currency == POINTS
-        if levels:
-            more = min(made.amount, rules.MOST_EARNED - standing.earned)
-            standing.earned += more
-            standing.more += more
+        more = min(made.amount, rules.MOST_EARNED - standing.earned) if levels else 0
+        earned = standing.earned + more
         record = self.tx.emit(
             Awarded(
                 character_id=ask.character_id, currency=plan.currency, amount=made.amount, asked=plan.base,
-                action=ask.action, reason=plan.reason, parts=parts, balance=made.credit_after,
-                earned=standing.earned, reference=ask.reference, transfer_id=made.id,
+                action=ask.action, reason=plan.reason, parts=parts, earned=earned,
+                reference=ask.reference, transfer_id=made.id,
             ),
             by=ask.by, cause=ask.cause,
         )  # fmt: skip
         self.book.told(made, record.id)
         if levels:
-            self._level(ask, standing)
+            standing.level = self._level(ask, standing.level, earned)
+        standing.earned, standing.more = earned, standing.more + more
         return AwardView(
             character_id=ask.character_id, currency=plan.currency, amount=made.amount, asked=plan.base,
-            parts=parts, balance=made.credit_after, earned=standing.earned, level=standing.level,
-            reference=ask.reference, transfer_id=made.id, verdict_id=None if finding is None else finding.id,
-            outcome=None if finding is None else finding.judgement.outcome,
+            parts=parts, balance=made.credit_after, earned=earned, level=standing.level,
+            reference=ask.reference, transfer_id=made.id,
         )  # fmt: skip
 
-    def _level(self, ask: AwardAsk, standing: Standing) -> None:
-        level = self.world.curve.level(standing.earned)
-        previous, standing.level = standing.level, level
+    def _level(self, ask: AwardAsk, previous: int, earned: int) -> int:
+        """The level of who has earned so much, told if it is a higher one."""
+        level = self.world.curve.level(earned)
         if level > previous:
             reached = LevelReached(
                 character_id=ask.character_id, level=level, previous=previous, title=self.world.title(level),
-                earned=standing.earned,
+                earned=earned,
             )  # fmt: skip
             self.tx.emit(reached, by=ask.by, cause=ask.cause)
+        return level
 
     def _held(
-        self, ask: AwardAsk, plan: Plan, standing: Standing, amount: int, parts: list[AwardPart],
-        finding: Finding,
-    ) -> AwardView:  # fmt: skip
+        self, ask: AwardAsk, plan: Plan, standing: Standing, amount: int, parts: list[AwardPart]
+    ) -> tuple[HoldState, AwardView]:
         """Let an award wait for a game master."""
         hold = self.book.hold(
-            MINT,
-            ask.character_id,
-            plan.currency,
-            amount,
-            kind=AWARD,
-            reason=plan.reason,
+            MINT, ask.character_id, plan.currency, amount, kind=AWARD, reason=plan.reason,
             reference=ask.reference,
-        )
-        finding.hold_id = hold.id
-        self.waiting.append((hold, finding))
-        return AwardView(
+        )  # fmt: skip
+        return hold, AwardView(
             character_id=ask.character_id, currency=plan.currency, amount=0, asked=plan.base, parts=parts,
             balance=self._balance(ask, plan), earned=standing.earned, level=standing.level,
-            reference=ask.reference, transfer_id=None, hold_id=hold.id, outcome="quarantine",
-            verdict_id=finding.id,
+            reference=ask.reference, transfer_id=None, hold_id=hold.id,
         )  # fmt: skip
 
     def _earlier(self, ask: AwardAsk, plan: Plan, standing: Standing) -> AwardView | None:
         """The award that has this reference already. Refuses `reference_reused` if it was another one."""
         assert ask.reference is not None
-        found: Planned | HoldState | None = self.book.earlier.get(ask.reference)
-        hold = self.book.earlier_holds.get(ask.reference)
-        if found is None and hold is None:
+        found = self._with_reference(ask.reference)
+        if found is None:
             return None
-        found = found or hold
-        assert found is not None
-        # What a rule gives may have changed since, and what a check lets through of an amount.
-        same = (
-            plan.rule is not None or found.amount == plan.base or (self.checked and found.amount < plan.base)
-        )
+        hold = self.book.earlier_holds.get(ask.reference)
+        # What a rule gives may have changed since, and a check may have let through less than was asked for.
+        same = plan.rule is not None or plan.base == self.asked.get(found.id, found.amount)
         terms = found.debit, found.credit, found.currency, found.kind
         if not same or terms != (MINT, ask.character_id, plan.currency, AWARD):
             raise REFERENCE_REUSED(
@@ -438,6 +404,9 @@ class Batch:
         """Store what was decided. The findings come first: their events are those that tell of holds."""
         start = len(self.tx.events)
         await self.findings.write()
+        for view in self.named:
+            if view.verdict_id in self.findings.renamed:
+                view.verdict_id = self.findings.renamed[view.verdict_id]
         if self.waiting:
             told = {
                 record.event.verdict_id: record.id
@@ -480,17 +449,6 @@ class Batch:
                 )  # fmt: skip
 
 
-class _Undone(Exception):
-    """Ends a trial."""
-
-
 _NO_PARTS: Final[list[AwardPart]] = []
 _BY_VALUE: Final = attrgetter("int")
 """Orders ids as they order themselves, but faster."""
-
-
-def standing_of(row: Any) -> Standing:
-    """A standing from a row of `STANDINGS`."""
-    if row[1] is None:
-        return Standing(False)
-    return Standing(True, row[1], row[2], row[3], row[4], tuple(row[5]), Distribution(row[6], row[7], row[8]))

@@ -25,4 +25,16 @@ CHECKS: Final = (
         """SELECT world_id, 'character ' || character_id || ' has a streak of ' || streak || ' without a day'
            FROM standings WHERE streak > 0 AND streak_day IS NULL""",
     ),
+    Check(
+        "points.what_waits_has_a_hold",
+        """SELECT v.world_id, 'verdict ' || v.id || ' is ' || v.state || ', but its hold is '
+                  || coalesce(h.state, 'missing')
+           FROM abuse_verdicts v LEFT JOIN ledger_holds h ON h.world_id = v.world_id AND h.id = v.hold_id
+           WHERE v.outcome = 'quarantine' AND (v.state = 'open') <> (coalesce(h.state, '') = 'open')
+           UNION ALL
+           SELECT h.world_id, 'hold ' || h.id || ' waits, but for no verdict'
+           FROM ledger_holds h
+           WHERE h.state = 'open' AND h.kind LIKE 'points.%' AND NOT EXISTS (
+               SELECT 1 FROM abuse_verdicts v WHERE v.world_id = h.world_id AND v.hold_id = h.id)""",
+    ),
 )  # fmt: skip

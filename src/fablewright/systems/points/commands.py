@@ -20,15 +20,6 @@ from fablewright.core.messages import PATTERN, Command, check_free_json
 from fablewright.systems.ledger import rules as ledger
 from fablewright.systems.points import rules
 from fablewright.systems.points.guards import AWARD_LIMITED, Limits, WorldGuards
-from fablewright.systems.points.rules import (
-    MOST_AWARD,
-    MOST_EARNED,
-    MOST_LEVEL,
-    MOST_REASON,
-    Curve,
-    Multiplier,
-    Rule,
-)
 
 MOST_AT_ONCE: Final = 500
 """Awards of one list."""
@@ -37,21 +28,24 @@ MOST_DATA_BYTES: Final = 4_000
 
 Key = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,59}$")]
 Currency = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,29}$")]
-Amount = Annotated[int, Field(ge=1, le=MOST_AWARD)]
+Amount = Annotated[int, Field(ge=1, le=rules.MOST_AWARD)]
+Threshold = Annotated[int, Field(ge=1, le=rules.MOST_EARNED)]
+TEXT: Final = r"^[^\x00]*$"
 Reason = Annotated[
-    str,
-    StringConstraints(strip_whitespace=True, min_length=1, max_length=MOST_REASON, pattern=r"^[^\x00]*$"),
+    str, StringConstraints(strip_whitespace=True, min_length=1, max_length=rules.MOST_REASON, pattern=TEXT)
 ]
-Reference = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=r"^[^\x00]*$")]
+Reference = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=TEXT)]
+ONE_LINE: Final = r"^[^\x00-\x1f]*$"
 Title = Annotated[
-    str, StringConstraints(strip_whitespace=True, min_length=1, max_length=100, pattern=r"^[^\x00-\x1f]*$")
+    str, StringConstraints(strip_whitespace=True, min_length=1, max_length=100, pattern=ONE_LINE)
 ]
 Name = Annotated[
-    str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200, pattern=r"^[^\x00-\x1f]*$")
+    str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200, pattern=ONE_LINE)
 ]
 Pattern = Annotated[str, StringConstraints(pattern=PATTERN.pattern, max_length=200)]
 WorldMs = Annotated[int, Field(ge=-(2**62), le=2**62)]
 Factor = Annotated[float, Field(gt=0, le=100, allow_inf_nan=False)]
+UNPAYABLE: Final = (ledger.INSUFFICIENT_FUNDS, ledger.BALANCE_LIMIT)
 Decision = Literal["release", "confirm", "forgive"]
 
 ORLA: Final = "01890a5d-ac96-774b-bcce-b302099a8057"
@@ -136,14 +130,14 @@ class AwardRuleSpec(_Model):
             raise ValueError("say `amount` or `amount_field`")
         return self
 
-    def rule(self, key: str) -> Rule:
+    def rule(self, key: str) -> rules.Rule:
         """The rule, ready to be used."""
         multipliers = [
-            Multiplier("level", m.per_level, m.max) if isinstance(m, ByLevel)
-            else Multiplier("streak", m.per_day, m.max)
+            rules.Multiplier("level", m.per_level, m.max) if isinstance(m, ByLevel)
+            else rules.Multiplier("streak", m.per_day, m.max)
             for m in self.multipliers
         ]  # fmt: skip
-        return Rule(
+        return rules.Rule(
             key, self.on, compiled(self.where), self.subject, self.amount, self.amount_field, self.currency,
             tuple(multipliers), self.most_per_award, rules.reason_of(self.reason or key.replace("_", " ")), self.limits,
             self.enabled,
@@ -155,9 +149,9 @@ class LinearLevels(_Model):
 
     kind: Literal["linear"]
     base: int = Field(ge=1, le=10**12)
-    max_level: int = Field(100, ge=1, le=MOST_LEVEL)
+    max_level: int = Field(100, ge=1, le=rules.MOST_LEVEL)
 
-    def curve(self) -> Curve:
+    def curve(self) -> rules.Curve:
         """From how much earned on one is on which level."""
         return rules.linear(self.base, self.max_level)
 
@@ -168,9 +162,9 @@ class PowerLevels(_Model):
     kind: Literal["power"]
     base: int = Field(ge=1, le=10**12)
     exponent: float = Field(ge=1, le=5, allow_inf_nan=False)
-    max_level: int = Field(100, ge=1, le=MOST_LEVEL)
+    max_level: int = Field(100, ge=1, le=rules.MOST_LEVEL)
 
-    def curve(self) -> Curve:
+    def curve(self) -> rules.Curve:
         """From how much earned on one is on which level."""
         return rules.power(self.base, self.exponent, self.max_level)
 
@@ -179,7 +173,7 @@ class TableLevels(_Model):
     """Levels 2, 3, … begin at these amounts."""
 
     kind: Literal["table"]
-    thresholds: list[Annotated[int, Field(ge=1, le=MOST_EARNED)]] = Field(max_length=MOST_LEVEL - 1)
+    thresholds: list[Threshold] = Field(max_length=rules.MOST_LEVEL - 1)
 
     @model_validator(mode="after")
     def _rising(self) -> Self:
@@ -187,9 +181,9 @@ class TableLevels(_Model):
             raise ValueError("each threshold must be above the one before")
         return self
 
-    def curve(self) -> Curve:
+    def curve(self) -> rules.Curve:
         """From how much earned on one is on which level."""
-        return Curve(tuple(self.thresholds))
+        return rules.Curve(tuple(self.thresholds))
 
 
 Levels = Annotated[LinearLevels | PowerLevels | TableLevels, Field(discriminator="kind")]
@@ -200,7 +194,7 @@ DEFAULT_LEVELS: Final = PowerLevels(kind="power", base=100, exponent=1.5, max_le
 class LevelTitle(_Model):
     """What those who reached a level are called, until a higher title takes its place."""
 
-    level: int = Field(ge=1, le=MOST_LEVEL)
+    level: int = Field(ge=1, le=rules.MOST_LEVEL)
     title: Title
 
 
@@ -305,10 +299,6 @@ class AwardFields(BaseModel):
         return self
 
 
-class AwardBody(AwardFields):
-    """What is awarded to the character of the address."""
-
-
 AWARD_REFUSALS: Final = (
     rules.CHARACTER_NOT_FOUND, rules.RULE_NOT_FOUND, rules.RULE_DISABLED, rules.RULE_LISTENS,
     rules.CONDITIONS_NOT_MET, rules.NO_AMOUNT, ledger.CURRENCY_NOT_FOUND, ledger.BALANCE_LIMIT,
@@ -396,7 +386,7 @@ class AdjustFields(_Model):
 
     model_config = _example(amount=-10, reason="Counted twice by mistake")
 
-    amount: int = Field(ge=-MOST_AWARD, le=MOST_AWARD, description="Below 0: it is taken.")
+    amount: int = Field(ge=-rules.MOST_AWARD, le=rules.MOST_AWARD, description="Below 0: it is taken.")
     currency: Currency = "points"
     reason: Reason
     reference: Reference | None = None
@@ -414,6 +404,20 @@ class Adjust(AdjustFields, Command):
     )  # fmt: skip
 
     character_id: UUID
+
+
+class ReverseAward(Command):
+    """Take an award or a gift back: it does not count as earned any more. Who has spent it cannot give it back."""
+
+    model_config = _example(transfer_id=ORLA, reason="The race was not run to its end")
+    message_type = "points.reverse_award"
+    allowed = at_least(Role.GAME_MASTER)
+    refusals = (ledger.TRANSFER_NOT_FOUND, rules.NO_AWARD, ledger.ALREADY_REVERSED, *UNPAYABLE)
+
+    transfer_id: UUID = Field(
+        description="The transfer of an award or a gift, as its answer and event name it."
+    )
+    reason: Reason
 
 
 class GrantTitle(Command):
@@ -451,7 +455,7 @@ class StandingValue(_Model):
     """What a character had earned elsewhere or before."""
 
     character_id: UUID
-    earned: int = Field(0, ge=0, le=MOST_EARNED)
+    earned: int = Field(0, ge=0, le=rules.MOST_EARNED)
     streak: int = Field(0, ge=0, le=10**6)
     streak_day: int | None = Field(None, ge=-(2**40), le=2**40, description="World day of its last award.")
     titles: list[TitleValue] = Field([], max_length=200)
@@ -485,8 +489,8 @@ class ReviewVerdict(Command):
     message_type = "points.review_verdict"
     allowed = at_least(Role.GAME_MASTER)
     refusals = (
-        rules.VERDICT_NOT_FOUND, rules.VERDICT_CLOSED, rules.NOTHING_TO_REVERSE, ledger.INSUFFICIENT_FUNDS,
-        ledger.BALANCE_LIMIT,
+        rules.VERDICT_NOT_FOUND, rules.VERDICT_CLOSED, rules.NOTHING_TO_REVERSE, rules.CHARACTER_NOT_FOUND,
+        ledger.HOLD_NOT_FOUND, ledger.HOLD_NOT_OPEN, ledger.ALREADY_REVERSED, *UNPAYABLE,
     )  # fmt: skip
 
     verdict_id: UUID

@@ -27,7 +27,7 @@ class _OfCharacter(Event):
 
 class Awarded(_OfCharacter):
     """A character was awarded `amount` of a currency. The rule or the caller asked for `asked`; `parts` lead from
-    there to `amount`. `balance` is what it has now, `earned` what it was awarded over its life."""
+    there to `amount`. `earned` is what it was awarded over its life; what it has now is nobody else's business."""
 
     message_type = "points.awarded"
 
@@ -37,7 +37,6 @@ class Awarded(_OfCharacter):
     action: str | None
     reason: str
     parts: list[AwardPart] = []
-    balance: int
     earned: int
     reference: str | None = None
     transfer_id: UUID
@@ -88,6 +87,26 @@ class Given(Event):
 
     def audience(self) -> Audience:
         return Audience.of(self.from_id, self.to_id)
+
+
+class Reversed(_OfCharacter):
+    """An award was taken back by a game master: it does not count as earned any more. `earned` and `level` are what is
+    left; `awarded_at` is when it was given (world ms), `reference` what it was for, `reverses` its transfer."""
+
+    message_type = "points.reversed"
+
+    currency: str
+    amount: int
+    reason: str
+    earned: int
+    level: int
+    reference: str | None
+    awarded_at: int
+    reverses: UUID
+    transfer_id: UUID
+
+    def audience(self) -> Audience:
+        return MEMBERS
 
 
 class LevelReached(_OfCharacter):

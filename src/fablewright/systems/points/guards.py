@@ -6,7 +6,6 @@ Either has an outcome: `refuse` (with when it may be tried again), `reduce`, `fl
 or flagged; what was refused or waits does not. Only `min_step_ms` counts every try.
 """
 
-from bisect import insort
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from math import ceil, sqrt
@@ -15,15 +14,15 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from fablewright.core.clock import DAY
+from fablewright.core.clock import DAY, UTC, Calendar
 from fablewright.core.refusal import TOO_MANY, Refusal, Refused
 
 Outcome = Literal["refuse", "reduce", "flag", "quarantine"]
 Clock = Literal["world", "real"]
 SEVERITY: Final[Mapping[Outcome | None, int]] = {
-    None: 0, "flag": 1, "reduce": 2, "quarantine": 3, "refuse": 4,
+    None: 0, "reduce": 1, "flag": 2, "quarantine": 3, "refuse": 4,
 }  # fmt: skip
-"""Which of several outcomes an award gets: the greatest."""
+"""Which of several outcomes an award gets: the greatest. What is flagged may be reduced all the same."""
 GIVEN: Final = (None, "flag", "reduce")
 """Outcomes with which an award is given, if perhaps a smaller one."""
 
@@ -31,16 +30,16 @@ MOST_SPAN_MS: Final = 400 * DAY
 MOST_IN_WINDOW: Final = 1_000
 MOST_STEPS: Final = 6
 LEAST_SPREAD: Final = 0.1
-"""A distribution counts as at least this much of its mean wide, and one point: where all were 10, one of 11 would
-else be infinitely far off."""
+"""A distribution counts as at least this much of its mean wide (where all were 10, 11 is not far), and one point."""
 
 Hit = tuple[str, int | None, dict[str, Any]]
 Span = Annotated[int, Field(gt=0, le=MOST_SPAN_MS)]
 Share = Annotated[float, Field(ge=0, lt=1, allow_inf_nan=False)]
 
 AWARD_LIMITED = Refusal(
-    "award_limited", TOO_MANY, "A limit stands in the way. `guard` says which; try again at `retry_at`."
-)
+    "award_limited", TOO_MANY,
+    "A limit stands in the way. `guard` says which. Try again at `retry_at`; where that is null, ask for less.",
+)  # fmt: skip
 
 
 class _Model(BaseModel):
@@ -129,15 +128,20 @@ NO_GUARDS: Final = WorldGuards()
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """When it is: world time (ms), real time (ms since 1970), and how fast the world runs (None while it stands)."""
+    """World time (ms), real time (ms since 1970), how fast the world runs (None while it stands), and its days."""
 
     world_ms: int
     real_ms: int
     rate: float | None = 1.0
+    calendar: Calendar = UTC
 
     def on(self, clock: Clock) -> int:
         """The time by a clock, ms."""
         return self.world_ms if clock == "world" else self.real_ms
+
+    def days(self, clock: Clock) -> Calendar:
+        """Where the days of a clock begin."""
+        return self.calendar if clock == "world" else UTC
 
     def seconds_until(self, clock: Clock, at: int) -> int | None:
         """Whole real seconds until it is `at` by that clock; None while that clock stands."""
@@ -175,6 +179,13 @@ class Distribution:
         mean = self.mean + away / awards
         return Distribution(awards, mean, self.spread + away * (amount - mean))
 
+    def minus(self, amount: int) -> "Distribution":
+        """Without an award that is in it."""
+        if (awards := self.awards - 1) < 1:
+            return Distribution()
+        mean = (self.awards * self.mean - amount) / awards
+        return Distribution(awards, mean, max(0.0, self.spread - (amount - mean) * (amount - self.mean)))
+
     @property
     def deviation(self) -> float:
         """The standard deviation of the sample, or what `LEAST_SPREAD` says if that is more."""
@@ -201,8 +212,6 @@ class Habit:
 
 NO_HABIT: Final = Habit()
 NO_SIZES: Final = Distribution()
-
-
 # -- judgements ----------------------------------------------------------------------------------------------
 
 
@@ -256,7 +265,10 @@ def weigh(
     `sizes` are those of the world's awards of this action. Of several findings the severest decides, of equally severe
     ones that which waits longest; the others stand in its evidence under `also`.
     """
-    found = [] if limits is None else [judge(limits, memory, asked, moment.on(limits.clock))]
+    found: list[Judgement] = []
+    if limits is not None:
+        by_it = moment.on(limits.clock), moment.days(limits.clock)
+        found.append(judge(limits, memory, asked, *by_it))
     amount = found[0].given if found and found[0].given else asked
     if guards.burst is not None:
         found.append(burst(guards.burst, habit.recent, amount, moment.on(guards.burst.clock)))
@@ -265,7 +277,7 @@ def weigh(
         found.append(outlier(guards.outlier, habit.sizes, sizes, amount))
     paid = (judgement := combined(asked, found)).paid
     if limits is not None:
-        memory = remembered(limits, memory, paid, moment.on(limits.clock))
+        memory = remembered(limits, memory, paid, *by_it)
     if paid:
         recent = habit.recent
         if guards.burst is not None:
@@ -288,16 +300,17 @@ def combined(asked: int, found: Iterable[Judgement]) -> Judgement:
     return replace(worst, asked=asked, given=given, evidence={**worst.evidence, "also": also})
 
 
-def judge(limits: Limits, memory: ActionMemory, asked: int, now: int) -> Judgement:
-    """What the limits of an action say of an award of `asked` (> 0) at `now` (ms, by their clock).
+def judge(limits: Limits, memory: ActionMemory, asked: int, now: int, days: Calendar = UTC) -> Judgement:
+    """What the limits of an action say of an award of `asked` (> 0) at `now` (ms, by their clock, with its `days`).
 
     If several stand in the way, the one that does so longest is named, and `retry_at` is when none does any more.
     """
-    memory = _today(_of_this_clock(limits, memory, now), now)
+    memory = _today(_of_this_clock(limits, memory, now), now, days)
+    tomorrow = days.day_start((memory.day or 0) + 1)
     amount = _diminished(limits.diminishing, memory, asked)
-    hits = _hits(limits, memory, amount or asked, now)
+    hits = _hits(limits, memory, amount or asked, now, tomorrow)
     if amount == 0:
-        hits.append(("diminishing", _tomorrow(memory), {"today": memory.day_count}))
+        hits.append(("diminishing", tomorrow, {"today": memory.day_count}))
     if not hits:
         if amount == asked or limits.diminishing is None:
             return Judgement(asked, asked)
@@ -312,12 +325,11 @@ def judge(limits: Limits, memory: ActionMemory, asked: int, now: int) -> Judgeme
     return Judgement(asked, given, outcome, guard, evidence, retry_at, limits.clock)
 
 
-def _hits(limits: Limits, memory: ActionMemory, amount: int, now: int) -> list[Hit]:
+def _hits(limits: Limits, memory: ActionMemory, amount: int, now: int, tomorrow: int) -> list[Hit]:
     """What stands in the way: its name, until when (None: always, for so much), and why."""
     hits: list[Hit] = []
     step, cooldown, window = limits.min_step_ms, limits.cooldown_ms, limits.window
     if step is not None and memory.last_at is not None and memory.last_at + step > now:
-        # The next try counts from this one.
         hits.append(("min_step", now + step, {"last_at": memory.last_at, "min_step_ms": step}))
     if cooldown is not None and memory.times and memory.times[-1] + cooldown > now:
         facts = {"last_at": memory.times[-1], "cooldown_ms": cooldown}
@@ -326,10 +338,10 @@ def _hits(limits: Limits, memory: ActionMemory, amount: int, now: int) -> list[H
         hits += _over("window", memory.times, window.most, window.ms, now)
     if limits.most_per_day is not None and memory.day_count >= limits.most_per_day:
         facts = {"today": memory.day_count, "most_per_day": limits.most_per_day}
-        hits.append(("most_per_day", _tomorrow(memory), facts))
+        hits.append(("most_per_day", tomorrow, facts))
     if limits.amount_per_day is not None and amount > _left(limits, memory):
         facts = {"today": memory.day_amount, "amount_per_day": limits.amount_per_day, "amount": amount}
-        hits.append(("amount_per_day", None if amount > limits.amount_per_day else _tomorrow(memory), facts))
+        hits.append(("amount_per_day", None if amount > limits.amount_per_day else tomorrow, facts))
     return hits
 
 
@@ -360,10 +372,6 @@ def half_up(value: float) -> int:
     return int(value + 0.5)
 
 
-def _tomorrow(memory: ActionMemory) -> int:
-    return ((memory.day or 0) + 1) * DAY
-
-
 def _waits(retry_at: int | None) -> float:
     return float("inf") if retry_at is None else retry_at
 
@@ -388,8 +396,8 @@ def outlier(guard: Outlier, own: Distribution, everyone: Distribution, asked: in
     if not far:
         return Judgement(asked, asked)
     bound = min(int(sizes.mean + guard.deviations * sizes.deviation) for _, sizes in far)
-    evidence: dict[str, Any] = {whose: sizes.described(asked) for whose, sizes in far}
-    evidence |= {"amount": asked, "deviations": guard.deviations, "bound": bound}
+    facts = {"amount": asked, "deviations": guard.deviations, "bound": bound}
+    evidence: dict[str, Any] = {whose: sizes.described(asked) for whose, sizes in far} | facts
     given = {"refuse": 0, "reduce": max(0, bound)}.get(guard.outcome, asked)
     return Judgement(asked, given, guard.outcome if given else "refuse", "outlier", evidence)
 
@@ -397,9 +405,11 @@ def outlier(guard: Outlier, own: Distribution, everyone: Distribution, asked: in
 # -- remembering ---------------------------------------------------------------------------------------------
 
 
-def remembered(limits: Limits, memory: ActionMemory, paid: int, now: int) -> ActionMemory:
+def remembered(
+    limits: Limits, memory: ActionMemory, paid: int, now: int, days: Calendar = UTC
+) -> ActionMemory:
     """The memory after a try at `now` (ms, by the limits' clock) for which `paid` was given, 0 if nothing was."""
-    memory = _today(_of_this_clock(limits, memory, now), now)
+    memory = _today(_of_this_clock(limits, memory, now), now, days)
     last_at = max(now, memory.last_at or now) if limits.min_step_ms is not None else None
     if not paid:
         return replace(memory, last_at=last_at)
@@ -413,13 +423,12 @@ def _kept(times: tuple[int, ...], now: int, most: int, ms: int) -> tuple[int, ..
     if not ms:
         return ()
     kept = [t for t in _foreign_removed(times, now, ms) if t + ms > now]
-    insort(kept, now)
-    return tuple(kept[-most:])
+    return tuple(sorted((*kept, now))[-most:])
 
 
-def _today(memory: ActionMemory, now: int) -> ActionMemory:
+def _today(memory: ActionMemory, now: int, days: Calendar) -> ActionMemory:
     """The sums of the day of `now`. A commit that read the clock just before midnight counts for the day after it."""
-    day = now // DAY
+    day = days.day_number(now)
     if memory.day is not None and day <= memory.day <= day + 1:
         return memory
     return replace(memory, day=day, day_count=0, day_amount=0)
@@ -486,6 +495,5 @@ def closing(
     while younger := circle(guard, giver, taker, known := [gift for gift in known if gift.at > oldest]):
         oldest = min(gift.at for gift in younger)
     facts = [{name: v if isinstance(v, int) else str(v) for name, v in asdict(g).items()} for g in way]
-    given = 0 if guard.outcome == "refuse" else amount
-    evidence = {"now": now, "ms": guard.ms, "way": facts}
+    given, evidence = 0 if guard.outcome == "refuse" else amount, {"now": now, "ms": guard.ms, "way": facts}
     return Judgement(amount, given, guard.outcome, "gift_circle", evidence, oldest + guard.ms)

@@ -33,7 +33,7 @@ from fablewright.systems.points.commands import (
     Adjust,
     AdjustFields,
     Award,
-    AwardBody,
+    AwardFields,
     AwardItem,
     AwardMany,
     AwardRuleSpec,
@@ -47,6 +47,7 @@ from fablewright.systems.points.commands import (
     Key,
     Reason,
     RemoveAwardRule,
+    ReverseAward,
     ReviewVerdict,
     RevokeTitle,
     Spend,
@@ -63,6 +64,8 @@ from fablewright.systems.points.views import (
     PaymentView,
     PointsSettings,
     PointsView,
+    ReversedView,
+    ReviewedView,
     RuleView,
     TitleAnswer,
 )
@@ -76,7 +79,7 @@ RuleKey = Annotated[Key, Path(description="The key of an award rule.")]
 
 # -- awards, past FastAPI's machinery ------------------------------------------------------------------------
 
-AWARD_BODY: TypeAdapter[AwardBody] = TypeAdapter(AwardBody)
+AWARD_BODY: TypeAdapter[AwardFields] = TypeAdapter(AwardFields)
 AWARD_LIST: TypeAdapter[list[AwardItem]] = TypeAdapter(list[AwardItem])
 
 
@@ -162,6 +165,12 @@ async def adjust(
     """Put a character's balance right, with a reason. For game masters."""
     command = Adjust(character_id=character_id, **dict(body))
     return await caller.execute(command, world_id)  # type: ignore[no-any-return]
+
+
+@router.post("/worlds/{world_id}/points/reverse", responses=refusals(ReverseAward))
+async def reverse_award(world_id: UUID, body: ReverseAward, caller: Caller) -> Committed[ReversedView]:
+    """Take an award or a gift back, with a reason. For game masters."""
+    return await caller.execute(body, world_id)  # type: ignore[no-any-return]
 
 
 class TitleBody(BaseModel):
@@ -320,7 +329,7 @@ async def get_verdict(world_id: UUID, verdict_id: UUID, caller: Caller) -> Verdi
 @router.post("/worlds/{world_id}/points/verdicts/{verdict_id}/review", responses=refusals(ReviewVerdict))
 async def review_verdict(
     world_id: UUID, verdict_id: UUID, body: ReviewBody, caller: Caller
-) -> Committed[dict[str, Any]]:
+) -> Committed[ReviewedView]:
     """Release, confirm or forgive what a check found. For game masters."""
     command = ReviewVerdict(verdict_id=verdict_id, **dict(body))
     return await caller.execute(command, world_id)  # type: ignore[no-any-return]
@@ -390,7 +399,7 @@ _AWARDS: dict[str, Any] = {
 OPENAPI = {
     CHARACTER + "/points/award": _documented(
         "award", "Award", "Award points or another currency: by a rule, or an amount with a reason. For game masters.",
-        _inlined(AwardBody.model_json_schema()), Committed[AwardView], "world_id", "character_id",
+        _inlined(AwardFields.model_json_schema()), Committed[AwardView], "world_id", "character_id",
     ),
     "/worlds/{world_id}/points/awards": _documented(
         "award_many", "Award Many", f"Award up to {MOST_AT_ONCE} times, all of it or nothing. For game masters.",

@@ -22,7 +22,14 @@ MOST_REASON: Final = 300
 MOST_RULES: Final = 1_000
 MOST_BONUSES: Final = 200
 MOST_LEVEL: Final = 1_000
-LOOPING: Final = ("points.", "ledger.", "progress.")
+LOOPING: Final = (
+    "points.",
+    "ledger.",
+    "progress.",
+    "achievements.progressed",
+    "achievements.*",
+    "leaderboards.*",
+)
 """What awards bring about themselves; a rule that listened to it would award for its own awards."""
 
 CHARACTER_NOT_FOUND = Refusal(
@@ -69,6 +76,11 @@ VERDICT_CLOSED = Refusal("verdict_closed", CONFLICT, "This verdict is decided al
 NOTHING_TO_REVERSE = Refusal(
     "nothing_to_reverse", CONFLICT, "Nothing was given that could be taken back. Confirm it without `reverse`."
 )  # fmt: skip
+NO_AWARD = Refusal(
+    "not_an_award",
+    CONFLICT,
+    "This transfer is neither an award nor a gift. Reverse it in the ledger, or adjust.",
+)
 CONDITIONS_NOT_MET = Refusal(
     "conditions_not_met", CONFLICT,
     "The data is not as the rule's conditions want it. Look at its `where`.",
@@ -217,6 +229,19 @@ class Part:
     factor: float
 
 
+def kept_reference(who: UUID, sent: str | None) -> str | None:
+    """How the ledger keeps the reference that a character's payment was sent with.
+
+    What one player calls a payment thus cannot be in the way of another's, nor of what the game itself gives.
+    """
+    return None if sent is None else f"{who}:{sent}"
+
+
+def sent_reference(who: UUID, kept: str | None) -> str | None:
+    """With which reference a payment of a character was sent, that the ledger keeps under this one."""
+    return None if kept is None else kept.removeprefix(f"{who}:")
+
+
 def multiplied(
     rule: Rule, base: int, level: int, streak: int, bonuses: Sequence[Bonus], now: int
 ) -> tuple[int, list[Part]]:
@@ -241,6 +266,12 @@ def multiplied(
         parts.append(Part("cap", cap / amount))
         amount = cap
     return amount, parts
+
+
+def streak_day_on(last_day: int | None, day: int) -> int:
+    """The last day of a streak after an award on `day`. A commit that read the clock just before midnight, but comes
+    after one of the new day, does not set it back."""
+    return last_day if last_day is not None and last_day == day + 1 else day
 
 
 def streak_on(streak: int, last_day: int | None, day: int) -> int:

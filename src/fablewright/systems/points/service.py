@@ -1,17 +1,18 @@
 """What the commands about points do. Higher systems award and grant titles through this module."""
 
 from collections.abc import Iterable, Sequence
-from contextlib import suppress
+from dataclasses import replace
 from typing import Any, Final
 from uuid import UUID
 
 import orjson
 
-from fablewright.core.clock import DAY
+from fablewright.core.actors import Role
 from fablewright.core.refusal import Refused
 from fablewright.core.transaction import EventRecord, Request, Transaction
 from fablewright.systems.ledger import service as ledger
-from fablewright.systems.ledger.rules import CURRENCY_NOT_FOUND
+from fablewright.systems.ledger.events import Held
+from fablewright.systems.ledger.rules import BALANCE_LIMIT, CURRENCY_NOT_FOUND, REFERENCE_REUSED
 from fablewright.systems.ledger.service import MINT, SINK, Book, HoldState, Planned
 from fablewright.systems.points import rules, verdicts, views
 from fablewright.systems.points.awards import AwardAsk, award_many, defined
@@ -31,7 +32,6 @@ from fablewright.systems.points.commands import (
     StartBonus,
 )
 from fablewright.systems.points.events import (
-    AbuseSuspected,
     Adjusted,
     BonusEnded,
     BonusStarted,
@@ -45,7 +45,7 @@ from fablewright.systems.points.events import (
     TitleRevoked,
 )
 from fablewright.systems.points.guards import Gift
-from fablewright.systems.points.verdicts import GIFT, Finding, Findings, GiftAsk, GiftCircles
+from fablewright.systems.points.verdicts import GIFT, GIFT_KIND, Finding, Findings, GiftAsk, GiftCircles
 from fablewright.systems.points.views import (
     AwardsView,
     AwardView,
@@ -67,6 +67,7 @@ LEVELS: Final = """
 UPDATE standings SET level = 1 + width_bucket(earned, $2::bigint[])
 WHERE world_id = $1 AND level <> 1 + width_bucket(earned, $2::bigint[])
 """
+LOCK_HEAD: Final = "SELECT 1 FROM world_heads WHERE world_id = $1 FOR UPDATE"
 TITLES: Final = """
 INSERT INTO character_titles (world_id, character_id, title, source, at)
 SELECT $1, v.*, $5 FROM unnest($2::uuid[], $3::text[], $4::text[]) AS v (character_id, title, source)
@@ -208,6 +209,10 @@ async def configure(tx: Transaction, command: ConfigurePoints) -> PointsSettings
         tx.world_id, orjson.dumps(stored).decode(), after.guards.model_dump_json(),
     )  # fmt: skip
     if after.levels != before.levels:
+        # First all that can be seen, so that nobody whom this waits for waits for the head; then those whose awards
+        # are committing. Who asks for the head after this runs again, with the new curve.
+        await tx.execute(LEVELS, tx.world_id, thresholds)
+        await tx.execute(LOCK_HEAD, tx.world_id)
         await tx.execute(LEVELS, tx.world_id, thresholds)
     tx.definitions_changed = True
     tx.emit(Configured(levels=after.levels, titles=after.titles, guards=after.guards))
@@ -256,28 +261,30 @@ async def spend(tx: Transaction, requests: Sequence[Request]) -> list[PaymentVie
         tx,
         [(c.character_id, c.currency) for c in commands],
         create=True,
-        references=[c.reference for c in commands],
+        references=[rules.kept_reference(c.character_id, c.reference) for c in commands],
     )
     results: list[PaymentView | Refused] = []
     for request, command in zip(requests, commands, strict=True):
         book.new_id = ledger.ids_for(tx, request)
         try:
             _must_live(alive, command.character_id)
-            made = book.transfer(
-                command.character_id, SINK, command.currency, command.amount, kind=SPEND, reason=command.reason,
-                reference=command.reference,
-            )  # fmt: skip
+            with book.atomic():
+                made = book.transfer(
+                    command.character_id, SINK, command.currency, command.amount, kind=SPEND,
+                    reason=command.reason, reference=rules.kept_reference(command.character_id, command.reference),
+                )  # fmt: skip
+                if not made.replayed:
+                    assert made.debit_after is not None
+                    spent = Spent(
+                        character_id=command.character_id, currency=made.currency, amount=made.amount,
+                        reason=command.reason, balance=made.debit_after, reference=command.reference,
+                        transfer_id=made.id,
+                    )  # fmt: skip
+                    book.told(made, tx.emit(spent, by=request).id)
         except Refused as refused:
-            results.append(refused)
+            results.append(_for_payer(refused, request, command.reference))
             continue
-        if not made.replayed:
-            assert made.debit_after is not None
-            spent = Spent(
-                character_id=command.character_id, currency=made.currency, amount=made.amount, reason=command.reason,
-                balance=made.debit_after, reference=command.reference, transfer_id=made.id,
-            )  # fmt: skip
-            book.told(made, tx.emit(spent, by=request).id)
-        results.append(_payment(book, command.character_id, made))
+        results.append(_payment(book, command.character_id, made, command.reference))
     await ledger.write(tx, book)
     return results
 
@@ -294,7 +301,8 @@ async def adjust(tx: Transaction, command: Adjust) -> PaymentView:
         debit, credit, command.currency, abs(amount), kind=ADJUSTMENT, reason=command.reason,
         reference=command.reference,
     )  # fmt: skip
-    view = _payment(book, who, made)
+    view = _payment(book, who, made, command.reference)
+    view.amount = amount
     if not made.replayed:
         adjusted = Adjusted(
             character_id=who, currency=command.currency, amount=amount, reason=command.reason, balance=view.balance,
@@ -311,7 +319,7 @@ async def give(tx: Transaction, requests: Sequence[Request]) -> list[PaymentView
     alive = await _alive(tx, (who for c in commands for who in (c.from_id, c.to_id)))
     book = await ledger.open_book(
         tx, [(who, c.currency) for c in commands for who in (c.from_id, c.to_id)], create=True,
-        references=[c.reference for c in commands],
+        references=[rules.kept_reference(c.from_id, c.reference) for c in commands],
     )  # fmt: skip
     gifts = _Gifts(tx, book, (await defined(tx)).guards.gift_circle)
     await gifts.look_back(commands)
@@ -322,7 +330,7 @@ async def give(tx: Transaction, requests: Sequence[Request]) -> list[PaymentView
             _must_live(alive, command.to_id)
             results.append(gifts.give(request, command))
         except Refused as refused:
-            results.append(refused)
+            results.append(_for_payer(refused, request, command.reference))
     await gifts.write()
     return results
 
@@ -333,7 +341,6 @@ class _Gifts:
     def __init__(self, tx: Transaction, book: Book, guard: Any):
         self.tx, self.book, self.guard = tx, book, guard
         self.findings = Findings(tx)
-        self.waiting: list[tuple[HoldState, Finding]] = []
         self.circles = GiftCircles(guard, tx.now)
 
     async def look_back(self, commands: Sequence[Give]) -> None:
@@ -343,59 +350,61 @@ class _Gifts:
 
     def give(self, request: Request, command: Give) -> PaymentView:
         """Plan one gift. Refuses; a refused one may still leave a finding."""
+        book = self.book
+        book.new_id = ledger.ids_for(self.tx, request)
+        terms: dict[str, Any] = {
+            "kind": GIFT_KIND, "reason": command.reason,
+            "reference": rules.kept_reference(command.from_id, command.reference),
+        }  # fmt: skip
+        sides = command.from_id, command.to_id, command.currency, command.amount
+        if terms["reference"] in book.earlier:  # what was decided then stays, whatever would be found now
+            return _payment(book, command.from_id, book.transfer(*sides, **terms), command.reference)
+        if terms["reference"] in book.earlier_holds:
+            return _payment(book, command.from_id, book.hold(*sides, **terms), command.reference)
         judgement = self.circles.judge(
             GiftAsk(command.from_id, command.to_id, command.currency, command.amount)
         )
-        self.book.new_id = ledger.ids_for(self.tx, request)
-        terms: dict[str, Any] = {"kind": GIFT, "reason": command.reason, "reference": command.reference}
-        sides = command.from_id, command.to_id, command.currency, command.amount
         if judgement.outcome == "refuse":
-            with suppress(_Undone), self.book.atomic():  # what cannot be given at all is no circle
-                if self.book.transfer(*sides, **terms).replayed:
-                    return self._told(request, command, self.book.transfer(*sides, **terms), None)
-                raise _Undone
+            try:
+                with book.atomic():  # what cannot be given at all is no circle
+                    book.transfer(*sides, **terms)
+                    raise _Undone
+            except _Undone:
+                pass
             self._found(request, command, judgement)
             raise judgement.refused(verdicts.moment_of(self.tx))
         if judgement.outcome == "quarantine":
-            hold = self.book.hold(*sides, **terms)
-            if not hold.replayed:
-                finding = self._found(request, command, judgement)
-                finding.hold_id = hold.id
-                self.waiting.append((hold, finding))
-            return _payment(self.book, command.from_id, hold)
-        made = self.book.transfer(*sides, **terms)
-        found = (
-            None if judgement.outcome is None or made.replayed else self._found(request, command, judgement)
-        )
-        return self._told(request, command, made, found)
+            with book.atomic():
+                hold = book.hold(*sides, **terms)
+                told = Held.of(replace(hold, reference=command.reference))
+                book.told(hold, self.tx.emit(told, by=request).id)
+            self._found(request, command, judgement).hold_id = hold.id
+            return _payment(book, command.from_id, hold, command.reference)
+        made = self._given(request, command, sides, terms)
+        if judgement.outcome is not None:
+            self._found(request, command, judgement).transfer_id = made.id
+        return _payment(book, command.from_id, made, command.reference)
 
     def _found(self, request: Request, command: Give, judgement: Any) -> Finding:
         return self.findings.add(command.from_id, GIFT, judgement, by=request, cause=request.id)
 
-    def _told(self, request: Request, command: Give, made: Planned, finding: Finding | None) -> PaymentView:
-        if not made.replayed:
-            if finding is not None:
-                finding.transfer_id = made.id
-            self.circles.made(
-                made.currency, Gift(command.from_id, command.to_id, made.amount, self.tx.now, made.id)
-            )
+    def _given(self, request: Request, command: Give, sides: Any, terms: dict[str, Any]) -> Planned:
+        """Plan a gift and tell of it."""
+        with self.book.atomic():
+            made = self.book.transfer(*sides, **terms)
             given = Given(
                 from_id=command.from_id, to_id=command.to_id, currency=made.currency, amount=made.amount,
                 reason=command.reason, reference=command.reference, transfer_id=made.id,
             )  # fmt: skip
             self.book.told(made, self.tx.emit(given, by=request).id)
-        return _payment(self.book, command.from_id, made)
+        self.circles.made(
+            made.currency, Gift(command.from_id, command.to_id, made.amount, self.tx.now, made.id)
+        )
+        return made
 
     async def write(self) -> None:
-        """Store what was decided. The findings come first: their events are those that tell of holds."""
-        start = len(self.tx.events)
+        """Store what was decided."""
         await self.findings.write()
-        told = {
-            record.event.verdict_id: record.id
-            for record in self.tx.events[start:] if isinstance(record.event, AbuseSuspected)
-        }  # fmt: skip
-        for hold, finding in self.waiting:
-            self.book.told(hold, told[finding.id])
         await ledger.write(self.tx, self.book)
 
 
@@ -403,16 +412,30 @@ class _Undone(Exception):
     """Ends a trial."""
 
 
-def _payment(book: Book, who: UUID, made: Planned | HoldState) -> PaymentView:
-    """How a payment is answered, with what is left to who paid (or was adjusted)."""
+def _payment(book: Book, who: UUID, made: Planned | HoldState, reference: str | None) -> PaymentView:
+    """How a payment is answered, with the reference it was sent with, and what is left to who paid (or was adjusted)."""
     account = book.accounts.get((who, made.currency))
     held = isinstance(made, HoldState)
     return PaymentView(
         currency=made.currency, amount=made.amount, balance=0 if account is None else account.balance,
-        available=0 if account is None else account.available, reference=made.reference,
+        available=0 if account is None else account.available, reference=reference,
         transfer_id=None if held else made.id, hold_id=made.id if held else None,
         replayed=made.replayed,
     )  # fmt: skip
+
+
+def _for_payer(refused: Refused, request: Request, reference: str | None) -> Refused:
+    """A refusal as it is told to who pays: with the reference that was sent, and without what the other side has."""
+    facts = refused.facts
+    if refused.refusal is REFERENCE_REUSED:
+        return Refused(
+            REFERENCE_REUSED,
+            f"Another payment has the reference {reference!r}.",
+            facts | {"reference": reference},
+        )
+    if refused.refusal is BALANCE_LIMIT and (request.role is None or request.role < Role.GAME_MASTER):
+        return Refused(BALANCE_LIMIT, None, {name: facts[name] for name in ("owner_id", "currency")})
+    return refused
 
 
 async def _alive(tx: Transaction, ids: Iterable[UUID]) -> set[UUID]:
@@ -452,7 +475,7 @@ async def restore_standings(tx: Transaction, command: RestoreStandings) -> dict[
     alive = await _alive(tx, ids)
     for who in ids:
         _must_live(alive, who)
-    curve, today = (await defined(tx)).curve, tx.now // DAY
+    curve, today = (await defined(tx)).curve, tx.world.calendar.day_number(tx.now)
     await tx.execute(
         RESTORE, tx.world_id, ids, [s.earned for s in given], [curve.level(s.earned) for s in given],
         [s.streak for s in given], [today if s.streak and s.streak_day is None else s.streak_day for s in given],

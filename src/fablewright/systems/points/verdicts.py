@@ -11,15 +11,16 @@ from uuid import UUID
 import orjson
 from pydantic import BaseModel
 
-from fablewright.core.clock import DAY
 from fablewright.core.dice import derived_uuid
-from fablewright.core.transaction import Request, Transaction
+from fablewright.core.transaction import EventRecord, Request, Transaction
 from fablewright.systems.points import guards
 from fablewright.systems.points.events import AbuseSuspected
 from fablewright.systems.points.guards import Gift, GiftCircle, Judgement, Moment
 
 GIFT: Final = "gift"
-"""The kind of the transfers that gifts are, and the action of what is found about them."""
+"""The action of what is found about gifts."""
+GIFT_KIND: Final = "points.gift"
+"""The kind of the transfers and holds that gifts are."""
 MOST_BACK: Final = 500
 """How many payments of an account are looked at for gifts, the last ones."""
 MOST_ACCOUNTS: Final = 2_000
@@ -28,7 +29,7 @@ MOST_ACCOUNTS: Final = 2_000
 State = Literal["noted", "open", "released", "confirmed", "forgiven"]
 
 # Refusals and reductions of one check, action and character on one world day share a row, whose id follows from
-# these. Who made it gets back the `times` it came with.
+# these. Who made it gets back the `times` it came with. What a game master has decided stays; the next row begins.
 RECORD: Final = """
 INSERT INTO abuse_verdicts AS v (world_id, id, character_id, action, guard, outcome, evidence, asked, given, hold_id,
                                  transfer_id, state, times, at)
@@ -40,7 +41,8 @@ FROM unnest($2::uuid[], $3::uuid[], $4::text[], $5::text[], $6::text[], $7::json
 ORDER BY n.id
 ON CONFLICT (world_id, id) DO UPDATE SET
     evidence = excluded.evidence, asked = excluded.asked, given = excluded.given, times = v.times + excluded.times,
-    state = excluded.state, reviewed_at = NULL, reviewed_by = NULL, note = NULL
+    state = excluded.state
+WHERE v.reviewed_at IS NULL
 RETURNING v.id, v.times
 """
 GIFTS: Final = """
@@ -50,7 +52,7 @@ CROSS JOIN LATERAL (
     SELECT t.debit, t.credit, t.amount, t.at, t.id, t.kind, t.number FROM ledger_transfers t
     WHERE t.world_id = $1 AND t.debit = f.owner_id AND t.currency = f.currency ORDER BY t.number DESC LIMIT $5
 ) g
-WHERE g.kind = 'gift' AND g.at > $4
+WHERE g.kind = 'points.gift' AND g.at > $4
 ORDER BY g.number
 """
 VERDICT: Final = (
@@ -62,7 +64,7 @@ VERDICT: Final = (
 def moment_of(tx: Transaction) -> Moment:
     """When it is, for the guards."""
     clock = tx.world.clock
-    return Moment(tx.now, tx.real_ms, clock.rate if clock.running else None)
+    return Moment(tx.now, tx.real_ms, clock.rate if clock.running else None, tx.world.calendar)
 
 
 # -- recording -----------------------------------------------------------------------------------------------
@@ -70,13 +72,17 @@ def moment_of(tx: Transaction) -> Moment:
 
 @dataclass(slots=True)
 class Finding:
-    """What a check found about one award or gift. Whoever gives or holds it sets `transfer_id` or `hold_id`."""
+    """What a check found about one award or gift, asked for `by` a request of a batch or because an event was `heard`.
+
+    Whoever gives or holds it sets `transfer_id` or `hold_id`.
+    """
 
     id: UUID
     character_id: UUID
     action: str
     judgement: Judgement
     by: Request | None
+    heard: EventRecord | None = None
     hold_id: UUID | None = None
     transfer_id: UUID | None = None
     times: int = 1
@@ -92,24 +98,28 @@ class Findings:
     """The findings of one batch. `add` them as they are made, `write` them at its end."""
 
     tx: Transaction
+    renamed: dict[UUID, UUID] = field(default_factory=dict)
+    """By the id that it had, the id under which a finding is stored, where the verdict that it would have joined was
+    reviewed already."""
     _found: dict[UUID, Finding] = field(default_factory=dict)
     _numbers: dict[UUID, int] = field(default_factory=dict)
 
     def add(
-        self, character_id: UUID, action: str, judgement: Judgement, *, by: Request | None, cause: UUID
-    ) -> Finding:
+        self, character_id: UUID, action: str, judgement: Judgement, *, by: Request | None, cause: UUID,
+        heard: EventRecord | None = None,
+    ) -> Finding:  # fmt: skip
         """Keep a finding. `cause` is what asked for the award: the id of a request that will not run again once it
         is done, or that of an event."""
         assert judgement.outcome is not None
         if judgement.outcome in ("refuse", "reduce"):
-            day = self.tx.now // DAY
+            day = self.tx.world.calendar.day_number(self.tx.now)
             key = (self.tx.world_id, character_id, action, judgement.guard, judgement.outcome, day)
             verdict_id = derived_uuid("verdict", *key)
         else:
             number = self._numbers[cause] = self._numbers.get(cause, 0) + 1
             verdict_id = derived_uuid("verdict", cause, character_id, number)
         before = self._found.get(verdict_id)
-        found = Finding(verdict_id, character_id, action, judgement, by)
+        found = Finding(verdict_id, character_id, action, judgement, by, heard)
         if before is not None:
             found.times = before.times + 1
         self._found[verdict_id] = found
@@ -120,6 +130,22 @@ class Findings:
         found = list(self._found.values())
         if not found:
             return
+        new: set[UUID] = set()
+        left, turn = found, 0
+        while left:
+            stored = await self._store(left)
+            new |= {f.id for f in left if stored.get(f.id) == f.times}
+            left, turn = [f for f in left if f.id not in stored], turn + 1
+            for one in left:
+                first = next((was for was, now in self.renamed.items() if now == one.id), one.id)
+                one.id = self.renamed[first] = derived_uuid("verdict", first, turn)
+        for one in found:
+            # That returns diminish is how a rule works, not a suspicion.
+            if one.id in new and (one.judgement.guard, one.judgement.outcome) != ("diminishing", "reduce"):
+                self._tell(one)
+
+    async def _store(self, found: Sequence[Finding]) -> dict[UUID, int]:
+        """How often each was found on its day, by id; without those whose verdict is reviewed."""
         judged = [f.judgement for f in found]
         rows = await self.tx.fetch(
             RECORD, self.tx.world_id, [f.id for f in found], [f.character_id for f in found],
@@ -128,27 +154,24 @@ class Findings:
             [j.given for j in judged], [f.hold_id for f in found], [f.transfer_id for f in found],
             [f.state for f in found], self.tx.now, [f.times for f in found],
         )  # fmt: skip
-        new = {row["id"] for row in rows if row["times"] == self._found[row["id"]].times}
-        for one in found:
-            # That returns diminish is how a rule works, not a suspicion.
-            if one.id in new and (one.judgement.guard, one.judgement.outcome) != ("diminishing", "reduce"):
-                self._tell(one)
+        return {row["id"]: row["times"] for row in rows}
 
     def _tell(self, one: Finding) -> None:
         """A request that was refused has no part in this commit, so the event gets a request of its own."""
-        asker = one.by or self.tx.request
-        request = Request(
-            asker.command, asker.actor, derived_uuid("suspected", one.id), asker.correlation_id, asker.role,
-            recorded=True, cause=asker.cause,
-        )  # fmt: skip
-        judgement = one.judgement
+        judgement, request = one.judgement, one.by
+        if judgement.outcome == "refuse":
+            asker = one.by or self.tx.request
+            request = Request(
+                asker.command, asker.actor, derived_uuid("suspected", one.id), asker.correlation_id, asker.role,
+                recorded=True, cause=asker.cause,
+            )  # fmt: skip
         self.tx.emit(
             AbuseSuspected(
                 character_id=one.character_id, verdict_id=one.id, action=one.action, guard=judgement.guard or "",
                 outcome=judgement.outcome or "", evidence=_evidence(judgement), asked=judgement.asked,
                 given=judgement.given, hold_id=one.hold_id, transfer_id=one.transfer_id,
             ),
-            by=request,
+            by=request, cause=one.heard,
         )  # fmt: skip
 
 

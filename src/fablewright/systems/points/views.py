@@ -6,7 +6,7 @@ from uuid import UUID
 import orjson
 from pydantic import BaseModel, Field
 
-from fablewright.core.clock import DAY, WorldClock
+from fablewright.core.clock import Calendar, WorldClock
 from fablewright.systems.ledger import views as ledger
 from fablewright.systems.points.commands import DEFAULT_LEVELS, AwardRuleSpec, Levels, LevelTitle
 from fablewright.systems.points.events import AwardPart
@@ -52,6 +52,27 @@ class PaymentView(BaseModel):
     transfer_id: UUID | None = Field(description="Null while a gift waits for a game master.")
     hold_id: UUID | None = None
     replayed: bool = Field(False, description="The reference was used before: nothing more was moved.")
+
+
+class ReversedView(BaseModel):
+    """What was taken back, and what is left to who had it."""
+
+    character_id: UUID
+    currency: str
+    amount: int
+    balance: int
+    earned: int = Field(description="What it was awarded of points over its life, without this.")
+    level: int
+    reverses: UUID = Field(description="The transfer that was taken back.")
+    transfer_id: UUID
+
+
+class ReviewedView(BaseModel):
+    """What became of a verdict; `transfer_id` is what the decision gave or took."""
+
+    verdict_id: UUID
+    state: str
+    transfer_id: UUID | None
 
 
 class TitleAnswer(BaseModel):
@@ -114,7 +135,7 @@ class PointsView(BaseModel):
 
 STANDING: Final = """
 SELECT c.id, c.user_id, s.earned, s.level, s.streak, s.streak_day,
-       w.anchor_world_ms, w.anchor_real_ms, w.rate, w.paused, w.advance_id,
+       w.calendar::text AS calendar, w.anchor_world_ms, w.anchor_real_ms, w.rate, w.paused, w.advance_id,
        (extract(epoch FROM clock_timestamp()) * 1000)::bigint AS real_ms
 FROM characters c JOIN worlds w ON w.id = c.world_id
 LEFT JOIN standings s ON s.world_id = c.world_id AND s.character_id = c.id
@@ -147,12 +168,13 @@ async def points(connection: Any, world_id: UUID, character_id: UUID, sees: UUID
         row["paused"],
         row["advance_id"] is not None,
     )
+    day = Calendar(**orjson.loads(row["calendar"])).day_number(clock.now(row["real_ms"]))
     level = row["level"] or 1
     return PointsView(
         character_id=character_id, balances=balances, earned=row["earned"] or 0, level=level,
         level_at=world.curve.starts_at(level) or 0, next_level_at=world.curve.starts_at(level + 1),
         title=world.title(level), titles=[TitleView(**dict(t)) for t in titles],
-        streak=streak_now(row["streak"] or 0, row["streak_day"], clock.now(row["real_ms"]) // DAY),
+        streak=streak_now(row["streak"] or 0, row["streak_day"], day),
     )  # fmt: skip
 
 

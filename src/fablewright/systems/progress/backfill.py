@@ -23,9 +23,9 @@ import structlog
 from fablewright.core import log as world_log
 from fablewright.core.actors import Allowed, system_actor
 from fablewright.core.clock import monotonic
+from fablewright.core.database import is_connection_loss
 from fablewright.core.dice import derived_uuid
 from fablewright.core.engine import Engine, Scope
-from fablewright.core.database import is_connection_loss
 from fablewright.core.log import ClockMoved, Filter
 from fablewright.core.messages import Command
 from fablewright.core.refusal import Refused
@@ -212,7 +212,7 @@ async def _catch_up(tx: Transaction, group: list[Any], position: int, size: int)
     ids = [row["id"] for row in group]
     wanted = Filter(types=tuple({pattern for m in watched.measures for pattern in m.spec.on}))
     part = await world_log.read(tx.driver, tx.world_id, position, size, wanted)
-    steps = await service.record(tx, _tally(watched, part.rows))
+    steps = await service.record(tx, _tally(tx, watched, part.rows))
     await service.tell(tx, [Moved(s, m, b, a) for s, m, b, a in steps])
     up_to, arrived = part.up_to, False
     if up_to >= part.head:
@@ -222,7 +222,7 @@ async def _catch_up(tx: Transaction, group: list[Any], position: int, size: int)
         if arrived:
             # Who listens may wait for what others hold that wait for the head: they are told when it settles, save
             # of streaks that ended meanwhile.
-            steps = await service.record(tx, _tally(watched, rest.rows))
+            steps = await service.record(tx, _tally(tx, watched, rest.rows))
             await service.tell(tx, [Moved(s, m, b, a) for s, m, b, a in _superseded(steps)])
             up_to = head
     await tx.execute(
@@ -237,8 +237,8 @@ async def _catch_up(tx: Transaction, group: list[Any], position: int, size: int)
         tx.emit(CaughtUp(measure_ids=ids, up_to=up_to))
 
 
-def _tally(watched: Watched, rows: list[Any]) -> Tally:
-    tally = Tally()
+def _tally(tx: Transaction, watched: Watched, rows: list[Any]) -> Tally:
+    tally = Tally(tx.world.calendar)
     for row in rows:
         measures = watched.of(row["type"])
         if measures:

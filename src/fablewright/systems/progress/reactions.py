@@ -23,7 +23,7 @@ async def heard(tx: Transaction, records: list[EventRecord]) -> list[EventRecord
 async def count(tx: Transaction, records: list[EventRecord]) -> None:
     """Move the measures that these events count for, all in a few statements, and tell who listens."""
     watched = await service.LIVE.of(tx)
-    tally = Tally()
+    tally = Tally(tx.world.calendar)
     causes: dict[UUID, EventRecord] = {}
     for record in records:
         measures = watched.of(record.type)

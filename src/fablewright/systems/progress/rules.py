@@ -9,7 +9,7 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
-from fablewright.core.clock import DAY
+from fablewright.core.clock import UTC, Calendar
 from fablewright.core.conditions import Conditions, FieldPath, Holds, compiled, value_at
 from fablewright.core.dice import derived_uuid
 from fablewright.core.messages import matches
@@ -119,8 +119,9 @@ def hears(spec: MeasureSpec, event_type: str) -> bool:
 
 @dataclass(slots=True)
 class Tally:
-    """What a batch of events does to each subject, by measure."""
+    """What a batch of events does to each subject, by measure. Days are those of the world's calendar."""
 
+    calendar: Calendar = UTC
     adds: dict[UUID, dict[UUID, float]] = field(default_factory=dict)
     """Counts and sums."""
     bests: dict[UUID, dict[UUID, float]] = field(default_factory=dict)
@@ -152,9 +153,10 @@ class Tally:
         kind = spec.kind
         if kind == "streak":
             self.graces[measure.id] = spec.grace_days
+            day = self.calendar.day_number(at)
             days = self.days.setdefault(measure.id, {})
             for subject in subjects:
-                days.setdefault(subject, set()).add(at // DAY)
+                days.setdefault(subject, set()).add(day)
         elif kind == "distinct":
             item = item_of(measure.read(data))
             if item is not None:
