@@ -556,17 +556,40 @@ async def test_ranks_among_those_one_has_ties_with(arena: Arena) -> None:
 
 
 async def test_entries_come_back_as_they_were(arena: Arena) -> None:
-    await arena.board(**SEASON)
     entries = [{"subject_id": who, "score": 5, "at": n} for n, who in enumerate((CYN, ADA, BEN))]
     window = {"key": "race", "starts_at": 0, "ends_at": 10 * DAY}
-    await arena.do(RestoreEntries(**window, number=1, closed=True, entries=entries[:2]))
-    await arena.do(RestoreEntries(**window, number=1, closed=True, entries=entries[2:]))
-    await arena.do(RestoreEntries(key="race", number=3, starts_at=0, ends_at=15 * DAY, entries=entries[:1]))
+    await arena.do([
+        DefineBoard(key="race", name="Race", metric=SUBMITTED, **SEASON),
+        RestoreEntries(**window, number=1, closed=True, entries=entries[:2]),
+        RestoreEntries(**window, number=1, closed=True, entries=entries[2:]),
+        RestoreEntries(key="race", number=3, starts_at=0, ends_at=15 * DAY, entries=entries[:1]),
+    ])  # fmt: skip
     assert [who for _, who, _ in await arena.top(number=1)] == [CYN, ADA, BEN]
     assert (await arena.get("/race"))["number"] == 3
     await arena.sound()
     await arena.advance(15 * DAY)
     assert [e["number"] for e in await arena.events("season_ended")] == [3]
+    assert (await arena.get("/race"))["number"] == 4
+    await arena.sound()
+
+
+async def test_what_stands_is_final(arena: Arena) -> None:
+    await arena.board(**SEASON)
+    await arena.submit(ADA, 5)
+    better = {"key": "race", "number": 1, "starts_at": 0, "ends_at": 20 * DAY}
+    more = RestoreEntries(**better, entries=[{"subject_id": BEN, "score": 9, "at": 0}])
+    await arena.refused("window_in_use", more)
+    await arena.advance(10 * DAY)
+    await arena.refused("window_in_use", more)
+    assert await arena.top(number=1) == [(1, ADA, 5)]
+    await arena.sound()
+
+
+async def test_seasons_that_begin_anew_go_on_counting(arena: Arena) -> None:
+    await arena.board(**SEASON)
+    await arena.advance(20 * DAY)
+    assert (await arena.get("/race"))["number"] == 3
+    await arena.board(**SEASON, order="ascending")
     assert (await arena.get("/race"))["number"] == 4
     await arena.sound()
 

@@ -21,6 +21,7 @@ from fablewright.systems.leaderboards.rules import (
     SUBJECT_BANNED,
     SUBJECT_NOT_FOUND,
     TOO_MANY_BOARDS,
+    WINDOW_IN_USE,
     Mode,
     Order,
     Prize,
@@ -298,7 +299,7 @@ class RestoreEntries(Command):
     )
     message_type = "leaderboards.restore_entries"
     allowed = at_least(Role.GAME_MASTER)
-    refusals = (BOARD_NOT_FOUND, SUBJECT_NOT_FOUND)
+    refusals = (BOARD_NOT_FOUND, SUBJECT_NOT_FOUND, WINDOW_IN_USE)
 
     key: BoardKey
     number: int = Field(ge=-(2**53), le=2**53)

@@ -60,6 +60,10 @@ NOTHING_TO_REMOVE = Refusal(
     "nothing_to_remove", NOT_FOUND,
     "The character has no entry there. To keep it off the board all the same, send `ban: true`.",
 )  # fmt: skip
+WINDOW_IN_USE = Refusal(
+    "window_in_use", CONFLICT,
+    "The window is over, or counts already, so nothing can be put back into it. Restore a board where it is defined.",
+)  # fmt: skip
 NOT_BANNED = Refusal("not_banned", NOT_FOUND, "The character is not banned there.")
 
 

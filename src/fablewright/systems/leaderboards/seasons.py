@@ -205,13 +205,15 @@ async def _give(tx: Transaction, data: Mapping[str, Any], due: Sequence[Due]) ->
         for d in paid
     ])  # fmt: skip
     refused = {id(d): r.code for d, r in zip(paid, done, strict=True) if isinstance(r, Refused)}
+    again = {id(d) for d, r in zip(paid, done, strict=True) if not isinstance(r, Refused) and r.replayed}
     rows = await tx.fetch(LIVING, tx.world_id, sorted({d.subject_id for d in due}))
     living = {row["id"] for row in rows}
     titles = [(d.subject_id, d.prize.title) for d in due if d.prize.title and d.subject_id in living]
     await points.grant_titles(tx, [(who, title, begin) for who, title in titles])
     return [
         RewardTold(
-            rank=d.rank, subject_id=d.subject_id, amount=d.prize.amount, currency=d.prize.currency,
+            rank=d.rank, subject_id=d.subject_id, amount=0 if id(d) in again else d.prize.amount,
+            currency=d.prize.currency,
             title=d.prize.title,
             refused=refused.get(id(d)) or (None if d.subject_id in living else rules.SUBJECT_NOT_FOUND.code),
         )

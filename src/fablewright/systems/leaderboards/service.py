@@ -1,7 +1,7 @@
 """What the commands about leaderboards do, and how scores come onto boards."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final, NamedTuple
 from uuid import UUID
 
@@ -268,10 +268,12 @@ async def define(tx: Transaction, command: DefineBoard) -> dict[str, Any]:
     )  # fmt: skip
     tx.emit(BoardDefined(key=command.key, spec=spec.model_dump(mode="json")))
     same = old is not None and spec.counts_like(BoardSpec.model_validate_json(old["spec"]))
+    before = 0
     if old is not None and not same:
-        await _start_anew(tx, board_id)
+        before = await _start_anew(tx, board_id)
     if spec.season is not None and not same:
-        season = rules.next_season(None, spec.length_ms, tx.now)
+        # Numbers go on, so that no season's rewards share the references of another's.
+        season = replace(rules.next_season(None, spec.length_ms, tx.now), number=before + 1)
         await seasons.open_season(tx, board_id, command.key, season)
     await tx.execute(
         "UPDATE board_windows SET version = version + 1 WHERE world_id = $1 AND board_id = $2",
@@ -280,14 +282,20 @@ async def define(tx: Transaction, command: DefineBoard) -> dict[str, Any]:
     return {"key": command.key, **spec.model_dump(mode="json")}
 
 
-async def _start_anew(tx: Transaction, board_id: UUID) -> None:
-    """Forget the windows of a board that shall count something else. Refuses `board_in_use`."""
-    entries = await tx.fetchval(
-        "SELECT sum(entries) FROM board_windows WHERE world_id = $1 AND board_id = $2", tx.world_id, board_id
-    )
-    if entries:
-        raise rules.BOARD_IN_USE(entries=int(entries))
+async def _start_anew(tx: Transaction, board_id: UUID) -> int:
+    """Forget the windows of a board that shall count something else; the highest number they had.
+
+    Refuses `board_in_use`.
+    """
+    row = await tx.fetchrow(
+        "SELECT sum(entries) AS entries, max(number) AS number FROM board_windows "
+        "WHERE world_id = $1 AND board_id = $2",
+        tx.world_id, board_id,
+    )  # fmt: skip
+    if row["entries"]:
+        raise rules.BOARD_IN_USE(entries=int(row["entries"]))
     await _forget(tx, board_id)
+    return int(row["number"] or 0)
 
 
 async def _forget(tx: Transaction, board_id: UUID) -> None:
@@ -422,7 +430,7 @@ async def _locked(tx: Transaction) -> Boards:
 
 
 async def restore(tx: Transaction, command: RestoreEntries) -> dict[str, Any]:
-    """Put entries of a copied world back. Refuses `board_not_found`, `character_not_found`."""
+    """Put entries of a copied world back. Refuses `board_not_found`, `character_not_found`, `window_in_use`."""
     board = (await DEFINITIONS.of(tx)).get(command.key)
     await tx.execute(LOCK, tx.world_id, [board.id])
     slot = (board.id, command.number)
@@ -446,7 +454,17 @@ async def restore(tx: Transaction, command: RestoreEntries) -> dict[str, Any]:
 
 
 async def _restore_window(tx: Transaction, board: BoardState, command: RestoreEntries) -> None:
-    """Make the window if it is not there. The season with which a new board began gives way to it."""
+    """Make the window if it is not there. The season with which a new board began gives way to it.
+
+    Where the board was not defined by the same commit, what stands is final. Refuses `window_in_use`.
+    """
+    if not any(isinstance(r.event, BoardDefined) and r.event.key == board.key for r in tx.events):
+        used = await tx.fetchval(
+            "SELECT closed OR entries > 0 FROM board_windows WHERE world_id = $1 AND board_id = $2 AND number = $3",
+            tx.world_id, board.id, command.number,
+        )  # fmt: skip
+        if used:
+            raise rules.WINDOW_IN_USE(key=board.key, number=command.number)
     exists = await tx.fetchval(
         "UPDATE board_windows SET starts_at = $4, ends_at = $5, closed = $6 "
         "WHERE world_id = $1 AND board_id = $2 AND number = $3 RETURNING true",
