@@ -71,7 +71,7 @@ def test_schemas_that_can_be_used(schema: dict[str, Any]) -> None:
     ({"$ref": "#/$defs/%61", "$defs": {"a": {}}}, "$ref", "no '#/"),
     ({"allOf": [{}], "items": {"$ref": "#/allOf/1"}}, "items.$ref", "no '#/allOf/1'"),
     ({"$defs": {"unused": {"$ref": "https://example.org/x"}}}, "$defs.unused.$ref", "this schema only"),
-    ({"$ref": "#/hidden", "hidden": {"$ref": "https://example.org/x"}}, "$ref.$ref", "this schema only"),
+    ({"$ref": "#/hidden", "hidden": {"$ref": "https://example.org/x"}}, "hidden", "not used here"),
     ({"$id": "https://example.org/x"}, "$id", "not used here"),
     ({"items": {"$dynamicRef": "#a"}}, "items.$dynamicRef", "not used here"),
     ({"$ref": "#"}, "$ref", "back to itself"),
