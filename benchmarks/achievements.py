@@ -33,7 +33,7 @@ def measures() -> list[dict[str, Any]]:
         found += [
             {"kind": "count", "on": AWARDED, "where": where},
             {"kind": "sum", "on": AWARDED, "where": where, "field": "amount"},
-            {"kind": "best", "on": AWARDED, "where": where, "field": "balance"},
+            {"kind": "best", "on": AWARDED, "where": where, "field": "earned"},
             {"kind": "streak", "on": AWARDED, "where": where} if least else
             {"kind": "distinct", "on": AWARDED, "field": "reason"},
         ]  # fmt: skip

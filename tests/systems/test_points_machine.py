@@ -68,7 +68,8 @@ class Model:
     held: dict[Key, int]
     earned: dict[UUID, int]
     holds: dict[UUID, "Held"] = field(default_factory=dict)
-    references: dict[str, tuple[Any, ...]] = field(default_factory=dict)
+    references: dict[tuple[UUID | None, str], tuple[Any, ...]] = field(default_factory=dict)
+    """What a reference stands for; payments have those of who pays."""
     reversed: set[UUID] = field(default_factory=set)
     season: dict[UUID, tuple[int, int]] = field(default_factory=dict)
     """Of this season, by character: the score, and which change of the board it was."""
@@ -190,9 +191,10 @@ class Points(RuleBasedStateMachine):
     ) -> bool:
         """Give a command that moves a sum; whether it moved. With `twice` under one key, again."""
         currency, reference = command.currency, command.reference  # type: ignore[attr-defined]
+        word = (debit if isinstance(command, (Spend, Give)) else None, reference)
         terms = (type(command), debit, credit, currency, amount)
-        if reference in self.model.references:
-            if self.model.references[reference] == terms:
+        if word in self.model.references:
+            if self.model.references[word] == terms:
                 self.do(command)
             else:
                 with self.allowed({"reference_reused", *self.model.wrong(debit, credit, currency, amount)}):
@@ -207,7 +209,7 @@ class Points(RuleBasedStateMachine):
             return False
         self.model.move(debit, credit, currency, amount)
         if reference is not None:
-            self.model.references[reference] = terms
+            self.model.references[word] = terms
         return True
 
     # -- points ----------------------------------------------------------------------------------------------
@@ -331,7 +333,7 @@ class Points(RuleBasedStateMachine):
     @rule(which=st.integers(0))
     def reverse(self, which: int) -> None:
         rows = self.select(
-            "SELECT id, debit, credit, currency, amount FROM ledger_transfers WHERE world_id = $1 ORDER BY number"
+            "SELECT id, debit, credit, currency, amount, kind FROM ledger_transfers WHERE world_id = $1 ORDER BY number"
         )
         if not rows:
             return
@@ -339,6 +341,8 @@ class Points(RuleBasedStateMachine):
         wrong = self.model.wrong(row["credit"], row["debit"], row["currency"], row["amount"])
         if row["id"] in self.model.reversed:
             wrong = {"already_reversed"}
+        if "." in row["kind"]:
+            wrong = {"kept_by_another_system"}
         with self.allowed(wrong):
             self.do(ReverseTransfer(transfer_id=row["id"], reason="A mistake"))
         if not wrong:

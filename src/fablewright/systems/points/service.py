@@ -413,7 +413,7 @@ class _Undone(Exception):
 
 
 def _payment(book: Book, who: UUID, made: Planned | HoldState, reference: str | None) -> PaymentView:
-    """How a payment is answered, with the reference it was sent with, and what is left to who paid (or was adjusted)."""
+    """How a payment is answered: with the reference it was sent with, and what is left to who paid or was adjusted."""
     account = book.accounts.get((who, made.currency))
     held = isinstance(made, HoldState)
     return PaymentView(
