@@ -93,6 +93,22 @@ def test_dates_are_always_dates(at: int, hours: int, days: int, start: int) -> N
     assert int(rest.rsplit(" ", 1)[1].split(":")[0]) == calendar.hour(at)
 
 
+@pytest.mark.parametrize(
+    ("at", "day"), [(0, 0), (18 * HOUR - 1, 0), (18 * HOUR, 1), (42 * HOUR, 2), (-6 * HOUR, 0), (-6 * HOUR - 1, -1)]
+)  # fmt: skip
+def test_days_change_at_midnight(at: int, day: int) -> None:
+    assert Calendar().day_number(at) == day
+
+
+@given(times, st.integers(1, 100), st.integers(0, 99))
+def test_days_follow_each_other(at: int, hours: int, start: int) -> None:
+    calendar = Calendar(hours_per_day=hours, start_hour=start)
+    day = calendar.day_number(at)
+    assert calendar.day_start(day) <= at < calendar.day_start(day + 1)
+    assert calendar.hour(calendar.day_start(day)) == 0
+    assert calendar.read(at).rsplit(",", 1)[0] == calendar.read(calendar.day_start(day)).rsplit(",", 1)[0]
+
+
 @given(times, times)
 def test_elapsed_time_is_never_negative(at: int, now: int) -> None:
     assert elapsed(at, now) == (now - at if now > at else 0)

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from fablewright.core.clock import DAY, HOUR, MINUTE, SECOND
+from fablewright.core.clock import DAY, HOUR, MINUTE, SECOND, Calendar
 from fablewright.systems.points import guards
 from fablewright.systems.points.guards import (
     FRESH,
@@ -289,6 +289,26 @@ def test_outliers_are_cut_down_to_the_bound() -> None:
     assert (judged.given, judged.evidence["bound"]) == (12, 12)
     assert judged.evidence["own"] == {"awards": 100, "mean": 10, "deviation": 2, "score": 15}
     assert guards.outlier(Outlier(outcome="refuse"), WIDE, WIDE, 40).retry_at is None
+
+
+def test_days_are_those_of_the_worlds_calendar_or_of_utc() -> None:
+    calendar = Calendar(hours_per_day=10, start_hour=6)
+    world, real = Limits(most_per_day=1), Limits(most_per_day=1, clock="real")
+    moment = Moment(3 * HOUR, 20 * HOUR, 1.0, calendar)
+    for limits, tomorrow in ((world, 4 * HOUR), (real, 24 * HOUR)):
+        memory = guards.weigh(limits, guards.NO_GUARDS, FRESH, NO_HABIT, NO_SIZES, 10, moment).memory
+        again = guards.weigh(limits, guards.NO_GUARDS, memory, NO_HABIT, NO_SIZES, 10, moment).judgement
+        assert (again.outcome, again.retry_at) == ("refuse", tomorrow)
+
+
+@given(st.lists(st.integers(1, 10**6), min_size=2, max_size=30))
+def test_what_is_taken_out_of_a_distribution_was_never_in_it(amounts: list[int]) -> None:
+    without = NO_SIZES
+    for amount in amounts[:-1]:
+        without = without.plus(amount)
+    again = without.plus(amounts[-1]).minus(amounts[-1])
+    assert again.awards == without.awards
+    assert (again.mean, again.deviation) == pytest.approx((without.mean, without.deviation), rel=1e-3, abs=1)
 
 
 def test_all_checks_together() -> None:

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from fablewright.core.clock import DAY
+from fablewright.core.clock import DAY, HOUR, Calendar
 from fablewright.systems.progress.rules import (
     MOST_NUMBER,
     Measure,
@@ -114,6 +114,13 @@ def test_each_kind_takes_what_it_is_made_of() -> None:
         ADA: {'"a"', '"b"'}
     }
     assert next(iter(take(measure("streak"), *events).days.values())) == {ADA: {0}, BEN: {1}}
+
+
+def test_streaks_count_the_days_of_the_calendar() -> None:
+    streaks, tally = measure("streak"), Tally(Calendar(hours_per_day=10, start_hour=6))
+    for hours in (0, 3, 4, 14):  # midnight is four and fourteen hours after the beginning
+        tally.take([streaks], [ADA], hours * HOUR, {})
+    assert tally.days == {streaks.id: {ADA: {0, 1, 2}}}
 
 
 def test_what_does_not_fit_is_not_counted() -> None:

@@ -27,7 +27,7 @@ from fablewright.systems.leaderboards.commands import (
     RestoreEntries,
     SubmitScore,
 )
-from fablewright.systems.points.commands import Award
+from fablewright.systems.points.commands import Award, ReverseAward
 from fablewright.systems.relationships.commands import SetTie
 from fablewright.systems.worlds.commands import AdvanceWorld
 from tests.support import Person, Server, until
@@ -613,6 +613,20 @@ async def balance(arena: Arena, who: UUID) -> int:
         who,
     )
     return rows[0]["balance"] if rows else 0
+
+
+async def test_what_is_taken_back_leaves_the_boards(arena: Arena) -> None:
+    for key, window in (("ever", "all_time"), ("today", "day")):
+        await arena.board(key, metric={"kind": "points_earned"}, window=window)
+    old = await arena.do(Award(character_id=ADA, amount=30, reason="Early"))
+    await arena.advance(DAY)
+    await award(arena, ADA, 5)
+    new = await arena.do(Award(character_id=ADA, amount=20, reason="Late"))
+    await arena.do(ReverseAward(transfer_id=old.transfer_id, reason="A slip"))
+    assert (await arena.top("ever"), await arena.top("today")) == ([(1, ADA, 25)], [(1, ADA, 25)])
+    await arena.do(ReverseAward(transfer_id=new.transfer_id, reason="A slip"))
+    assert (await arena.top("ever"), await arena.top("today")) == ([(1, ADA, 5)], [(1, ADA, 5)])
+    await arena.sound()
 
 
 async def test_points_earned_count_and_a_season_pays_its_best_once(

@@ -81,7 +81,7 @@ class Calendar:
         return self.hours_per_day * HOUR
 
     def day_number(self, world_ms: int) -> int:
-        """Which day it is: 0 is the one on which world time begins, days before it are below 0."""
+        """Which day it is, from 0, the first of `start_year`; below 0 before it. It changes with the date."""
         return (world_ms + self.start_hour * HOUR) // self.day_ms
 
     def day_start(self, day: int) -> int:

@@ -50,6 +50,9 @@ def _score(board: BoardState, record: EventRecord, data: Any) -> Score | None:
     subject = _subject(board, record, data)
     if number is None or subject is None or not -MOST_SCORE <= number <= MOST_SCORE:
         return None
+    if record.type == board.takes_back:
+        given_at = number_at(data, "awarded_at")
+        return Score(board, subject, -float(number), given_at=int(given_at or 0))
     return Score(board, subject, float(number))
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Final, Literal, NamedTuple
 from uuid import UUID
 
-from fablewright.core.clock import HOUR, Calendar
+from fablewright.core.clock import Calendar
 from fablewright.core.refusal import CONFLICT, INVALID, NOT_FOUND, Refusal
 
 MOST_SCORE: Final = 2.0**53 - 1
@@ -162,10 +162,8 @@ def calendar_window(span: Span, calendar: Calendar, now: int) -> Window | None:
     if span == "season":
         return None
     days = {"day": 1, "week": DAYS_PER_WEEK, "month": calendar.days_per_month}[span]
-    length = days * calendar.hours_per_day * HOUR
-    midnight = -calendar.start_hour * HOUR
-    number = (now - midnight) // length
-    return Window(number, midnight + number * length, midnight + (number + 1) * length)
+    number = calendar.day_number(now) // days
+    return Window(number, calendar.day_start(number * days), calendar.day_start((number + 1) * days))
 
 
 def next_season(last: Window | None, length_ms: int, now: int) -> Window:

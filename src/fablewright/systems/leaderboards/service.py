@@ -38,6 +38,7 @@ from fablewright.systems.leaderboards.events import (
 from fablewright.systems.leaderboards.rules import Place, Sheet, Window, score_of, standing_of
 
 POINTS_AWARDED: Final = "points.awarded"
+POINTS_REVERSED: Final = "points.reversed"
 MOST_TOLD: Final = 100
 """Removed entries that an event names; the trace in the table holds them all."""
 
@@ -51,7 +52,10 @@ LOCK_ALL: Final = "SELECT id FROM boards WHERE world_id = $1 ORDER BY id FOR NO 
 
 @dataclass(frozen=True, slots=True)
 class BoardState:
-    """A board as it is defined, and how it listens to events: `on` is None for one that takes submissions."""
+    """A board as it is defined, and how it listens to events: `on` is None for one that takes submissions.
+
+    `takes_back` is the type of event that takes back what one of `on` has counted.
+    """
 
     id: UUID
     key: str
@@ -60,6 +64,7 @@ class BoardState:
     holds: Holds | None = None
     field: str | None = None
     subject: str | None = None
+    takes_back: str | None = None
 
 
 @dataclass(slots=True)
@@ -74,7 +79,10 @@ class Boards:
         """The boards for which events of a type may count."""
         found = self._by_type.get(event_type)
         if found is None:
-            found = tuple(b for b in self.by_id.values() if b.on is not None and matches(b.on, event_type))
+            found = tuple(
+                b for b in self.by_id.values()
+                if b.on is not None and (matches(b.on, event_type) or b.takes_back == event_type)
+            )  # fmt: skip
             if len(self._by_type) < 10_000:  # types are finite, but worlds may register many
                 self._by_type[event_type] = found
         return found
@@ -103,7 +111,9 @@ def board_of(board_id: UUID, key: str, spec: BoardSpec) -> BoardState:
                 own
             )
 
-        return BoardState(board_id, key, spec, POINTS_AWARDED, holds, "amount", "character_id")
+        return BoardState(
+            board_id, key, spec, POINTS_AWARDED, holds, "amount", "character_id", POINTS_REVERSED
+        )
     if isinstance(metric, OfEvents):
         where = compiled(metric.where)
         return BoardState(board_id, key, spec, metric.on, where, metric.field, metric.subject)
@@ -134,6 +144,8 @@ class Score(NamedTuple):
     subject_id: UUID
     score: float
     by: Request | None = None
+    given_at: int | None = None
+    """When what this takes back was counted, world ms; None if it takes back nothing."""
 
 
 class Counted(NamedTuple):
@@ -195,6 +207,12 @@ async def _open(tx: Transaction, page: Page) -> None:
         await seasons.open_season(tx, page.board.id, page.board.key, page.window, page.by)
 
 
+def _stands(at: int, page: Page, subject: UUID) -> bool:
+    """Whether what was counted at a time can stand in the window of now."""
+    starts = page.window.starts_at
+    return page.sheet.place(subject) is not None and (starts is None or at >= starts)
+
+
 def _count(score: Score, found: ranks.Found, page: Page, now: int) -> Counted | Refused:
     board, subject = score.board, score.subject_id
     spec, pair = board.spec, (board.id, subject)
@@ -204,6 +222,8 @@ def _count(score: Score, found: ranks.Found, page: Page, now: int) -> Counted | 
         return rules.OUT_OF_SCOPE(f"The board is for characters with the tag {spec.scope.tag!r}.")
     if pair in found.banned:
         return rules.SUBJECT_BANNED()
+    if score.given_at is not None and not _stands(score.given_at, page, subject):
+        return rules.NO_ENTRY()
     try:
         improved = page.sheet.count(subject, spec.mode, standing_of(score.score, spec.order), now)
     except Refused as refused:
