@@ -26,7 +26,7 @@ RETURNING balance
 """
 TRANSFER = """
 INSERT INTO ledger_transfers (world_id, id, currency, debit, credit, amount, kind, reason, at, event_id, credit_after)
-VALUES ($1, $2, 'points', $3, $4, $5, 'award', 'Raw', 0, $6, $7)
+VALUES ($1, $2, 'points', $3, $4, $5, 'points.award', 'Raw', 0, $6, $7)
 """
 EVENT = """
 WITH head AS (UPDATE world_heads SET seq = seq + 1 WHERE world_id = $1 RETURNING seq)
@@ -77,7 +77,7 @@ INSERT INTO ledger_transfers (world_id, id, currency, debit, credit, amount, kin
                               debit_after, credit_after)
 SELECT $1, gen_random_uuid(), 'points', CASE WHEN gives THEN ($2::uuid[])[i + 1] ELSE $3 END,
        CASE WHEN gives THEN ($2::uuid[])[(i + 1) % many + 1] ELSE ($2::uuid[])[i + 1] END,
-       CASE WHEN gives THEN 1 ELSE 10 END, CASE WHEN gives THEN 'gift' ELSE 'award' END, 'Filled', n,
+       CASE WHEN gives THEN 1 ELSE 10 END, CASE WHEN gives THEN 'points.gift' ELSE 'points.award' END, 'Filled', n,
        gen_random_uuid(), CASE WHEN gives THEN base - (i = 0)::int END,
        CASE WHEN NOT gives THEN base + 10 WHEN i = many - 1 THEN base ELSE base + 1 END
 FROM (SELECT n, n % many AS i, many, (n / many) % 5 = 4 AS gives, 10 * (n / many - n / many / 5) AS base

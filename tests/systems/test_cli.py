@@ -496,6 +496,8 @@ def test_a_story_has_a_sentence_for_what_matters_and_shows_the_rest() -> None:
         ("director.arc_started", {"title": "Orla and Bram have fallen out."}, "Orla and Bram have fallen out."),
         ("points.awarded", {"character_id": "1", "amount": 25, "currency": "points", "action": None,
                             "reference": None, "reason": "Found the ring"}, "Orla earns 25 points: Found the ring"),
+        ("points.reversed", {"character_id": "1", "amount": 25, "currency": "points", "reason": "A slip"},
+         "Orla loses 25 points again: A slip"),
         ("points.level_reached", {"character_id": "1", "level": 2, "title": "Ferryman"},
          "Orla is level 2 now: Ferryman."),
         ("points.level_reached", {"character_id": "1", "level": 3, "title": None}, "Orla is level 3 now."),
