@@ -6,12 +6,12 @@ leads to parts that are not counted. Each value of the data is then looked at by
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from fablewright.core.refusal import CONFLICT, INVALID, NOT_FOUND, Refusal, Refused
 
 DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
-MOST_PARTS: Final = 400
+MOST_PARTS: Final = 200
 """Parts of a schema, with each reference counted as all that it stands for."""
 MOST_LEVELS: Final = 48
 """Levels of a schema, references followed."""
@@ -19,9 +19,13 @@ MOST_PATTERNS: Final = 10
 """Regular expressions of a schema: each may take 100 kB of memory for as long as the schema is in use."""
 MOST_ERRORS: Final = 20
 """Faults of one event that a refusal lists."""
-MOST_LOOKS: Final = 5_000
-"""Parts of a schema times values of the data up to which all faults are sought; beyond, only the first is named: a
-fault among alternatives holds the faults of each of them."""
+MOST_LOOKS: Final = 2_000
+"""Parts of a schema times values of the data up to which all faults are sought, which takes some 10 microseconds each.
+
+Beyond, only the first is named, and that of a schema with alternatives not even by its path: a fault among
+alternatives holds all faults of each of them, and those theirs.
+"""
+TOO_MANY_FAULTS: Final = "This does not fit its schema. For so many values, faults among alternatives (anyOf, oneOf) are not told apart."
 MOST_TYPES: Final = 100
 """Types of events of a world."""
 
@@ -60,7 +64,16 @@ _KNOWN: Final = frozenset(("$ref", *_ONE, *_LISTS, *_MAPS, *_STORES, *_HOLD_DATA
 """The keywords that may hold objects or lists."""
 _LOOK_TWICE: Final = ("unevaluatedItems", "unevaluatedProperties")
 
+_ALTERNATIVES: Final = ("anyOf", "oneOf")
+
 Path = tuple[str | int, ...]
+
+
+class Weight(NamedTuple):
+    """What a schema may take to check: its parts, and whether there are alternatives among them."""
+
+    parts: int
+    alternatives: bool
 
 
 def dotted(root: str, path: Sequence[str | int]) -> str:
@@ -74,8 +87,8 @@ def schema_refused(path: Sequence[str | int], message: str) -> Refused:
     return SCHEMA_INVALID(f"{where}: {message}", path=where, message=message)
 
 
-def check_schema(schema: Mapping[str, Any]) -> int:
-    """How many parts a schema has, if it is of our dialect and cheap. Its grammar is checked elsewhere.
+def check_schema(schema: Mapping[str, Any]) -> Weight:
+    """What a schema weighs, if it is of our dialect and cheap. Its grammar is checked elsewhere.
 
     Refuses `schema_invalid`.
     """
@@ -87,7 +100,7 @@ def check_schema(schema: Mapping[str, Any]) -> int:
         kept = schema.get(store)
         for name, part in kept.items() if isinstance(kept, Mapping) else ():
             walk.parts(part, (store, name))
-    return parts
+    return Weight(parts, walk.alternatives)
 
 
 def values_in(data: Any) -> int:
@@ -112,6 +125,7 @@ class _Unfolding:
         self._known: dict[int, tuple[int, int]] = {}
         self._open: set[int] = set()
         self._patterns = 0
+        self.alternatives = False
 
     def parts(self, schema: Any, path: Path) -> tuple[int, int]:
         """How many parts it has, and how many levels. Refuses `schema_invalid`."""
@@ -125,6 +139,7 @@ class _Unfolding:
         if len(self._open) >= MOST_LEVELS:
             raise schema_refused(path, f"With its references followed it may have {MOST_LEVELS} levels.")
         self._count_patterns(schema, path)
+        self.alternatives |= any(keyword in schema for keyword in _ALTERNATIVES)
         self._open.add(id(schema))
         parts, levels = 1, 0
         for inner, step in self._inner(schema, path):

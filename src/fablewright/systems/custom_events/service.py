@@ -22,6 +22,8 @@ from fablewright.systems.custom_events.rules import (
     MOST_LOOKS,
     MOST_TYPES,
     TOO_MANY_EVENT_TYPES,
+    TOO_MANY_FAULTS,
+    Weight,
     check_schema,
     dotted,
     schema_refused,
@@ -48,36 +50,38 @@ class KnownType:
     """A type of events as it is used: what its data must be like, and who may see it."""
 
     validator: Draft202012Validator
-    parts: int
+    weight: Weight
     audience: SeenBy
 
     def refused(self, data: Mapping[str, Any]) -> Refused | None:
         """`event_invalid` if the data does not fit."""
         if self.validator.is_valid(data):
             return None
-        errors = [_told(error) for error in self._faults(data)]
+        errors = self._faults(data)
         return EVENT_INVALID(f"{errors[0]['path']}: {errors[0]['message']}", errors=errors)
 
-    def _faults(self, data: Mapping[str, Any]) -> list[ValidationError]:
-        """What is wrong; only the first fault where seeking them all would take long."""
-        if self.parts * values_in(data) <= MOST_LOOKS:
-            return list(islice(self.validator.iter_errors(data), MOST_ERRORS))
+    def _faults(self, data: Mapping[str, Any]) -> list[dict[str, str]]:
+        """What is wrong; only the first fault, or that there is one, where seeking them all would take long."""
+        if self.weight.parts * values_in(data) <= MOST_LOOKS:
+            return [_told(error) for error in islice(self.validator.iter_errors(data), MOST_ERRORS)]
+        if self.weight.alternatives:
+            return [{"path": "data", "message": TOO_MANY_FAULTS}]
         try:
             self.validator.validate(data)
         except ValidationError as first:
-            return [first]
+            return [_told(first)]
         raise AssertionError("it was found invalid a moment ago")
 
 
 def compiled(schema: Mapping[str, Any], audience: SeenBy = "members") -> KnownType:
     """A schema, ready to check data. Refuses `schema_invalid`."""
-    parts = check_schema(schema)
+    weight = check_schema(schema)
     try:
         validator = Draft202012Validator(
             dict(schema), validate_formats=True, ignore_unknown_formats=False, pattern_options=PATTERNS,
             offline=True,
         )  # fmt: skip
-        return KnownType(validator, parts, audience)
+        return KnownType(validator, weight, audience)
     except jsonschema_rs.ReferencingError as error:
         raise schema_refused((), error.message[:MOST_MESSAGE]) from error
     except ValidationError as error:
