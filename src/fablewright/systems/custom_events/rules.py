@@ -25,7 +25,10 @@ MOST_LOOKS: Final = 2_000
 Beyond, only the first is named, and that of a schema with alternatives not even by its path: a fault among
 alternatives holds all faults of each of them, and those theirs.
 """
-TOO_MANY_FAULTS: Final = "This does not fit its schema. For so many values, faults among alternatives (anyOf, oneOf) are not told apart."
+TOO_MANY_FAULTS: Final = (
+    "This does not fit its schema. "
+    "For so many values, faults among alternatives (anyOf, oneOf) are not told apart."
+)
 MOST_TYPES: Final = 100
 """Types of events of a world."""
 
