@@ -269,7 +269,7 @@ def test_worlds_go_into_folders_and_come_out_of_them(
     (pack / "ties.yaml").write_text("ties:\n  - {from: orlla, to: bram, strength: 2}\n")
     (pack / "world.yaml").write_text("name: Third\nrates: 1\n")
     for command in (("check", str(pack)), ("import", str(pack), "--owner", mira)):
-        done = run_here(data, "world", *command)
+        done = run(data, "world", *command)
         assert (done.returncode, done.stdout) == (1, "")
         assert done.stderr.splitlines() == [
             "ties.yaml, line 2, ties[1].from: it names none of the characters: 'orlla'. Did you mean 'orla'?",
