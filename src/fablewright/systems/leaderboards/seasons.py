@@ -68,7 +68,7 @@ async def settle_restored(tx: Transaction, board_id: UUID, number: int) -> None:
     """After a season was put back: it has a timer if it is open, and the empty one before it makes way."""
     rows = await tx.fetch(
         "SELECT number, ends_at, closed, entries FROM board_windows "
-        "WHERE world_id = $1 AND board_id = $2 AND NOT closed OR number = $3",
+        "WHERE world_id = $1 AND board_id = $2 AND (NOT closed OR number = $3)",
         tx.world_id, board_id, number,
     )  # fmt: skip
     for row in rows:
