@@ -120,7 +120,9 @@ class Story:
         """Sentences about what is earned, reached and won."""
         sentences: dict[str, Callable[[], str]] = {
             "points.awarded": lambda: f"{who} earns {data['amount']} {data['currency']}: {data['reason']}",
-            "points.reversed": lambda: f"{who} loses {data['amount']} {data['currency']} again: {data['reason']}",
+            "points.reversed": lambda: (
+                f"{who} loses {data['amount']} {data['currency']} again: {data['reason']}"
+            ),
             "points.level_reached": lambda: (
                 f"{who} is level {data['level']} now{': ' + data['title'] if data['title'] else ''}."
             ),
