@@ -420,5 +420,5 @@ async def test_points_add_up_after_every_step(server: Server) -> None:
     machine = type("Machine", (Points,), {
         "server": server, "owner": await server.person(), "run_on_loop": staticmethod(run_on_loop),
     })  # fmt: skip
-    modest = settings(max_examples=30, stateful_step_count=30, deadline=None)
+    modest = settings(max_examples=20, stateful_step_count=30, deadline=None)
     await asyncio.to_thread(run_state_machine_as_test, machine, settings=modest)
