@@ -32,6 +32,12 @@ class Person:
         return Actor(f"user:{self.id}", self.id)
 
     @property
+    def storyteller(self) -> Actor:
+        """The same person under a fixed name. The id of a keyed command follows from the actor's name and the key,
+        and its chance from its id: keyed commands of a storyteller throw the same dice in every run."""
+        return Actor("user:storyteller", self.id)
+
+    @property
     def headers(self) -> dict[str, str]:
         return {"Authorization": f"Bearer {self.token}"}
 

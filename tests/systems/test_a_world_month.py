@@ -9,7 +9,6 @@ from uuid import UUID
 
 import orjson
 
-from fablewright.core.actors import Actor
 from fablewright.core.clock import DAY
 from fablewright.core.dice import derived_uuid
 from fablewright.packs.demo import demo_commands
@@ -27,9 +26,7 @@ EARNINGS = ("ledger.", "points.", "achievements.", "leaderboards.")
 
 async def test_a_planted_secret_has_a_chain_of_tellers(server: Server) -> None:
     owner = await server.person()
-    storyteller = Actor(
-        "user:storyteller", owner.id
-    )  # a fixed name, so that the ids and with them the dice are fixed
+    storyteller = owner.storyteller
     world_id = derived_uuid("a world month")
     founding = [
         c.model_copy(update={"seed": 7}) if isinstance(c, CreateWorld) else c

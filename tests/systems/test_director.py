@@ -7,7 +7,6 @@ from uuid import UUID
 import orjson
 import pytest
 
-from fablewright.core.actors import Actor
 from fablewright.core.clock import DAY, HOUR, MINUTE
 from fablewright.core.refusal import Refused
 from fablewright.core.transaction import Transaction
@@ -78,9 +77,8 @@ async def town(server: Server, owner: Person, count: int = 12, **world: Any) -> 
 
 
 async def direct(server: Server, owner: Person, world_id: UUID, beats: float = 1, acts: int = 3) -> None:
-    """Switch it on. The dice of its beats follow from the actor's name and the key: always the same ones."""
     command = ConfigureDirector(enabled=True, beats_per_minute=beats, acts_per_beat=acts)
-    await server.runtime.engine.execute(command, Actor("user:director", owner.id), world_id, key="on")
+    await server.runtime.engine.execute(command, owner.storyteller, world_id, key="on")
 
 
 async def advance(server: Server, owner: Person, world_id: UUID, by_ms: int) -> None:

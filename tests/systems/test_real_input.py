@@ -58,15 +58,15 @@ async def live(
     """A world of the network whose characters have acted by themselves for some days of world time.
 
     It is founded and stopped in one commit, so its time is exactly 0. The commands after that have keys, from
-    which their ids and so their chance are made: the same in each world of one owner, since keys count within a
-    world.
+    which their ids and so their chance are made: the same in each world, since keys count within a world and the
+    storyteller's name is always the same.
     """
     commands = [*network_commands("Paris", rows, seed), SetClock(paused=True)]
     made = await server.runtime.engine.execute(commands, owner.actor)
     world_id = UUID(str(made.result[0]["id"]))
     director = ConfigureDirector(enabled=True, beats_per_minute=beats, acts_per_beat=5)
-    await server.do(director, owner.actor, world_id, key="director")
-    await server.do(AdvanceWorld(to_ms=days * DAY), owner.actor, world_id, key="advance")
+    await server.do(director, owner.storyteller, world_id, key="director")
+    await server.do(AdvanceWorld(to_ms=days * DAY), owner.storyteller, world_id, key="advance")
     await arrived(server, world_id)
     return world_id
 
