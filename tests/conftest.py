@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import coverage
 import httpx
 import hypothesis
 import pytest
@@ -38,6 +39,18 @@ def make_settings(folder: Path, **values: object) -> Settings:
         "address_limit_per_minute": 0, "poll_seconds": 0.2, "log_level": "warning", "frame_interval_ms": 20,
     }  # fmt: skip
     return Settings(_env_file=None, **{**defaults, **values})  # type: ignore[arg-type]
+
+
+@pytest.fixture(autouse=True)
+def counted_or_not(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Stops the counting of lines while a test runs that is marked `uncounted`."""
+    counting = coverage.Coverage.current() if request.node.get_closest_marker("uncounted") else None
+    if counting is None:
+        yield
+        return
+    counting.stop()
+    yield
+    counting.start()
 
 
 @pytest.fixture(scope="session")

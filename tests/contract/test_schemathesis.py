@@ -117,6 +117,7 @@ async def run_all(server: Server, schema: Any, many: int, *, signed_in: bool) ->
     return answered
 
 
+@pytest.mark.uncounted
 async def test_every_answer_is_documented(server: Server, schema: Any) -> None:
     answered = await run_all(server, schema, 6, signed_in=True)
     assert len(answered) > 40
@@ -149,6 +150,7 @@ async def test_every_example_works(server: Server) -> None:
     assert {name: code for name, code in answered.items() if code} == NOT_BY_EXAMPLE
 
 
+@pytest.mark.uncounted
 async def test_every_answer_to_strangers_is_documented(server: Server, schema: Any) -> None:
     answered = await run_all(server, schema, 2, signed_in=False)
     public = {label for label, statuses in answered.items() if any(s < 300 for s in statuses)}

@@ -8,6 +8,7 @@ from typing import Any
 from uuid import UUID
 
 import orjson
+import pytest
 
 from fablewright.core.clock import DAY
 from fablewright.core.dice import derived_uuid
@@ -16,6 +17,8 @@ from fablewright.systems.director.commands import ConfigureDirector
 from fablewright.systems.memory.commands import PlantMemory
 from fablewright.systems.worlds.commands import AdvanceWorld, CreateWorld, SetClock
 from tests.support import Server, until
+
+pytestmark = pytest.mark.uncounted
 
 SECRETS = ("moonstone", "astrolabe", "candelabra", "sarcophagus")
 RUMOURS = ("heronry", "observatory")

@@ -3,6 +3,8 @@
 from typing import Any
 from uuid import UUID
 
+import pytest
+
 from fablewright.core.clock import DAY, HOUR
 from fablewright.systems.characters.commands import CreateCharacter, DeleteCharacter, GoalValue, Personality
 from fablewright.systems.dialogue.commands import Interact
@@ -140,6 +142,7 @@ async def test_a_courtship_begins_with_a_wish(server: Server) -> None:
     assert (arc["kind"], arc["first_id"]) == ("courtship", A)
 
 
+@pytest.mark.uncounted
 async def test_arcs_start_rise_and_end_in_some_days(server: Server) -> None:
     owner = await server.person()
     world_id = await town(server, owner)

@@ -476,6 +476,7 @@ async def test_players_alone_are_no_reason_for_beats(server: Server) -> None:
 # -- the same again --------------------------------------------------------------------------------------------
 
 
+@pytest.mark.uncounted
 async def test_the_same_seed_gives_the_same_story(server: Server) -> None:
     owner = await server.person()
     stories = []
@@ -526,6 +527,7 @@ async def test_needs_follow_what_happens(server: Server) -> None:
     await sound(server, world_id)
 
 
+@pytest.mark.uncounted
 async def test_a_crowd_acts_at_full_speed(server: Server) -> None:
     owner = await server.person()
     world_id = await village(server, owner, 1000)

@@ -157,6 +157,7 @@ async def moved(server: Server, world_id: UUID) -> None:
     assert await server.fetch("SELECT error FROM dead_letters WHERE world_id = $1", world_id) == []
 
 
+@pytest.mark.uncounted
 async def test_a_world_that_lived_is_the_same_after_export_and_import(server: Server, tmp_path: Path) -> None:
     owner = await server.person()
     world_id = await lived(server, owner, 8)

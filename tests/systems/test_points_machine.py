@@ -43,6 +43,8 @@ from fablewright.systems.points.commands import Adjust, Award, DefineAwardRule, 
 from fablewright.systems.worlds.commands import AdvanceWorld
 from tests.support import Person, Server, until
 
+pytestmark = pytest.mark.uncounted
+
 CHECKED = ("ledger", "points", "leaderboards")
 MOST_GOLD = 120
 LIMITS = {"points": 10**15, "gold": MOST_GOLD}

@@ -28,6 +28,8 @@ from fablewright.systems.ledger.commands import (
 from fablewright.systems.points.commands import Adjust, Award, Give, Spend
 from tests.systems.conftest import Bench, OpenBench, as_superuser
 
+pytestmark = pytest.mark.uncounted
+
 NOT_NOW = {"overloaded", "contended", "queue_full"}
 START = 100
 BYSTANDERS = 10

@@ -23,6 +23,8 @@ from fablewright.systems.relationships.views import EVERYTHING
 from fablewright.systems.worlds.commands import AdvanceWorld, SetClock
 from tests.support import Person, Server, until
 
+pytestmark = pytest.mark.uncounted
+
 SEED = 1862
 BEATS_PER_MINUTE = 0.1
 
