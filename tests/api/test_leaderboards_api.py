@@ -203,7 +203,7 @@ async def test_players_look_and_game_masters_change(boards: Boards) -> None:
     for method, path, body in (
         ("PUT", "/ford", FORD), ("DELETE", "/ford", None), ("POST", "/ford/scores", score),
         ("POST", "/ford/removals", removal), ("POST", "/removals", removal), ("GET", "/ford/removals", None),
-        ("DELETE", f"/ford/bans/{who}", None),
+        ("DELETE", f"/ford/bans/{who}", None), ("DELETE", f"/bans/{who}", None),
     ):  # fmt: skip
         is_problem(await boards.ask(method, path, body, who=player), 403, "role_too_low")
 
@@ -223,7 +223,7 @@ async def test_a_removal_is_told_to_who_controls_the_character(boards: Boards) -
     assert seen.json()["events"] == []
     seen = await boards.server.client.get(url, params=query, headers=boards.owner.headers)
     assert [e["data"]["reason"] for e in seen.json()["events"]] == ["Flew."]
-    assert (await boards.do("DELETE", f"/ford/bans/{one}"))["result"] == {"keys": ["ford"]}
+    assert (await boards.do("DELETE", f"/bans/{one}"))["result"] == {"keys": ["ford"]}
 
 
 async def test_a_copied_world_has_the_same_boards(boards: Boards, tmp_path: Path) -> None:
@@ -237,6 +237,9 @@ async def test_a_copied_world_has_the_same_boards(boards: Boards, tmp_path: Path
         await boards.submit(who, score)
         await boards.submit(who, score, "season")
     await boards.do("POST", "/ford/removals", {"subject_id": people[3], "reason": "Flew.", "ban": True})
+    everywhere = {"subject_id": people[2], "reason": "Swam.", "ban": True}
+    await boards.do("POST", "/removals", everywhere)
+    await boards.do("DELETE", f"/season/bans/{people[2]}")
     runtime, actor = boards.server.runtime, boards.owner.actor
     await export_world(runtime, UUID(boards.world.rsplit("/", 1)[1]), tmp_path / "one")
     made = await import_pack(runtime, actor, read_pack(tmp_path / "one", runtime.systems))
@@ -248,6 +251,13 @@ async def test_a_copied_world_has_the_same_boards(boards: Boards, tmp_path: Path
         ]
         assert {**ours, "entries": 0, "seq": 0} == {**theirs, "entries": 0, "seq": 0}
     await export_world(runtime, made.world_id, tmp_path / "two")
+    for key, banned in (("ford", people[2:]), ("season", []), ("later", people[2:3])):
+        if key == "later":
+            await copy.do("PUT", "/later", FORD)
+        removals = (await copy.get(f"/{key}/removals"))["items"]
+        assert {r["reason"] for r in removals if r["banned"]} == {
+            "Swam." if who == people[2] else "Flew." for who in banned
+        }
     first, second = ((tmp_path / name / "leaderboards.yaml").read_bytes() for name in ("one", "two"))
     assert first == second
     found = await boards.server.findings()

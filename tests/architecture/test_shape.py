@@ -31,7 +31,7 @@ EXTRA_FILES = {
     "ledger": {"book.py"},
     "progress": {"backfill.py"},
     "points": {"guards.py", "verdicts.py", "reviews.py", "awards.py", "standings.py"},
-    "leaderboards": {"ranks.py", "reads.py", "seasons.py"},
+    "leaderboards": {"ranks.py", "reads.py", "removals.py", "seasons.py"},
     "director": {"arcs.py", "options.py", "scene.py", "story.py", "why.py"},
     "fablewright_weather": {"migrations"},
 }

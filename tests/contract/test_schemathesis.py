@@ -130,7 +130,8 @@ NOT_BY_EXAMPLE = {
     "refresh": "token_invalid", "change_password": "password_wrong", "erase_account": "password_wrong",
     "stop_advance": "not_advancing", "replay_dead_letter": "dead_letter_not_found",
     "drop_dead_letter": "dead_letter_not_found", "leave_world": "last_owner", "get_weather": "no_weather",
-    "open_account": "account_exists", "lift_ban": "not_banned", "reverse_award": "not_an_award",
+    "open_account": "account_exists", "lift_ban": "not_banned",
+    "lift_ban_everywhere": "not_banned", "reverse_award": "not_an_award",
 }  # fmt: skip
 
 

@@ -18,7 +18,7 @@ from fablewright.core.refusal import Refused
 from fablewright.core.timers import FireTimers
 from fablewright.core.transaction import Request, Timer, Transaction
 from fablewright.systems.characters.commands import CreateCharacter, DeleteCharacter, UpdateCharacter
-from fablewright.systems.leaderboards import ranks, seasons, service
+from fablewright.systems.leaderboards import ranks, removals, seasons, service
 from fablewright.systems.leaderboards.commands import (
     DefineBoard,
     LiftBan,
@@ -29,7 +29,7 @@ from fablewright.systems.leaderboards.commands import (
 )
 from fablewright.systems.points.commands import Award, ReverseAward
 from fablewright.systems.relationships.commands import SetTie
-from fablewright.systems.worlds.commands import AdvanceWorld
+from fablewright.systems.worlds.commands import AdvanceWorld, ReplayDeadLetter
 from tests.support import Person, Server, until
 
 ADA, BEN, CYN, DOT = (UUID(int=n) for n in range(101, 105))
@@ -489,6 +489,56 @@ async def test_a_cheater_goes_and_leaves_a_trace(arena: Arena) -> None:
     await arena.sound()
 
 
+async def test_a_ban_from_all_boards_holds_for_those_to_come(arena: Arena) -> None:
+    await arena.board()
+    await arena.do(RemoveEntries(subject_id=BEN, reason="Ran through walls.", ban=True))
+    await arena.board("swim")
+    await arena.refused("subject_banned", SubmitScore(key="swim", subject_id=BEN, score=1))
+    (trace,) = (await arena.get("/swim/removals"))["items"]
+    assert (trace["subject_id"], trace["banned"], trace["entries"]) == (str(BEN), True, [])
+    assert (await arena.do(LiftBan(key="swim", subject_id=BEN)))["keys"] == ["swim"]
+    await arena.submit(BEN, 1, "swim")
+    assert (await arena.do(LiftBan(subject_id=BEN)))["keys"] == ["race"]
+    await arena.board("climb")
+    await arena.submit(BEN, 1, "climb")
+    await arena.refused("not_banned", LiftBan(subject_id=BEN))
+    await arena.sound()
+
+
+async def test_a_ban_is_known_to_a_board_that_is_defined_meanwhile(arena: Arena) -> None:
+    ban = RemoveEntries(subject_id=BEN, reason="Ran through walls.", ban=True)
+    await asyncio.gather(*(arena.board(f"b{n}") for n in range(8)), arena.do(ban))
+    for n in range(8):
+        await arena.refused("subject_banned", SubmitScore(key=f"b{n}", subject_id=BEN, score=1))
+
+
+async def test_the_places_in_all_windows_are_kept_and_a_new_name_is_shown_in_them(arena: Arena) -> None:
+    await arena.board(window="day")
+    await arena.board("swim", order="ascending")
+    for day in range(3):
+        for who, score in ((ADA, 5), (BEN, 6 - day), (CYN, 9)):
+            await arena.submit(who, score)
+        await arena.submit(BEN, 6 - day, "swim")
+        await arena.advance(DAY)
+    first = (await arena.get("/race/windows"))["items"][-1]["number"]
+    assert (await arena.get("/race", number=first))["entries"][1]["name"] == "Ben"
+    await arena.do(UpdateCharacter(character_id=BEN, name="Benno"))
+    assert (await arena.get("/race", number=first))["entries"][1]["name"] == "Benno"
+    done = await arena.do(RemoveEntries(subject_id=BEN, reason="So.", past=True))
+    assert sorted((e["key"], e["number"], e["rank"], e["score"]) for e in done["entries"]) == [
+        ("race", first, 2, 6), ("race", first + 1, 3, 5), ("race", first + 2, 3, 4), ("swim", 0, 1, 4),
+    ]  # fmt: skip
+    await arena.sound()
+
+
+async def test_entries_are_found_by_their_keys_however_young_the_statistics_are(arena: Arena) -> None:
+    for sql, args in (
+        (removals.STANDS_IN, ([], ADA, True, 0)), (removals.RENAME, ([ADA],)), (ranks.FIND, (ADA, 0, ADA)),
+    ):  # fmt: skip
+        plan = "\n".join(row[0] for row in await arena.fetch(f"EXPLAIN {sql}", *args))
+        assert "pk_board_entries" in plan, plan
+
+
 async def test_final_standings_stay_unless_the_past_is_meant(arena: Arena) -> None:
     await arena.board(**SEASON)
     await arena.submit(ADA, 5)
@@ -532,6 +582,56 @@ async def test_a_board_counts_nothing_from_before_it_was_defined(arena: Arena) -
     assert await arena.top("ties") == []
     await arena.do(ties[0])
     assert await arena.top("ties") == [(1, ADA, 1)]
+
+
+async def failing_once(arena: Arena, monkeypatch: pytest.MonkeyPatch, *commands: Command) -> UUID:
+    """The dead letter of what boards could not count."""
+
+    async def fail(*_: Any) -> None:
+        raise RuntimeError("Out of ink.")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(service, "record", fail)
+        await arena.do(list(commands))
+    (row,) = await arena.fetch("SELECT id FROM dead_letters WHERE world_id = $1 AND state = 'open'")
+    return UUID(str(row["id"]))
+
+
+async def test_what_is_replayed_counts_on_boards_that_are_older(
+    arena: Arena, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    metric = {"kind": "count", "on": "relationships.*"}
+    await arena.board("old", metric=metric)
+    await arena.board("changed", metric={"kind": "count", "on": "memory.*"})
+    tie = SetTie(source_id=ADA, target_id=BEN, strength=0.5)
+    letter = await failing_once(arena, monkeypatch, tie)
+    await arena.board("new", metric=metric)
+    await arena.board("changed", metric=metric)
+    await arena.board("old", metric=metric, description="Of ties.")
+    await arena.do(ReplayDeadLetter(dead_letter_id=letter))
+    tops = [await arena.top(key) for key in ("old", "changed", "new")]
+    assert tops == [[(1, ADA, 1)], [], []]
+    await arena.do(tie)
+    assert [await arena.top(key) for key in ("old", "new")] == [[(1, ADA, 2)], [(1, ADA, 1)]]
+
+
+async def test_what_is_replayed_counts_in_its_window_if_it_is_still_open(
+    arena: Arena, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    metric = {"kind": "count", "on": "relationships.*"}
+    for key, window in (
+        ("ever", {}),
+        ("today", {"window": "day"}),
+        ("month", {"window": "month"}),
+        ("season", SEASON),
+    ):
+        await arena.board(key, metric=metric, **window)
+    letter = await failing_once(arena, monkeypatch, SetTie(source_id=ADA, target_id=BEN, strength=0.5))
+    await arena.advance(10 * DAY)
+    await arena.do(ReplayDeadLetter(dead_letter_id=letter))
+    tops = [await arena.top(key) for key in ("ever", "today", "month", "season")]
+    assert tops == [[(1, ADA, 1)], [], [(1, ADA, 1)], []]
+    await arena.sound()
 
 
 async def test_ranks_among_those_one_has_ties_with(arena: Arena) -> None:

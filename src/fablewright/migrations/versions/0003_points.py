@@ -107,6 +107,7 @@ def upgrade() -> None:
     sa.Column('id', sa.UUID(), nullable=False),
     sa.Column('key', sa.Text(), nullable=False),
     sa.Column('spec', postgresql.JSONB(astext_type=sa.Text()), nullable=False),
+    sa.Column('since_seq', sa.BigInteger(), server_default=sa.text('0'), nullable=False),
     sa.CheckConstraint("key ~ '^[a-z][a-z0-9_]{0,59}$'", name=op.f('ck_boards_key_form')),
     sa.ForeignKeyConstraint(['world_id'], ['worlds.id'], name=op.f('fk_boards_world_id'), ondelete='CASCADE'),
     sa.PrimaryKeyConstraint('world_id', 'id', name=op.f('pk_boards')),
@@ -273,13 +274,14 @@ def upgrade() -> None:
     op.create_table('board_removals',
     sa.Column('world_id', sa.UUID(), nullable=False),
     sa.Column('id', sa.UUID(), nullable=False),
-    sa.Column('board_id', sa.UUID(), nullable=False),
+    sa.Column('board_id', sa.UUID(), nullable=True),
     sa.Column('subject_id', sa.UUID(), nullable=False),
     sa.Column('reason', sa.Text(), nullable=False),
     sa.Column('banned', sa.Boolean(), nullable=False),
     sa.Column('entries', postgresql.JSONB(astext_type=sa.Text()), nullable=False),
     sa.Column('at', sa.BigInteger(), nullable=False),
     sa.ForeignKeyConstraint(['world_id', 'board_id'], ['boards.world_id', 'boards.id'], name=op.f('fk_board_removals_world_id_board_id'), ondelete='CASCADE'),
+    sa.ForeignKeyConstraint(['world_id'], ['worlds.id'], name=op.f('fk_board_removals_world_id'), ondelete='CASCADE'),
     sa.PrimaryKeyConstraint('world_id', 'id', name=op.f('pk_board_removals'))
     )
     op.create_index('ix_board_removals_subject', 'board_removals', ['world_id', 'board_id', 'subject_id'], unique=False)

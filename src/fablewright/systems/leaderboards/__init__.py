@@ -9,12 +9,13 @@ Invariants:
 
 - the ranges of a window together hold its entries, each in the range of its place;
 - a character stands on a board in a window once, and no two at the same place;
-- a season that has ended changes no more, except that cheaters may be removed from it, and pays each rank once;
+- a season that has ended changes no more, except that cheaters may be removed from it; each of its rewards is paid
+  once, to whom stands there when it is paid;
 - who is banned, deleted or lacks the board's tag does not come onto it.
 """
 
 from fablewright.core.system import Handler, System
-from fablewright.systems.leaderboards import service
+from fablewright.systems.leaderboards import removals, service
 from fablewright.systems.leaderboards.checks import CHECKS
 from fablewright.systems.leaderboards.commands import (
     DefineBoard,
@@ -51,9 +52,9 @@ system = System(
         Handler(DefineBoard, one=service.define),
         Handler(RemoveBoard, one=service.remove_board),
         Handler(SubmitScore, many=service.submit),
-        Handler(RemoveEntries, one=service.remove_entries),
-        Handler(LiftBan, one=service.lift_ban),
-        Handler(RestoreEntries, one=service.restore),
+        Handler(RemoveEntries, one=removals.remove_entries),
+        Handler(LiftBan, one=removals.lift_ban),
+        Handler(RestoreEntries, one=removals.restore),
     ),
     events=(
         BoardDefined, BoardRemoved, ScoreSubmitted, SeasonOpened, SeasonEnded, SeasonRewarded, EntriesRemoved,

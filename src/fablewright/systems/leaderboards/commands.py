@@ -251,7 +251,9 @@ class RemoveEntries(Command):
     allowed = at_least(Role.GAME_MASTER)
     refusals = (BOARD_NOT_FOUND, NOTHING_TO_REMOVE)
 
-    key: BoardKey | None = Field(None, description="Which board; null for all of the world.")
+    key: BoardKey | None = Field(
+        None, description="Which board; null for all of the world, with a ban those to come, too."
+    )
     subject_id: UUID
     reason: Annotated[Text, Field(min_length=1, max_length=500)]
     ban: bool = Field(False, description="Take no more scores of this character.")

@@ -13,6 +13,7 @@ from fablewright.systems.leaderboards.commands import (
     BoardSpec,
     DefineBoard,
     EntryValue,
+    LiftBan,
     RemoveEntries,
     RestoreEntries,
     Score,
@@ -45,6 +46,7 @@ class BanEntry(PackModel):
 
     character: CharacterKey
     reason: str = Field(min_length=1, max_length=500)
+    everywhere: bool = Field(False, description="From all boards, those that are defined later, too.")
 
 
 class BoardEntry(BoardSpec):
@@ -59,18 +61,25 @@ class BoardEntry(BoardSpec):
 
 
 def commands(items: Sequence[Item], ids: Ids) -> list[Command]:
-    """Define each board, put its entries back, ban whom it bans."""
+    """Ban who is banned everywhere; define each board, put its entries back, ban whom it bans."""
     made: list[Command] = []
+    everywhere = {b.character: b.reason for i in items for b in i.value.bans if b.everywhere}
+    for character, reason in sorted(everywhere.items()):
+        made.append(RemoveEntries(subject_id=ids.of("characters", character), reason=reason, ban=True))
     for item in items:
         made.append(DefineBoard(key=item.key, **item.value.spec))
         for window in item.value.windows:
             made += _restored(item.key, window, ids)
+        bans = {b.character: b.reason for b in item.value.bans}
         made += [
-            RemoveEntries(
-                key=item.key, subject_id=ids.of("characters", ban.character), reason=ban.reason, ban=True
-            )
-            for ban in item.value.bans
+            LiftBan(key=item.key, subject_id=ids.of("characters", c))
+            for c in sorted(everywhere)
+            if c not in bans
         ]
+        made += [
+            RemoveEntries(key=item.key, subject_id=ids.of("characters", c), reason=reason, ban=True)
+            for c, reason in bans.items() if c not in everywhere
+        ]  # fmt: skip
     return made
 
 
@@ -122,10 +131,16 @@ async def read(snapshot: Snapshot) -> list[Item]:
             entries=standing.get((row["board_id"], row["number"]), []),
         ))  # fmt: skip
     bans: dict[UUID, list[BanEntry]] = {}
-    for row in await fetch(BANS, world_id):
-        if keys.has("characters", row["subject_id"]):
+    rows = await fetch(BANS, world_id)
+    everywhere = {row["subject_id"] for row in rows if row["board_id"] is None}
+    for row in rows:
+        if row["board_id"] is not None and keys.has("characters", row["subject_id"]):
             bans.setdefault(row["board_id"], []).append(
-                BanEntry(character=keys.of("characters", row["subject_id"]), reason=row["reason"])
+                BanEntry(
+                    character=keys.of("characters", row["subject_id"]),
+                    reason=row["reason"],
+                    everywhere=row["subject_id"] in everywhere,
+                )
             )
     items = [
         Item(row["key"], BoardEntry(

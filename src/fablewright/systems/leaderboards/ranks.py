@@ -329,31 +329,44 @@ CROSS JOIN LATERAL (
 ) r
 ORDER BY p.n
 """
-ONE_RANK: Final = """
+
+
+def _rank_of(board: str, number: str, standing: str, tie: str) -> str:
+    """SQL for the rank of one place, given names or parameters of its board, number, standing and tie."""
+    inside = f"world_id = $1 AND board_id = {board} AND number = {number}"
+    return f"""
 WITH own AS (
     SELECT from_standing, from_tie FROM board_ranges
-    WHERE world_id = $1 AND board_id = $2 AND number = $3 AND (from_standing, from_tie) <= ($4::float8, $5::bigint)
+    WHERE {inside} AND (from_standing, from_tie) <= ({standing}, {tie})
     ORDER BY from_standing DESC, from_tie DESC LIMIT 1
 ), better AS (
     SELECT coalesce(sum(r.entries), 0) AS many FROM own, board_ranges r
-    WHERE r.world_id = $1 AND r.board_id = $2 AND r.number = $3
+    WHERE r.world_id = $1 AND r.board_id = {board} AND r.number = {number}
       AND (r.from_standing, r.from_tie) > (own.from_standing, own.from_tie)
 ), until AS (
     SELECT n.from_standing, n.from_tie FROM own CROSS JOIN LATERAL (
         SELECT from_standing, from_tie FROM board_ranges
-        WHERE world_id = $1 AND board_id = $2 AND number = $3
-          AND (from_standing, from_tie) > (own.from_standing, own.from_tie)
+        WHERE {inside} AND (from_standing, from_tie) > (own.from_standing, own.from_tie)
         ORDER BY from_standing, from_tie LIMIT 1
     ) n
     UNION ALL SELECT 'Infinity', 9223372036854775807 LIMIT 1
 )
 SELECT 1 + better.many + (
     SELECT count(*) FROM board_entries
-    WHERE world_id = $1 AND board_id = $2 AND number = $3 AND (standing, tie) > ($4, $5)
+    WHERE {inside} AND (standing, tie) > ({standing}, {tie})
       AND (standing, tie) < (until.from_standing, until.from_tie)
 ) AS rank
 FROM better, until
-"""
+"""  # noqa: S608  fixed texts only
+
+
+ONE_RANK: Final = _rank_of("$2", "$3", "$4::float8", "$5::bigint")
+RANKS_ANYWHERE: Final = f"""
+SELECT r.rank FROM unnest($2::uuid[], $3::bigint[], $4::float8[], $5::bigint[]) WITH ORDINALITY
+    AS p (board_id, number, standing, tie, n)
+CROSS JOIN LATERAL ({_rank_of("p.board_id", "p.number", "p.standing", "p.tie")}) r
+ORDER BY p.n
+"""  # noqa: S608  fixed texts only
 ENTRY: Final = "e.subject_id, e.standing, e.tie, e.at, c.name"
 NAMED: Final = """LEFT JOIN LATERAL (
     SELECT name FROM characters WHERE world_id = $1 AND id = e.subject_id LIMIT 1
@@ -406,6 +419,15 @@ async def ranks(connection: Any, world_id: UUID, slot: Slot, places: Sequence[Pl
     rows = await connection.fetch(
         RANKS, world_id, *slot, [p.standing for p in places], [p.tie for p in places]
     )
+    return [int(row["rank"]) for row in rows]
+
+
+async def ranks_anywhere(connection: Any, world_id: UUID, places: Sequence[tuple[Slot, Place]]) -> list[int]:
+    """The ranks of places on several boards and in several windows, in their order."""
+    rows = await connection.fetch(
+        RANKS_ANYWHERE, world_id, [slot[0] for slot, _ in places], [slot[1] for slot, _ in places],
+        [p.standing for _, p in places], [p.tie for _, p in places],
+    )  # fmt: skip
     return [int(row["rank"]) for row in rows]
 
 

@@ -9,7 +9,7 @@ from fablewright.core.conditions import number_at, value_at
 from fablewright.core.system import Reaction
 from fablewright.core.transaction import EventRecord, Transaction
 from fablewright.systems.characters.events import CharacterDeleted, CharacterUpdated
-from fablewright.systems.leaderboards import service
+from fablewright.systems.leaderboards import removals, service
 from fablewright.systems.leaderboards.events import BoardDefined
 from fablewright.systems.leaderboards.rules import MOST_SCORE
 from fablewright.systems.leaderboards.service import BoardState, Score
@@ -34,7 +34,11 @@ async def count(tx: Transaction, records: list[EventRecord]) -> None:
     )
     scores: list[Score] = []
     for record in records:
-        listening = [b for b in boards.listening(record.type) if b.key not in new]
+        listening = [
+            b
+            for b in boards.listening(record.type)
+            if b.key not in new and (record.seq is None or b.since < record.seq)
+        ]
         if listening:
             data = orjson.loads(record.data)
             scores += [s for b in listening if (s := _score(b, record, data)) is not None]
@@ -52,8 +56,9 @@ def _score(board: BoardState, record: EventRecord, data: Any) -> Score | None:
         return None
     if record.type == board.takes_back:
         given_at = number_at(data, "awarded_at")
-        return Score(board, subject, -float(number), given_at=int(given_at or 0))
-    return Score(board, subject, float(number))
+        return Score(board, subject, -float(number), happened_at=int(given_at or 0), takes_back=True)
+    # What a dead letter replays has a position in the log, and its time.
+    return Score(board, subject, float(number), happened_at=None if record.seq is None else record.at)
 
 
 def _subject(board: BoardState, record: EventRecord, data: Any) -> UUID | None:
@@ -81,11 +86,11 @@ async def follow(tx: Transaction, records: list[EventRecord]) -> None:
             if "tags" in event.changed:
                 tags[event.character_id] = event.tags
     if deleted:
-        await service.forget_subjects(tx, deleted)
+        await removals.forget_subjects(tx, deleted)
     if tags:
-        await service.retag(tx, tags)
+        await removals.retag(tx, tags)
     if renamed:
-        await service.rename(tx, renamed)
+        await removals.rename(tx, renamed)
 
 
 COUNT = Reaction("leaderboards.count", ("*",), count, heard)

@@ -307,6 +307,13 @@ async def lift_ban(
     return await caller.execute(command, world_id)  # type: ignore[no-any-return]
 
 
+@router.delete("/worlds/{world_id}/leaderboards/bans/{subject_id}", responses=refusals(LiftBan))
+async def lift_ban_everywhere(world_id: UUID, subject_id: UUID, caller: Caller) -> Committed[LiftedAnswer]:
+    """Take a character's scores again on all boards, those that are defined later, too. For game masters."""
+    command = _valid(LiftBan, {"subject_id": subject_id})
+    return await caller.execute(command, world_id)  # type: ignore[no-any-return]
+
+
 # -- plain routes --------------------------------------------------------------------------------------------
 
 

@@ -1,11 +1,9 @@
 """What the commands about leaderboards do, and how scores come onto boards."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, NamedTuple
 from uuid import UUID
-
-import orjson
 
 from fablewright.core.conditions import Holds, compiled
 from fablewright.core.definitions import Definitions
@@ -17,35 +15,25 @@ from fablewright.systems.leaderboards.commands import (
     MOST_BOARDS,
     BoardSpec,
     DefineBoard,
-    LiftBan,
     OfEvents,
     PointsEarned,
     RemoveBoard,
-    RemoveEntries,
-    RestoreEntries,
     SubmitScore,
     Submitted,
 )
 from fablewright.systems.leaderboards.events import (
-    BanLifted,
     BoardDefined,
     BoardRemoved,
-    EntriesRemoved,
-    EntriesRestored,
-    RemovedEntry,
     ScoreSubmitted,
 )
-from fablewright.systems.leaderboards.rules import Place, Sheet, Window, score_of, standing_of
+from fablewright.systems.leaderboards.rules import Sheet, Window, score_of, standing_of
 
 POINTS_AWARDED: Final = "points.awarded"
 POINTS_REVERSED: Final = "points.reversed"
-MOST_TOLD: Final = 100
-"""Removed entries that an event names; the trace in the table holds them all."""
 
 LOCK: Final = """
 SELECT id FROM boards WHERE world_id = $1 AND id = ANY($2::uuid[]) ORDER BY id FOR NO KEY UPDATE
 """
-LOCK_ALL: Final = "SELECT id FROM boards WHERE world_id = $1 ORDER BY id FOR NO KEY UPDATE"
 
 # -- definitions ---------------------------------------------------------------------------------------------
 
@@ -54,7 +42,8 @@ LOCK_ALL: Final = "SELECT id FROM boards WHERE world_id = $1 ORDER BY id FOR NO 
 class BoardState:
     """A board as it is defined, and how it listens to events: `on` is None for one that takes submissions.
 
-    `takes_back` is the type of event that takes back what one of `on` has counted.
+    `takes_back` is the type of event that takes back what one of `on` has counted. Replayed events count from
+    behind the position `since` of the log.
     """
 
     id: UUID
@@ -65,6 +54,7 @@ class BoardState:
     field: str | None = None
     subject: str | None = None
     takes_back: str | None = None
+    since: int = 0
 
 
 @dataclass(slots=True)
@@ -122,12 +112,13 @@ def board_of(board_id: UUID, key: str, spec: BoardSpec) -> BoardState:
 
 async def _load_boards(tx: Transaction) -> Boards:
     rows = await tx.fetch(
-        "SELECT id, key, spec::text AS spec FROM boards WHERE world_id = $1 ORDER BY id", tx.world_id
+        "SELECT id, key, spec::text AS spec, since_seq FROM boards WHERE world_id = $1 ORDER BY id",
+        tx.world_id,
     )
     found = Boards()
     for row in rows:
         board = board_of(row["id"], row["key"], BoardSpec.model_validate_json(row["spec"]))
-        found.by_key[board.key] = found.by_id[board.id] = board
+        found.by_key[board.key] = found.by_id[board.id] = replace(board, since=row["since_seq"])
     return found
 
 
@@ -144,8 +135,10 @@ class Score(NamedTuple):
     subject_id: UUID
     score: float
     by: Request | None = None
-    given_at: int | None = None
-    """When what this takes back was counted, world ms; None if it takes back nothing."""
+    happened_at: int | None = None
+    """When what this counts happened, world ms, if not now: it counts if the window of now was open already."""
+    takes_back: bool = False
+    """Whether it takes back what was counted."""
 
 
 class Counted(NamedTuple):
@@ -207,27 +200,30 @@ async def _open(tx: Transaction, page: Page) -> None:
         await seasons.open_season(tx, page.board.id, page.board.key, page.window, page.by)
 
 
-def _stands(at: int, page: Page, subject: UUID) -> bool:
-    """Whether what was counted at a time can stand in the window of now."""
+def _unfit(score: Score, found: ranks.Found, page: Page) -> Refused | None:
+    """Why a score cannot count, if so."""
+    board, subject = score.board, score.subject_id
+    if subject not in found.living:
+        return rules.SUBJECT_NOT_FOUND(subject_id=str(subject))
+    if (board.id, subject) in found.outside:
+        return rules.OUT_OF_SCOPE(f"The board is for characters with the tag {board.spec.scope.tag!r}.")
+    if (board.id, subject) in found.banned:
+        return rules.SUBJECT_BANNED()
     starts = page.window.starts_at
-    return page.sheet.place(subject) is not None and (starts is None or at >= starts)
+    over = score.happened_at is not None and starts is not None and score.happened_at < starts
+    if over or (score.takes_back and page.sheet.place(subject) is None):
+        return rules.NO_ENTRY()
+    return None
 
 
 def _count(score: Score, found: ranks.Found, page: Page, now: int) -> Counted | Refused:
-    board, subject = score.board, score.subject_id
-    spec, pair = board.spec, (board.id, subject)
-    if subject not in found.living:
-        return rules.SUBJECT_NOT_FOUND(subject_id=str(subject))
-    if pair in found.outside:
-        return rules.OUT_OF_SCOPE(f"The board is for characters with the tag {spec.scope.tag!r}.")
-    if pair in found.banned:
-        return rules.SUBJECT_BANNED()
-    if score.given_at is not None and not _stands(score.given_at, page, subject):
-        return rules.NO_ENTRY()
+    spec, subject = score.board.spec, score.subject_id
+    if (refused := _unfit(score, found, page)) is not None:
+        return refused
     try:
         improved = page.sheet.count(subject, spec.mode, standing_of(score.score, spec.order), now)
-    except Refused as refused:
-        return refused
+    except Refused as out_of_range:
+        return out_of_range
     place = page.sheet.place(subject)
     assert place is not None
     page.by = page.by or score.by
@@ -280,14 +276,18 @@ async def define(tx: Transaction, command: DefineBoard) -> dict[str, Any]:
     if old is None and len(rows) >= MOST_BOARDS:
         raise rules.TOO_MANY_BOARDS(f"A world has {MOST_BOARDS} leaderboards at most.", most=MOST_BOARDS)
     board_id = old["id"] if old else tx.new_id()
+    same = old is not None and spec.counts_like(BoardSpec.model_validate_json(old["spec"]))
     tx.definitions_changed = True
     await tx.execute(
-        "INSERT INTO boards (world_id, id, key, spec) VALUES ($1, $2, $3, $4::jsonb) "
-        "ON CONFLICT (world_id, key) DO UPDATE SET spec = excluded.spec",
-        tx.world_id, board_id, command.key, spec.model_dump_json(),
+        "INSERT INTO boards (world_id, id, key, spec, since_seq) "
+        "VALUES ($1, $2, $3, $4::jsonb, coalesce((SELECT seq FROM world_heads WHERE world_id = $1), 0)) "
+        "ON CONFLICT (world_id, key) DO UPDATE SET spec = excluded.spec, "
+        "since_seq = CASE WHEN $5 THEN boards.since_seq ELSE excluded.since_seq END",
+        tx.world_id, board_id, command.key, spec.model_dump_json(), same,
     )  # fmt: skip
     tx.emit(BoardDefined(key=command.key, spec=spec.model_dump(mode="json")))
-    same = old is not None and spec.counts_like(BoardSpec.model_validate_json(old["spec"]))
+    if old is None:
+        await _keep_off(tx, board_id)
     before = 0
     if old is not None and not same:
         before = await _start_anew(tx, board_id)
@@ -300,6 +300,23 @@ async def define(tx: Transaction, command: DefineBoard) -> dict[str, Any]:
         tx.world_id, board_id,
     )  # fmt: skip
     return {"key": command.key, **spec.model_dump(mode="json")}
+
+
+async def _keep_off(tx: Transaction, board_id: UUID) -> None:
+    """Ban from a new board who is banned from boards to come."""
+    rows = await tx.fetch(
+        "SELECT subject_id, min(reason) AS reason FROM board_removals "
+        "WHERE world_id = $1 AND board_id IS NULL AND banned GROUP BY 1 ORDER BY 1",
+        tx.world_id,
+    )
+    if rows:
+        await tx.execute(
+            "INSERT INTO board_removals (world_id, id, board_id, subject_id, reason, banned, entries, at) "
+            "SELECT $1, v.id, $5, v.subject_id, v.reason, true, '[]', $6 "
+            "FROM unnest($2::uuid[], $3::uuid[], $4::text[]) AS v (id, subject_id, reason)",
+            tx.world_id, [tx.new_id() for _ in rows], [row["subject_id"] for row in rows],
+            [row["reason"] for row in rows], board_id, tx.now,
+        )  # fmt: skip
 
 
 async def _start_anew(tx: Transaction, board_id: UUID) -> int:
@@ -336,165 +353,3 @@ async def remove_board(tx: Transaction, command: RemoveBoard) -> None:
     await tx.execute("DELETE FROM boards WHERE world_id = $1 AND id = $2", tx.world_id, board.id)
     tx.definitions_changed = True
     tx.emit(BoardRemoved(key=command.key))
-
-
-# -- entries that go, and entries that come back -------------------------------------------------------------
-
-STANDS_IN: Final = f"""
-SELECT w.board_id, w.number, e.standing, e.tie, e.at
-FROM board_windows w CROSS JOIN LATERAL ({ranks.entry_of("w.board_id", "w.number", "$3")}) e
-WHERE w.world_id = $1 AND w.board_id = ANY($2::uuid[])
-  AND ($4 OR NOT (w.closed OR coalesce(w.ends_at <= $5, false)))
-ORDER BY w.board_id, w.number
-"""  # noqa: S608  fixed texts only
-
-
-async def stands_in(
-    tx: Transaction, boards: Iterable[BoardState], subject_id: UUID, *, past: bool
-) -> list[tuple[ranks.Slot, Place]]:
-    """The windows of locked boards in which a subject stands, and where; with `past`, those that are over, too."""
-    rows = await tx.fetch(STANDS_IN, tx.world_id, [b.id for b in boards], subject_id, past, tx.now)
-    return [((r["board_id"], r["number"]), Place(r["standing"], r["tie"], r["at"])) for r in rows]
-
-
-async def remove_entries(tx: Transaction, command: RemoveEntries) -> dict[str, Any]:
-    """Take a cheater off boards, and keep what it had. Refuses `board_not_found`, `nothing_to_remove`."""
-    boards = (await DEFINITIONS.of(tx)).chosen(command.key)
-    by_id = {b.id: b for b in boards}
-    await tx.execute(LOCK, tx.world_id, sorted(by_id))
-    standing = await stands_in(tx, boards, command.subject_id, past=command.past)
-    if not standing and not command.ban:
-        raise rules.NOTHING_TO_REMOVE(subject_id=str(command.subject_id))
-    traces: dict[UUID, list[RemovedEntry]] = {b.id: [] for b in boards}
-    for slot, place in standing:
-        board = by_id[slot[0]]
-        traces[board.id].append(RemovedEntry(
-            key=board.key, number=slot[1], rank=await ranks.rank(tx, tx.world_id, slot, place),
-            score=score_of(place.standing, board.spec.order), at=place.at,
-        ))  # fmt: skip
-    await ranks.remove(tx, [(slot, command.subject_id) for slot, _ in standing])
-    kept = [b for b in boards if traces[b.id] or command.ban]
-    await tx.execute(
-        "INSERT INTO board_removals (world_id, id, board_id, subject_id, reason, banned, entries, at) "
-        "SELECT $1, v.id, v.board_id, $4, $5, $6, v.entries::jsonb, $7 "
-        "FROM unnest($2::uuid[], $3::uuid[], $8::text[]) AS v (id, board_id, entries)",
-        tx.world_id, [tx.new_id() for _ in kept], [b.id for b in kept], command.subject_id, command.reason,
-        command.ban, tx.now,
-        [orjson.dumps([e.model_dump(exclude={"key"}) for e in traces[b.id]]).decode() for b in kept],
-    )  # fmt: skip
-    removed = [entry for b in boards for entry in traces[b.id]]
-    tx.emit(EntriesRemoved(
-        subject_id=command.subject_id, reason=command.reason,
-        banned=sorted(b.key for b in kept) if command.ban else [], entries=removed[:MOST_TOLD],
-    ))  # fmt: skip
-    return {"removed": len(removed), "entries": [e.model_dump() for e in removed[:MOST_TOLD]]}
-
-
-async def lift_ban(tx: Transaction, command: LiftBan) -> dict[str, Any]:
-    """Take a character's scores again. Refuses `board_not_found`, `not_banned`."""
-    boards = {b.id: b for b in (await DEFINITIONS.of(tx)).chosen(command.key)}
-    await tx.execute(LOCK, tx.world_id, sorted(boards))
-    rows = await tx.fetch(
-        "UPDATE board_removals SET banned = false "
-        "WHERE world_id = $1 AND board_id = ANY($2::uuid[]) AND subject_id = $3 AND banned RETURNING board_id",
-        tx.world_id, list(boards), command.subject_id,
-    )  # fmt: skip
-    if not rows:
-        raise rules.NOT_BANNED(subject_id=str(command.subject_id))
-    keys = sorted({boards[row["board_id"]].key for row in rows})
-    tx.emit(BanLifted(subject_id=command.subject_id, keys=keys))
-    return {"keys": keys}
-
-
-async def forget_subjects(tx: Transaction, subject_ids: Sequence[UUID]) -> None:
-    """Take characters who are gone off the boards of now; final standings keep their names."""
-    boards = await _locked(tx)
-    gone = [
-        (slot, subject) for subject in subject_ids
-        for slot, _ in await stands_in(tx, boards.by_id.values(), subject, past=False)
-    ]  # fmt: skip
-    await ranks.remove(tx, gone)
-
-
-async def retag(tx: Transaction, changed: Mapping[UUID, Sequence[str]]) -> None:
-    """Take characters off those boards of now whose tag they have no more."""
-    boards = await _locked(tx)
-    gone = []
-    for subject, tags in changed.items():
-        left = [
-            b for b in boards.by_id.values() if b.spec.scope.tag is not None and b.spec.scope.tag not in tags
-        ]
-        gone += (
-            [(slot, subject) for slot, _ in await stands_in(tx, left, subject, past=False)] if left else []
-        )
-    await ranks.remove(tx, gone)
-
-
-async def rename(tx: Transaction, subject_ids: Sequence[UUID]) -> None:
-    """Let the answers that show these characters be made anew."""
-    boards = await _locked(tx)
-    for subject in subject_ids:
-        slots = [slot for slot, _ in await stands_in(tx, boards.by_id.values(), subject, past=True)]
-        await tx.execute(
-            "UPDATE board_windows w SET version = w.version + 1 FROM unnest($2::uuid[], $3::bigint[]) AS v (b, n) "
-            "WHERE w.world_id = $1 AND w.board_id = v.b AND w.number = v.n",
-            tx.world_id, [s[0] for s in slots], [s[1] for s in slots],
-        )  # fmt: skip
-
-
-async def _locked(tx: Transaction) -> Boards:
-    boards = await DEFINITIONS.of(tx)
-    if boards.by_id:
-        await tx.execute(LOCK_ALL, tx.world_id)
-    return boards
-
-
-async def restore(tx: Transaction, command: RestoreEntries) -> dict[str, Any]:
-    """Put entries of a copied world back. Refuses `board_not_found`, `character_not_found`, `window_in_use`."""
-    board = (await DEFINITIONS.of(tx)).get(command.key)
-    await tx.execute(LOCK, tx.world_id, [board.id])
-    slot = (board.id, command.number)
-    await _restore_window(tx, board, command)
-    pairs = [(board.id, e.subject_id) for e in command.entries]
-    found = await ranks.load(tx, [board.id], [command.number], [None], pairs)
-    last = found.last[board.id]
-    sheet = Sheet(last[1] if last else 0)
-    for entry, pair in zip(command.entries, pairs, strict=True):
-        if entry.subject_id not in found.living:
-            raise rules.SUBJECT_NOT_FOUND(subject_id=str(entry.subject_id))
-        if (place := found.places.get(pair)) is not None:
-            sheet.before[entry.subject_id] = place
-        sheet.count(entry.subject_id, "latest", standing_of(entry.score, board.spec.order), entry.at)
-    await ranks.write(tx, {slot: sheet})
-    tx.emit(EntriesRestored(
-        key=command.key, number=command.number, entries=len(command.entries), starts_at=command.starts_at,
-        ends_at=command.ends_at, closed=command.closed,
-    ))  # fmt: skip
-    return {"entries": len(command.entries)}
-
-
-async def _restore_window(tx: Transaction, board: BoardState, command: RestoreEntries) -> None:
-    """Make the window if it is not there. The season with which a new board began gives way to it.
-
-    Where the board was not defined by the same commit, what stands is final. Refuses `window_in_use`.
-    """
-    if not any(isinstance(r.event, BoardDefined) and r.event.key == board.key for r in tx.events):
-        used = await tx.fetchval(
-            "SELECT closed OR entries > 0 FROM board_windows WHERE world_id = $1 AND board_id = $2 AND number = $3",
-            tx.world_id, board.id, command.number,
-        )  # fmt: skip
-        if used:
-            raise rules.WINDOW_IN_USE(key=board.key, number=command.number)
-    exists = await tx.fetchval(
-        "UPDATE board_windows SET starts_at = $4, ends_at = $5, closed = $6 "
-        "WHERE world_id = $1 AND board_id = $2 AND number = $3 RETURNING true",
-        tx.world_id, board.id, command.number, command.starts_at, command.ends_at, command.closed,
-    )  # fmt: skip
-    if not exists:
-        await ranks.open_window(tx, board.id, Window(command.number, command.starts_at, command.ends_at))
-        await tx.execute(
-            "UPDATE board_windows SET closed = $4 WHERE world_id = $1 AND board_id = $2 AND number = $3",
-            tx.world_id, board.id, command.number, command.closed,
-        )  # fmt: skip
-    if board.spec.season is not None:
-        await seasons.settle_restored(tx, board.id, command.number)

@@ -23,7 +23,10 @@ from fablewright.core.tables import WORLD, Base
 
 
 class Board(Base):
-    """A definition (`commands.BoardSpec`). Its row is the lock of its entries: one writer per board at a time."""
+    """A definition (`commands.BoardSpec`). Its row is the lock of its entries: one writer per board at a time.
+
+    Events up to `since_seq` are from before it counted what it counts: it does not count them when they are replayed.
+    """
 
     __tablename__ = "boards"
     __table_args__ = (
@@ -35,6 +38,7 @@ class Board(Base):
     id: Mapped[UUID] = mapped_column(primary_key=True)
     key: Mapped[str]
     spec: Mapped[dict[str, Any]]
+    since_seq: Mapped[int] = mapped_column(server_default=text("0"))
 
 
 class BoardWindow(Base):
@@ -60,7 +64,10 @@ class BoardWindow(Base):
 
 
 class BoardEntry(Base):
-    """Where a subject stands on a board in a window. It has no foreign key: it is written with every score."""
+    """Where a subject stands on a board in a window. It has no foreign key: it is written with every score.
+
+    No index finds all that a subject has, which every score would pay for: it is looked up window by window.
+    """
 
     __tablename__ = "board_entries"
     __table_args__ = (
@@ -98,7 +105,10 @@ class BoardRange(Base):
 
 
 class BoardRemoval(Base):
-    """That a subject's entries were removed, why, and what they were; while `banned`, new scores are not taken."""
+    """That a subject's entries were removed, why, and what they were; while `banned`, new scores are not taken.
+
+    One without a board is a ban from the boards to come: each new board gets its own from it.
+    """
 
     __tablename__ = "board_removals"
     __table_args__ = (
@@ -106,9 +116,9 @@ class BoardRemoval(Base):
         Index("ix_board_removals_subject", "world_id", "board_id", "subject_id"),
     )
 
-    world_id: Mapped[UUID] = mapped_column(primary_key=True)
+    world_id: Mapped[UUID] = mapped_column(ForeignKey(WORLD, ondelete="CASCADE"), primary_key=True)
     id: Mapped[UUID] = mapped_column(primary_key=True)
-    board_id: Mapped[UUID]
+    board_id: Mapped[UUID | None]
     subject_id: Mapped[UUID]
     reason: Mapped[str]
     banned: Mapped[bool]
