@@ -42,12 +42,13 @@ def make_settings(folder: Path, **values: object) -> Settings:
 
 
 @pytest.fixture(autouse=True)
-def counted_or_not(request: pytest.FixtureRequest) -> Iterator[None]:
-    """Stops the counting of lines while a test runs that is marked `uncounted`."""
+def counted_or_not(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Stops the counting of lines while a test runs that is marked `uncounted`, here and in what it starts."""
     counting = coverage.Coverage.current() if request.node.get_closest_marker("uncounted") else None
     if counting is None:
         yield
         return
+    monkeypatch.delenv("COVERAGE_PROCESS_CONFIG", raising=False)
     counting.stop()
     yield
     counting.start()

@@ -318,9 +318,9 @@ async def test_each_address_has_a_rate_for_strangers_and_bad_tokens(server: Serv
     async with node(server, address_limit_per_minute=30) as client:
         bad = {"Authorization": "Bearer nonsense"}
         for _ in range(3):
-            is_problem(await client.get("/health/live", headers=bad), 401, "token_invalid")
+            is_problem(await client.get("/api/v1/account", headers=bad), 401, "token_invalid")
         assert await allowed(client, "/health/live", 20) == 2
-        is_problem(await client.get("/health/live", headers=bad), 429, "rate_limited")
+        is_problem(await client.get("/api/v1/account", headers=bad), 429, "rate_limited")
         assert await allowed(client, "/api/v1/account", 20, headers=owner.headers) == 20
 
 

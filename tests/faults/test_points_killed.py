@@ -11,7 +11,7 @@ from tests.faults.points import earners, same_reference_again, verify_points
 from tests.faults.processes import ServerProcess
 from tests.support import until
 
-pytestmark = pytest.mark.fault
+pytestmark = [pytest.mark.fault, pytest.mark.uncounted]
 
 
 async def test_points_survive_a_killed_postgresql(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from tests.faults.raising_node import POISON
 from tests.faults.test_two_nodes import terminating, two_nodes
 from tests.support import until
 
-pytestmark = pytest.mark.fault
+pytestmark = [pytest.mark.fault, pytest.mark.uncounted]
 
 AWARDED = "SELECT id, data ->> 'reason' AS reason FROM events WHERE world_id = $1 AND type = 'points.awarded'"
 HEARD = "SELECT (data ->> 'of')::uuid AS of FROM events WHERE world_id = $1 AND type = $2"

@@ -18,7 +18,7 @@ from tests.faults.processes import ServerProcess, children_of
 from tests.faults.test_database_away import BULK, ready_again, refused_by_name
 from tests.faults.test_embedded import mounted
 
-pytestmark = pytest.mark.fault
+pytestmark = [pytest.mark.fault, pytest.mark.uncounted]
 
 
 async def test_points_on_a_full_disk(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from tests.faults.load import Load, Reader, replayed, settle_in, verify
 from tests.faults.processes import ServerProcess, children_of
 from tests.support import until
 
-pytestmark = pytest.mark.fault
+pytestmark = [pytest.mark.fault, pytest.mark.uncounted]
 
 
 @pytest.mark.parametrize("workers", [1, 2])

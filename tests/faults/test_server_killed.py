@@ -13,7 +13,7 @@ from tests.faults.load import Load, Reader, call, doctor, fetch, replayed, settl
 from tests.faults.processes import ServerProcess, gone
 from tests.support import until
 
-pytestmark = pytest.mark.fault
+pytestmark = [pytest.mark.fault, pytest.mark.uncounted]
 
 
 @pytest.mark.parametrize("workers", [1, 2])
@@ -46,7 +46,7 @@ async def test_a_killed_server_is_followed_by_one_that_takes_over(tmp_path: Path
         print(
             f"commands again after {recovered:.2f} s; {dict(load.troubles)}; {len(load.acknowledged)} commands"
         )
-        assert recovered < 20
+        assert recovered < 60  # on machines that are busy with other things, too
         server.terminate()
         assert await server.ended() == 0
         assert server.postgres() is None

@@ -12,7 +12,7 @@ import pytest
 from tests.faults.load import Load, Reader, call, fetch, settle_in, verify
 from tests.faults.processes import ServerProcess, own_cluster
 
-pytestmark = pytest.mark.fault
+pytestmark = [pytest.mark.fault, pytest.mark.uncounted]
 
 POLL_SECONDS = 0.2
 TERMINATE = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = ANY($1)"

@@ -172,10 +172,15 @@ def test_metrics_are_gathered_over_all_workers(tmp_path: Path) -> None:
         for _ in range(20):
             with urlopen(f"{server.address}/health/live") as answer:
                 assert answer.status == 200
-        with urlopen(f"{server.address}/metrics") as answer:
-            text = answer.read().decode()
-        counted = re.search(r'fablewright_requests_total\{[^}]*route="/health/live"[^}]*\} (\S+)', text)
-        assert counted is not None and float(counted[1]) == 20
+
+        def counted() -> float:
+            with urlopen(f"{server.address}/metrics") as answer:
+                text = answer.read().decode()
+            found = re.search(r'fablewright_requests_total\{[^}]*route="/health/live"[^}]*\} (\S+)', text)
+            return float(found[1]) if found else 0
+
+        wait_until(lambda: counted() >= 20, "counts of what was just answered")  # which follow the answers
+        assert counted() == 20
         assert server.end(signal.SIGINT) == 0
 
 

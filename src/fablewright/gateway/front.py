@@ -37,6 +37,8 @@ AUTH_PREFIX: Final = "/api/v1/auth/"
 """What is asked for here counts against the address, whoever asks."""
 SIGN_IN_PATHS: Final = frozenset(AUTH_PREFIX + name for name in ("login", "register", "refresh"))
 """Here one says who one is; an expired token that a client still sends along must not stop it."""
+PROBE_PATHS: Final = frozenset(("/health/live", "/health/ready", "/metrics"))
+"""These answer without a database; looking up who asks would need one."""
 MOST_ADDRESS: Final = 64
 CLIENT_GONE: Final = 499
 """For metrics: the client went away before its request was whole."""
@@ -163,7 +165,7 @@ class Front:
         """The actor behind the request, within its rate. A bad token counts against the address."""
         address, path = scope["state"]["address"], scope["path"]
         authorization = headers.get(b"authorization")
-        if authorization is None or path in SIGN_IN_PATHS:
+        if authorization is None or path in SIGN_IN_PATHS or path in PROBE_PATHS:
             self._addresses.take(address)
             return ANONYMOUS
         if path.startswith(AUTH_PREFIX):
