@@ -20,12 +20,12 @@ WARM = 20_000
 LONG = 200_000
 
 
-def quest(stage: Stage, name: str) -> tuple[UUID, list[UUID]]:
+def quest(stage: Stage, name: str, subjects: int = SUBJECTS) -> tuple[UUID, list[UUID]]:
     """A world with an award rule for quests, and characters that earn."""
     world_id = stage.world(name)
     rule = {"amount": 10, "reason": "A quest completed"}
     stage.call("PUT", f"/api/v1/worlds/{world_id}/award-rules/quest_completed", rule)
-    return world_id, stage.characters(world_id, SUBJECTS)
+    return world_id, stage.characters(world_id, subjects)
 
 
 def awards(stage: Stage, world_id: UUID, ids: list[UUID], *, keyed: bool = False) -> Callable[[int], bytes]:
@@ -75,12 +75,18 @@ async def award(stage: Stage) -> list[Row]:
 
 
 async def bulk(stage: Stage) -> list[Row]:
-    """Lists of awards over HTTP, 8 connections. Baseline: as for single ones."""
-    world_id, ids = quest(stage, "bulk awards")
-    items = [{"character_id": str(i), "action": "quest_completed"} for i in ids[:BULK]]
-    message = request("POST", f"/api/v1/worlds/{world_id}/points/awards", stage.token, orjson.dumps(items))
-    await load(stage.address, 8, 1, lambda _n: message)
-    got = await load(stage.address, 8, SECONDS, lambda _n: message)
+    """Lists of awards over HTTP, 8 connections, one list after the other until everybody got something; and again.
+
+    Baseline: as for single ones.
+    """
+    world_id, ids = quest(stage, "bulk awards", 8 * BULK)
+    lists = [
+        orjson.dumps([{"character_id": str(i), "action": "quest_completed"} for i in ids[n : n + BULK]])
+        for n in range(0, len(ids), BULK)
+    ]
+    made = [request("POST", f"/api/v1/worlds/{world_id}/points/awards", stage.token, body) for body in lists]
+    await load(stage.address, 8, 1, lambda n: made[n % len(made)])
+    got = await load(stage.address, 8, SECONDS, lambda n: made[n % len(made)])
     baseline = await raw(stage, 8, SECONDS / 2, raw_award(world_id, ids))
     assert not got.errors
     rate = got.rate * BULK

@@ -47,7 +47,7 @@ Conditions = Annotated[list[Condition], Field(max_length=MOST_CONDITIONS)]
 def value_at(data: Any, path: str) -> Any:
     """The value at a path; None if there is none."""
     for part in path.split("."):
-        if isinstance(data, Mapping):
+        if type(data) is dict or isinstance(data, Mapping):  # JSON brings the first, which is quickly asked
             data = data.get(part)
         elif isinstance(data, list) and part.isdigit() and int(part) < len(data):
             data = data[int(part)]
@@ -58,7 +58,18 @@ def value_at(data: Any, path: str) -> Any:
 
 def number_at(data: Any, path: str) -> int | float | None:
     """The number at a path; None if there is none. Truth values are no numbers."""
-    value = value_at(data, path)
+    return as_number(value_at(data, path))
+
+
+def reader(path: str) -> Callable[[Any], Any]:
+    """`value_at` for one path in the data of many events."""
+    if "." in path:
+        return lambda data: value_at(data, path)
+    return lambda data: data.get(path)
+
+
+def as_number(value: Any) -> int | float | None:
+    """A value if it is a number. Truth values are none."""
     return value if isinstance(value, int | float) and not isinstance(value, bool) else None
 
 
@@ -78,10 +89,8 @@ def _any(condition: AnyOf) -> Holds:
 
 
 def _test(test: FieldTest) -> Holds:
-    path, wanted, fits = test.field, test.value, _FITS[test.op]
-    if "." in path:
-        return lambda data: fits(value_at(data, path), wanted)
-    return lambda data: fits(data.get(path), wanted)
+    read, wanted, fits = reader(test.field), test.value, _FITS[test.op]
+    return lambda data: fits(read(data), wanted)
 
 
 def _same(value: Any, wanted: Any) -> bool:

@@ -5,7 +5,7 @@ from uuid import UUID
 
 import orjson
 
-from fablewright.core.conditions import number_at, value_at
+from fablewright.core.conditions import as_number
 from fablewright.core.system import Reaction
 from fablewright.core.transaction import EventRecord, Transaction
 from fablewright.systems.characters.events import CharacterDeleted, CharacterUpdated
@@ -50,12 +50,12 @@ def _score(board: BoardState, record: EventRecord, data: Any) -> Score | None:
     """What an event means for a board, if anything."""
     if board.holds is not None and not board.holds(data):
         return None
-    number = 1 if board.field is None else number_at(data, board.field)
+    number = 1 if board.number is None else as_number(board.number(data))
     subject = _subject(board, record, data)
     if number is None or subject is None or not -MOST_SCORE <= number <= MOST_SCORE:
         return None
     if record.type == board.takes_back:
-        given_at = number_at(data, "awarded_at")
+        given_at = as_number(data.get("awarded_at"))
         return Score(board, subject, -float(number), happened_at=int(given_at or 0), takes_back=True)
     # What a dead letter replays has a position in the log, and its time.
     return Score(board, subject, float(number), happened_at=None if record.seq is None else record.at)
@@ -64,7 +64,7 @@ def _score(board: BoardState, record: EventRecord, data: Any) -> Score | None:
 def _subject(board: BoardState, record: EventRecord, data: Any) -> UUID | None:
     if board.subject is None:
         return record.about[0] if record.about else None
-    value = value_at(data, board.subject)
+    value = board.subject(data)
     try:
         return UUID(value) if isinstance(value, str) else None
     except ValueError:

@@ -1,11 +1,11 @@
 """What the commands about leaderboards do, and how scores come onto boards."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, NamedTuple
 from uuid import UUID
 
-from fablewright.core.conditions import Holds, compiled
+from fablewright.core.conditions import Holds, compiled, reader
 from fablewright.core.definitions import Definitions
 from fablewright.core.messages import matches
 from fablewright.core.refusal import Refused
@@ -42,8 +42,9 @@ SELECT id FROM boards WHERE world_id = $1 AND id = ANY($2::uuid[]) ORDER BY id F
 class BoardState:
     """A board as it is defined, and how it listens to events: `on` is None for one that takes submissions.
 
-    `takes_back` is the type of event that takes back what one of `on` has counted. Replayed events count from
-    behind the position `since` of the log.
+    `number` reads the score from the data of an event (None: each counts 1), `subject` whose it is (None: the first
+    whom the event is about). `takes_back` is the type of event that takes back what one of `on` has counted. Replayed
+    events count from behind the position `since` of the log.
     """
 
     id: UUID
@@ -51,8 +52,8 @@ class BoardState:
     spec: BoardSpec
     on: str | None = None
     holds: Holds | None = None
-    field: str | None = None
-    subject: str | None = None
+    number: Callable[[Any], Any] | None = None
+    subject: Callable[[Any], Any] | None = None
     takes_back: str | None = None
     since: int = 0
 
@@ -102,11 +103,11 @@ def board_of(board_id: UUID, key: str, spec: BoardSpec) -> BoardState:
             )
 
         return BoardState(
-            board_id, key, spec, POINTS_AWARDED, holds, "amount", "character_id", POINTS_REVERSED
+            board_id, key, spec, POINTS_AWARDED, holds, reader("amount"), takes_back=POINTS_REVERSED
         )
     if isinstance(metric, OfEvents):
-        where = compiled(metric.where)
-        return BoardState(board_id, key, spec, metric.on, where, metric.field, metric.subject)
+        number, subject = (None if path is None else reader(path) for path in (metric.field, metric.subject))
+        return BoardState(board_id, key, spec, metric.on, compiled(metric.where), number, subject)
     return BoardState(board_id, key, spec)
 
 

@@ -10,7 +10,7 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
 from fablewright.core.clock import UTC, Calendar
-from fablewright.core.conditions import Conditions, FieldPath, Holds, compiled, value_at
+from fablewright.core.conditions import Conditions, FieldPath, Holds, compiled, reader, value_at
 from fablewright.core.dice import derived_uuid
 from fablewright.core.messages import matches
 
@@ -89,9 +89,7 @@ class Measure:
     @staticmethod
     def of(id_: UUID, spec: MeasureSpec, since: int = 0) -> "Measure":
         """A measure, ready to count."""
-        path = spec.field or ""
-        read = (lambda data: value_at(data, path)) if "." in path else (lambda data: data.get(path))
-        return Measure(id_, spec, compiled(spec.where), read, since)
+        return Measure(id_, spec, compiled(spec.where), reader(spec.field or ""), since)
 
 
 class Watched:
