@@ -16,7 +16,7 @@ import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from fablewright.core import log, receipts
-from fablewright.core.actors import Actor
+from fablewright.core.actors import Actor, Role
 from fablewright.core.answers import Answer, Ask, Done, answer_of, body_json, in_list, replayed
 from fablewright.core.batching import Batcher
 from fablewright.core.database import (
@@ -54,9 +54,9 @@ from fablewright.core.refusal import (
 )
 from fablewright.core.system import Handler, System
 from fablewright.core.transaction import (
+    ENTER_WORLD,
     EVENT_TOO_LARGE,
     LOCK_WORLD,
-    OPEN_WORLD,
     REAL_TIME,
     TOO_MANY_EVENTS,
     Bounds,
@@ -390,7 +390,7 @@ class Engine:
                 request.recorded, request.emitted = was, 0
             try:
                 async with self._gates.of(scope.world_id or NO_WORLD):
-                    return await self._once(scope, requests[0], whole, kept, attempt >= self.settings.retries)
+                    return await self._once(scope, requests, whole, kept, attempt >= self.settings.retries)
             except Refused:
                 raise
             except Exception as error:
@@ -414,11 +414,11 @@ class Engine:
             await asyncio.sleep(0.002 * 2 ** min(attempt, 6) * jitter())
 
     async def _once(
-        self, scope: Scope, request: Request, whole: Callable[[Transaction], Awaitable[T]],
+        self, scope: Scope, requests: list[Request], whole: Callable[[Transaction], Awaitable[T]],
         kept: Callable[[Transaction, T], list[Kept]], last_try: bool,
     ) -> tuple[T, Transaction]:  # fmt: skip
         async with self.database.writing() as connection:
-            tx = await self._open(connection, scope, request)
+            tx = await self._open(connection, scope, requests)
             tx.last_try = last_try
             result = await whole(tx)
             await tx.flush()
@@ -437,28 +437,37 @@ class Engine:
             self.doorbell.ring(scope.world_id, 0)  # its clock was set, or it is gone
         return result, tx
 
-    async def _open(self, connection: AsyncConnection, scope: Scope, request: Request) -> Transaction:
-        """Begin: read the world, its clock and the database's time. Refuses `world_not_found`."""
+    async def _open(self, connection: AsyncConnection, scope: Scope, requests: list[Request]) -> Transaction:
+        """Begin: read the world, its clock, the roles of those who ask and the database's time.
+
+        Refuses `world_not_found`.
+        """
+        request = requests[0]
+        members: dict[UUID, Role | None] = {r.actor.user_id: None for r in requests if r.actor.user_id}
         if scope.world_id is None:
             row = (await connection.exec_driver_sql(REAL_TIME)).mappings().one()
             world, now = None, row["real_ms"]
         else:
-            found = (await connection.exec_driver_sql(OPEN_WORLD, (scope.world_id,))).mappings().first()
+            asked = scope.world_id, list(members)
+            found = (await connection.exec_driver_sql(ENTER_WORLD, asked)).mappings().first()
             if found is not None and found["advance_id"] and request.command.allowed.while_advancing:
                 # The advance moves the clock with each of its steps, which lock the world, too: without this
                 # lock, the clock would have moved again and again before this command could commit.
                 await connection.exec_driver_sql(LOCK_WORLD, (scope.world_id,))
-                found = (await connection.exec_driver_sql(OPEN_WORLD, (scope.world_id,))).mappings().first()
+                found = (await connection.exec_driver_sql(ENTER_WORLD, asked)).mappings().first()
             if found is None:
                 raise WORLD_NOT_FOUND(world_id=str(scope.world_id))
             row, world = found, world_state(found)
             if world.advance_id and request.actor.is_system and not request.command.allowed.while_advancing:
                 raise WORLD_IS_ADVANCING(advance_id=str(world.advance_id))
             now = scope.at if scope.at is not None else world.clock.now(row["real_ms"])
+            members |= zip(row["members"], map(Role, row["roles"]), strict=True)
         driver = (await connection.get_raw_connection()).driver_connection
         tx = Transaction(
             connection, driver, request, now=now, real_ms=row["real_ms"], world=world, bounds=self._bounds
         )
+        if world:
+            tx.members = members
         tx.performer = self._perform
         tx.systems = self.systems
         return tx

@@ -119,12 +119,8 @@ async def refused_each(
             if problem is not None:
                 refused[index] = problem
         return refused
-    users = sorted({r.actor.user_id for r in requests if r.actor.user_id is not None})
-    rows = await tx.fetch(
-        "SELECT user_id, role FROM world_members WHERE world_id = $1 AND user_id = ANY($2::uuid[])",
-        tx.world_id, users,
-    ) if users else []  # fmt: skip
-    roles = {row["user_id"]: Role(row["role"]) for row in rows}
+    users = {r.actor.user_id for r in requests if r.actor.user_id is not None}
+    roles = await _roles(tx, users)
     for index, request in enumerate(requests):
         problem = check_role(request, roles, tx.world_id)
         if problem is not None:
@@ -135,6 +131,19 @@ async def refused_each(
             refused[index] = WORLD_IS_ADVANCING(advance_id=str(tx.world.advance_id))
     await _check_control(tx, requests, refused, controls)
     return refused
+
+
+async def _roles(tx: Transaction, users: set[UUID]) -> dict[UUID, Role]:
+    """The roles of those users who are members of the world. Read anew once this transaction has changed rights."""
+    known = {} if tx.rights_changed else tx.members
+    roles = {user: role for user in users if (role := known.get(user)) is not None}
+    if unknown := sorted(users - known.keys()):
+        rows = await tx.fetch(
+            "SELECT user_id, role FROM world_members WHERE world_id = $1 AND user_id = ANY($2::uuid[])",
+            tx.world_id, unknown,
+        )  # fmt: skip
+        roles |= {row["user_id"]: Role(row["role"]) for row in rows}
+    return roles
 
 
 async def _check_control(

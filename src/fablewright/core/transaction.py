@@ -49,12 +49,20 @@ class WorldState:
     """Version of what the world's systems define as data; see `core.definitions`."""
 
 
-OPEN_WORLD: Final = """
-SELECT w.id, w.name, w.seed, w.settings::text AS settings, w.calendar::text AS calendar, w.owner_id,
-       w.anchor_world_ms, w.anchor_real_ms, w.rate, w.paused, w.advance_id, w.advance_to, h.base_version, h.definitions,
-       (extract(epoch FROM clock_timestamp()) * 1000)::bigint AS real_ms
-FROM worlds w JOIN world_heads h ON h.world_id = w.id WHERE w.id = $1
+_WORLD: Final = """
+w.id, w.name, w.seed, w.settings::text AS settings, w.calendar::text AS calendar, w.owner_id,
+w.anchor_world_ms, w.anchor_real_ms, w.rate, w.paused, w.advance_id, w.advance_to, h.base_version, h.definitions,
+(extract(epoch FROM clock_timestamp()) * 1000)::bigint AS real_ms
 """
+_OPENED: Final = "FROM worlds w JOIN world_heads h ON h.world_id = w.id WHERE w.id = $1"
+_THEIRS: Final = (
+    "FROM world_members m WHERE m.world_id = $1 AND m.user_id = ANY($2::uuid[]) ORDER BY m.user_id"
+)
+OPEN_WORLD: Final = f"SELECT {_WORLD} {_OPENED}"
+ENTER_WORLD: Final = f"""
+SELECT {_WORLD}, ARRAY(SELECT m.user_id {_THEIRS}) AS members, ARRAY(SELECT m.role {_THEIRS}) AS roles {_OPENED}
+"""
+"""The same, and which of some users ($2) are members, in which roles."""
 LOCK_WORLD: Final = "SELECT 1 FROM worlds WHERE id = $1 FOR NO KEY UPDATE"
 REAL_TIME: Final = "SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint AS real_ms"
 
@@ -162,6 +170,8 @@ class Transaction:
         self.receipt_world = world.id if world else UUID(int=0)
         self.systems: Sequence[Any] = ()
         self.timers_changed = False
+        self.members: dict[UUID, Role | None] = {}
+        """The roles of those who asked, as they were when this began; None for strangers."""
         self.performer: (
             Callable[
                 [Transaction, Sequence[Command], Actor, Sequence[EventRecord | None]], Awaitable[list[Any]]
