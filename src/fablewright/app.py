@@ -43,14 +43,19 @@ from fablewright.systems import (
     characters,
     custom_events,
     dialogue,
+    diplomacy,
     director,
+    factions,
     leaderboards,
     ledger,
+    markets,
     memory,
     points,
     progress,
+    quests,
     regions,
     relationships,
+    travel,
     worlds,
 )
 from fablewright.systems.accounts import tokens
@@ -59,8 +64,9 @@ ENTRY_POINTS = "fablewright.systems"
 API = "/api/v1"
 BUILT_IN: tuple[System, ...] = (
     accounts.system, worlds.system, ledger.system, custom_events.system, regions.system, characters.system,
-    relationships.system, memory.system, points.system, progress.system, dialogue.system, achievements.system,
-    leaderboards.system, director.system,
+    relationships.system, memory.system, factions.system, points.system, progress.system, markets.system,
+    travel.system, dialogue.system, diplomacy.system, quests.system, achievements.system, leaderboards.system,
+    director.system,
 )  # fmt: skip
 """In the order in which they react: points lock accounts before `progress` locks what it counts."""
 

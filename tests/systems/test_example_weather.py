@@ -26,8 +26,8 @@ LATER_REVISION = '''
 import sqlalchemy as sa
 from alembic import op
 
-revision = "later_0003"
-down_revision = "0003"
+revision = "later_0004"
+down_revision = "0004"
 branch_labels = None
 depends_on = None
 
@@ -152,9 +152,9 @@ async def test_the_package_may_come_later_and_the_server_grow_afterwards(
     assert (await look(url))[0] == {"worlds"}
     await migrate(url, settings.database_role, extra=[WEATHER_FOLDER])
     assert (await look(url))[0] == {"worlds", "weather"}
-    (tmp_path / "later_0003.py").write_text(LATER_REVISION)
+    (tmp_path / "later_0004.py").write_text(LATER_REVISION)
     for _ in range(2):
         await migrate(url, settings.database_role, extra=[WEATHER_FOLDER, str(tmp_path)])
         tables, revisions = await look(url)
         assert tables == {"worlds", "weather", "later"}
-        assert revisions == {"weather_0001", "later_0003"}
+        assert revisions == {"weather_0001", "later_0004"}

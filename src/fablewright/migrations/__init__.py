@@ -15,7 +15,7 @@ def metadata() -> MetaData:
     Systems from other packages may be loaded too and share the base class; their tables are theirs to migrate.
     """
     for module in walk_packages(systems.__path__, systems.__name__ + "."):
-        if module.name.endswith(".tables"):
+        if module.name.endswith("tables"):
             import_module(module.name)
     ours = {mapper.local_table for mapper in Base.registry.mappers if _is_ours(mapper.class_)}
     found = MetaData(naming_convention=NAMING)

@@ -1,0 +1,5 @@
+"""Quests: what somebody is asked to do, with objectives over events, deadlines and rewards."""
+
+from fablewright.core.system import System
+
+system = System(name="quests")

@@ -1,0 +1,5 @@
+"""Travel: journeys of characters between regions, which take world time and can be barred."""
+
+from fablewright.core.system import System
+
+system = System(name="travel")
