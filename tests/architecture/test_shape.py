@@ -29,6 +29,7 @@ EXTRA_FILES = {
         "voice.py",
     },
     "ledger": {"book.py"},
+    "regions": {"bans.py", "lands.py"},
     "progress": {"backfill.py"},
     "points": {"guards.py", "verdicts.py", "reviews.py", "awards.py", "standings.py"},
     "leaderboards": {"ranks.py", "reads.py", "removals.py", "seasons.py"},

@@ -1,11 +1,11 @@
-"""What happens to places and to those who are there, and who may know. All members may."""
+"""What happens to places, regions and those who are there, and who may know. All members may."""
 
 from uuid import UUID
 
 from pydantic import BaseModel
 
 from fablewright.core.messages import MEMBERS, Audience, Event
-from fablewright.systems.regions.commands import PathValue, PlaceValue
+from fablewright.systems.regions.commands import BorderValue, Membership, PathValue, PlaceValue, RegionValue
 
 
 class _RegionEvent(Event):
@@ -79,3 +79,83 @@ class Arrived(_RegionEvent):
     character_id: UUID
     place_id: UUID
     from_id: UUID
+
+
+class RegionsDefined(_RegionEvent):
+    """Regions, borders and what lies where, as they are from now on. A border with `minutes` null is no more."""
+
+    message_type = "regions.regions_defined"
+
+    regions: list[RegionValue]
+    borders: list[BorderValue]
+    places: list[Membership]
+
+    def about(self) -> list[UUID]:
+        """The regions."""
+        return [region.id for region in self.regions if region.id is not None]
+
+
+class RegionRemoved(_RegionEvent):
+    """A region is off the map, with its borders; `place_ids` lie in no region now."""
+
+    message_type = "regions.region_removed"
+    subjects = ("region_id",)
+
+    region_id: UUID
+    name: str
+    controller_id: UUID | None
+    place_ids: list[UUID]
+
+
+class ControlChanged(_RegionEvent):
+    """Another faction holds a region, or nobody does (`controller_id` null)."""
+
+    message_type = "regions.control_changed"
+    subjects = ("region_id", "previous", "controller_id")
+
+    region_id: UUID
+    previous: UUID | None
+    controller_id: UUID | None
+    reason: str
+
+
+class StabilityChanged(_RegionEvent):
+    """Something shook or strengthened a region; stability is from 0 to 1."""
+
+    message_type = "regions.stability_changed"
+    subjects = ("region_id",)
+
+    region_id: UUID
+    before: float
+    after: float
+    reason: str
+
+
+class MovementBanned(_RegionEvent):
+    """Somebody (`subject_id` null: everybody) may not come into a region (null: into any).
+
+    It holds from `from_at` until `until_at` (world ms; null: until it is lifted). `source` says what keeps it.
+    """
+
+    message_type = "regions.movement_banned"
+    subjects = ("region_id", "subject_id")
+
+    ban_id: UUID
+    region_id: UUID | None
+    subject_id: UUID | None
+    source: str
+    reason: str
+    from_at: int
+    until_at: int | None
+
+
+class MovementBanLifted(_RegionEvent):
+    """A ban holds no longer."""
+
+    message_type = "regions.movement_ban_lifted"
+    subjects = ("region_id", "subject_id")
+
+    ban_id: UUID
+    region_id: UUID | None
+    subject_id: UUID | None
+    source: str

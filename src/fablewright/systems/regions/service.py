@@ -1,4 +1,4 @@
-"""What the commands about places do. Higher systems load places and whereabouts through this module.
+"""What the commands about places and walks do. Higher systems reach all of regions through this module.
 
 Whoever locks whereabouts and characters locks the whereabouts first.
 """
@@ -12,7 +12,8 @@ import orjson
 from fablewright.core.dice import derived_uuid
 from fablewright.core.refusal import Refused
 from fablewright.core.transaction import Request, Timer, Transaction
-from fablewright.systems.regions import rules
+from fablewright.systems.regions import bans, rules
+from fablewright.systems.regions.bans import holding, lift, restrict, standing
 from fablewright.systems.regions.commands import (
     MOST_PATHS,
     MOST_PLACES,
@@ -31,12 +32,34 @@ from fablewright.systems.regions.events import (
     PlacesDefined,
     WalkBegun,
 )
-from fablewright.systems.regions.rules import NOWHERE, PLACE_NOT_FOUND, PathState, PlaceState, Route, Where
+from fablewright.systems.regions.lands import (
+    borders,
+    regions,
+    regions_of_characters,
+    regions_of_places,
+    set_control,
+    shake,
+)
+from fablewright.systems.regions.rules import (
+    NOWHERE,
+    PLACE_NOT_FOUND,
+    Ban,
+    Barriers,
+    BorderState,
+    PathState,
+    PlaceState,
+    RegionState,
+    Route,
+    Where,
+    stability,
+)
 from fablewright.systems.regions.views import WHERE, WhereView, place_view, where_of, where_view
 
 __all__ = [
-    "NOWHERE", "PathState", "PlaceState", "Route", "Where", "load", "paths", "peek", "places", "present",
-    "remove",
+    "NOWHERE", "Ban", "Barriers", "BorderState", "PathState", "PlaceState", "RegionState", "Route", "Where",
+    "borders", "holding", "lift", "load", "paths", "peek", "places", "present", "regions",
+    "regions_of_characters", "regions_of_places", "remove", "restrict", "set_control", "shake", "stability",
+    "standing", "stop", "travel",
 ]  # fmt: skip
 
 ARRIVAL: Final = "regions.arrival"
@@ -121,12 +144,14 @@ async def present(
 async def places(tx: Transaction, ids: Iterable[UUID] | None = None) -> dict[UUID, PlaceState]:
     """The places of the world, or those of these ids, by id; not locked."""
     rows = await tx.fetch(
-        "SELECT id, name, kind, description, tags FROM places "
+        "SELECT id, name, kind, description, tags, region_id FROM places "
         "WHERE world_id = $1 AND ($2::uuid[] IS NULL OR id = ANY($2::uuid[])) ORDER BY id",
         tx.world_id, None if ids is None else sorted(set(ids)),
     )  # fmt: skip
     return {
-        row["id"]: PlaceState(row["id"], row["name"], row["kind"], row["description"], tuple(row["tags"]))
+        row["id"]: PlaceState(
+            row["id"], row["name"], row["kind"], row["description"], tuple(row["tags"]), row["region_id"]
+        )
         for row in rows
     }
 
@@ -164,7 +189,11 @@ async def define_places(tx: Transaction, command: DefinePlaces) -> dict[str, Any
         if count > most:
             raise rules.TOO_MANY_PLACES(f"A world can have {most} {table}, not {count}.", most=most)
     tx.emit(PlacesDefined(places=given, paths=command.paths))
-    return {"places": [place_view(place) for place in given], "paths": len(command.paths)}
+    lie_in = await regions_of_places(tx, [place.id for place in given if place.id is not None])
+    return {
+        "places": [place_view(place, lie_in.get(place.id)) for place in given if place.id is not None],
+        "paths": len(command.paths),
+    }
 
 
 async def _identified(tx: Transaction, values: Sequence[PlaceValue]) -> list[PlaceValue]:
@@ -257,6 +286,7 @@ async def walk(tx: Transaction, requests: Sequence[Request]) -> list[WhereView |
     commands: list[Walk] = [request.command for request in requests]  # type: ignore[misc]
     goals = await _existing(tx, [command.place_id for command in commands])
     nearby = rules.neighbours(await paths(tx))
+    barriers = await _barriers(tx, [command.character_id for command in commands])
     now = await load(tx, [command.character_id for command in commands])
     begun: dict[UUID, tuple[Request, Where, Route]] = {}
     results: list[WhereView | Refused] = []
@@ -265,7 +295,9 @@ async def walk(tx: Transaction, requests: Sequence[Request]) -> list[WhereView |
         try:
             if command.place_id not in goals:
                 raise PLACE_NOT_FOUND(place_id=str(command.place_id))
-            now[who], way = rules.begin_walk(now.get(who, NOWHERE), command.place_id, tx.now, nearby)
+            now[who], way = rules.begin_walk(
+                now.get(who, NOWHERE), command.place_id, tx.now, nearby, barriers.get(who)
+            )
         except Refused as refused:
             results.append(refused)
             continue
@@ -289,6 +321,47 @@ async def _set_out(tx: Transaction, request: Request, who: UUID, where: Where, w
         ),
         by=request,
     )  # fmt: skip
+
+
+async def _barriers(tx: Transaction, character_ids: Iterable[UUID]) -> dict[UUID, Barriers]:
+    """What bars the ways of these characters; empty if no ban holds in the world."""
+    held = await bans.holding(tx)
+    if not held:
+        return {}
+    lie_in = await regions_of_places(tx)
+    return {
+        who: Barriers(held, lie_in, stands_for)
+        for who, stands_for in (await bans.standing(tx, character_ids, held)).items()
+    }
+
+
+async def travel(
+    tx: Transaction, request: Request, who: UUID, where: Where, goal: UUID, minutes: float
+) -> Where:
+    """Let somebody set out for a place far away, in a request of a batch; it arrives as from a walk.
+
+    `where` is where it is, locked, not on the way (`rules.starting_point`). What is on the way there is the
+    caller's affair.
+    """
+    assert where.place_id is not None
+    gone = rules.set_out(where, goal, tx.now, minutes)
+    await _write(tx, {who: gone})
+    await _set_out(tx, request, who, gone, Route((where.place_id, goal), minutes))
+    return gone
+
+
+async def stop(tx: Transaction, places_by_character: Mapping[UUID, UUID]) -> dict[UUID, Where]:
+    """End what walks there are, and put these characters at places; returns where they are now.
+
+    Who is not on the way stays where it is, and is missing in the answer. Tells nobody: the caller does.
+    """
+    before = await _stop(tx, places_by_character)
+    after = {
+        who: rules.put(where, place_id=places_by_character[who])
+        for who, where in before.items() if where.travelling
+    }  # fmt: skip
+    await _write(tx, after)
+    return after
 
 
 async def arrive(tx: Transaction, timers: Sequence[Timer]) -> None:

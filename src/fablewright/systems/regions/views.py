@@ -1,18 +1,24 @@
-"""What is read of places, and of who is where."""
+"""What is read of places, of regions and bans, and of who is where."""
 
+from collections.abc import Iterable
 from typing import Any, Final
 from uuid import UUID
 
+import orjson
 from pydantic import BaseModel, Field
 
 from fablewright.systems.regions.commands import PlaceValue
-from fablewright.systems.regions.rules import Where
+from fablewright.systems.regions.rules import RegionState, Where
 
 MOST_PRESENT: Final = 200
 """Characters that the page of one place names."""
 
 WHERE: Final = "id, place_id, to_id, departed_at, arrives_at, home_id, work_id"
-PLACE: Final = "id, name, kind, description, tags"
+PLACE: Final = "id, name, kind, description, tags, region_id"
+REGION: Final = (
+    "id, name, terrain, description, resources::text AS resources, population, stability, stability_at, "
+    "stability_rest, controller_id, tags"
+)
 
 
 class PlaceView(BaseModel):
@@ -23,6 +29,7 @@ class PlaceView(BaseModel):
     kind: str
     description: str
     tags: list[str]
+    region_id: UUID | None = Field(description="The region in which it lies.")
 
 
 class NeighbourView(BaseModel):
@@ -68,12 +75,13 @@ def where_view(character_id: UUID, where: Where) -> WhereView:
     )  # fmt: skip
 
 
-def place_view(place: PlaceValue) -> PlaceView:
+def place_view(place: PlaceValue, region_id: UUID | None) -> PlaceView:
     """A place that was just defined, as it is answered."""
     assert place.id is not None
     return PlaceView.model_construct(
-        id=place.id, name=place.name, kind=place.kind, description=place.description, tags=list(place.tags)
-    )
+        id=place.id, name=place.name, kind=place.kind, description=place.description, tags=list(place.tags),
+        region_id=region_id,
+    )  # fmt: skip
 
 
 async def list_places(
@@ -133,3 +141,166 @@ async def list_whereabouts(
         world_id, after, limit,
     )  # fmt: skip
     return [where_view(row["id"], where_of(row)) for row in rows]
+
+
+# -- regions -------------------------------------------------------------------------------------------------
+
+
+class RegionView(BaseModel):
+    """A region as it is now."""
+
+    id: UUID
+    name: str
+    terrain: str
+    description: str
+    resources: dict[str, float] = Field(description="Units of each good that it brings forth per world day.")
+    population: int
+    stability: float = Field(description="Now; from 0 (chaos) to 1 (order).")
+    stability_rest: float = Field(description="Where its stability drifts to.")
+    controller_id: UUID | None = Field(description="The faction that holds it.")
+    tags: list[str]
+
+
+class BorderingView(BaseModel):
+    """A region next to another one."""
+
+    id: UUID
+    name: str
+    terrain: str
+    controller_id: UUID | None
+    minutes: float = Field(description="Minutes of world time from the one to the other.")
+
+
+class LyingView(BaseModel):
+    """A place that lies in a region."""
+
+    id: UUID
+    name: str
+    kind: str
+
+
+class BanView(BaseModel):
+    """That somebody may not come into a region."""
+
+    id: UUID
+    region_id: UUID | None = Field(description="Null: any region.")
+    subject_id: UUID | None = Field(
+        description="A character, or what characters belong to, such as a faction; null: everybody."
+    )
+    source: str = Field(description="What keeps it: `game_master`, or such as `sanction:<id>`.")
+    reason: str
+    from_at: int = Field(description="World time in ms.")
+    until_at: int | None = Field(description="World time in ms; null: until it is lifted.")
+    lifted_at: int | None = Field(description="World time in ms; null: it was not lifted.")
+
+
+class RegionDetail(RegionView):
+    """A region, what lies in it, what borders on it, and the bans that hold now."""
+
+    neighbours: list[BorderingView]
+    places: list[LyingView] = Field(description=f"By name; {MOST_PRESENT} at most.")
+    bans: list[BanView] = Field(description=f"Those of this region and of all; {MOST_PRESENT} at most.")
+
+
+def region_of(row: Any) -> RegionState:
+    """A region from a row of `REGION`."""
+    return RegionState(
+        row["id"], row["name"], row["terrain"], row["description"], orjson.loads(row["resources"]),
+        row["population"], row["stability"], row["stability_at"], row["stability_rest"],
+        row["controller_id"], tuple(row["tags"]),
+    )  # fmt: skip
+
+
+def region_view(region: RegionState, now: int) -> RegionView:
+    """A region as it is at world time `now`."""
+    return RegionView.model_construct(**_shown(region, now))
+
+
+def _shown(region: RegionState, now: int) -> dict[str, Any]:
+    return {
+        "id": region.id, "name": region.name, "terrain": region.terrain, "description": region.description,
+        "resources": dict(region.resources), "population": region.population,
+        "stability": region.stability_now(now), "stability_rest": region.stability_rest,
+        "controller_id": region.controller_id, "tags": list(region.tags),
+    }  # fmt: skip
+
+
+async def held(
+    connection: Any, world_id: UUID, controller_ids: Iterable[UUID] | None = None
+) -> dict[UUID, list[RegionState]]:
+    """The regions that each of these factions holds (None: that any holds), by id. Who holds none is missing."""
+    rows = await connection.fetch(
+        f"SELECT {REGION} FROM regions WHERE world_id = $1 AND removed_at IS NULL "  # noqa: S608
+        "AND controller_id IS NOT NULL AND ($2::uuid[] IS NULL OR controller_id = ANY($2::uuid[])) ORDER BY id",
+        world_id, None if controller_ids is None else sorted(set(controller_ids)),
+    )  # fmt: skip
+    found: dict[UUID, list[RegionState]] = {}
+    for row in rows:
+        found.setdefault(row["controller_id"], []).append(region_of(row))
+    return found
+
+
+async def list_regions(
+    connection: Any, world_id: UUID, now: int, *, controller_id: UUID | None,
+    after: tuple[str, UUID] | None, limit: int,
+) -> list[RegionView]:  # fmt: skip
+    """Up to `limit` regions by (name, id) after a position."""
+    rows = await connection.fetch(
+        f"SELECT {REGION} FROM regions WHERE world_id = $1 AND removed_at IS NULL "  # noqa: S608
+        "AND ($2::uuid IS NULL OR controller_id = $2) "
+        "AND ($3::text IS NULL OR (name, id) > ($3, $4::uuid)) ORDER BY name, id LIMIT $5",
+        world_id, controller_id, *(after or (None, None)), limit,
+    )  # fmt: skip
+    return [region_view(region_of(row), now) for row in rows]
+
+
+async def region(connection: Any, world_id: UUID, region_id: UUID, now: int) -> RegionDetail | None:
+    """One region with its neighbours, places and bans; None if it is unknown or was removed."""
+    row = await connection.fetchrow(
+        f"SELECT {REGION} FROM regions WHERE world_id = $1 AND id = $2 AND removed_at IS NULL",  # noqa: S608
+        world_id, region_id,
+    )  # fmt: skip
+    if row is None:
+        return None
+    near = await connection.fetch(
+        "SELECT r.id, r.name, r.terrain, r.controller_id, n.minutes FROM ("
+        "SELECT high_id AS id, minutes FROM borders WHERE world_id = $1 AND low_id = $2 UNION ALL "
+        "SELECT low_id, minutes FROM borders WHERE world_id = $1 AND high_id = $2) n "
+        "JOIN regions r ON r.world_id = $1 AND r.id = n.id ORDER BY n.minutes, r.id",
+        world_id, region_id,
+    )  # fmt: skip
+    lying = await connection.fetch(
+        "SELECT id, name, kind FROM places WHERE world_id = $1 AND region_id = $2 ORDER BY name LIMIT $3",
+        world_id, region_id, MOST_PRESENT,
+    )  # fmt: skip
+    bans = await list_bans(
+        connection,
+        world_id,
+        now,
+        region_id=region_id,
+        source=None,
+        over=False,
+        after=None,
+        limit=MOST_PRESENT,
+    )
+    return RegionDetail.model_construct(
+        **_shown(region_of(row), now), bans=bans,
+        neighbours=[BorderingView.model_construct(**dict(n)) for n in near],
+        places=[LyingView.model_construct(**dict(place)) for place in lying],
+    )  # fmt: skip
+
+
+async def list_bans(
+    connection: Any, world_id: UUID, now: int, *, region_id: UUID | None, source: str | None, over: bool,
+    after: UUID | None, limit: int,
+) -> list[BanView]:  # fmt: skip
+    """Up to `limit` bans by id: those that hold or will, or with `over` also those that held once."""
+    rows = await connection.fetch(
+        "SELECT id, region_id, subject_id, source, reason, from_at, until_at, lifted_at FROM movement_bans "
+        "WHERE world_id = $1 AND ($2::uuid IS NULL OR region_id = $2 OR region_id IS NULL) "
+        "AND ($3::text IS NULL OR source = $3) "
+        "AND ($4 OR (lifted_at IS NULL AND (until_at IS NULL OR until_at > $5))) "
+        "AND ($6::uuid IS NULL OR id > $6) ORDER BY id LIMIT $7",
+        world_id, region_id, source, over, now, after, limit,
+    )  # fmt: skip
+    return [BanView.model_construct(**dict(row)) for row in rows]
