@@ -33,6 +33,7 @@ EXTRA_FILES = {
     "progress": {"backfill.py"},
     "points": {"guards.py", "verdicts.py", "reviews.py", "awards.py", "standings.py"},
     "leaderboards": {"ranks.py", "reads.py", "removals.py", "seasons.py"},
+    "factions": {"roster.py", "members.py", "treasury.py"},
     "diplomacy": {
         "relations.py", "clauses.py", "treaties.py", "watching.py", "treaty_tables.py", "treaty_commands.py",
         "treaty_events.py", "treaty_views.py", "treaty_router.py", "treaty_timers.py", "evaluator.py", "negotiations.py",
@@ -58,6 +59,7 @@ PRINTERS = ("cli/",)
 PURE = (
     "rules.py", "commands.py", "events.py", "emotions.py", "effects.py", "exchange.py", "stage.py", "voice.py",
     "moments.py", "grammar.py", "arcs.py", "options.py", "rumours.py", "reflections.py", "guards.py", "book.py",
+    "relations.py", "clauses.py", "evaluator.py", "ladder.py", "battle.py",
 )  # fmt: skip
 PURE_CORE = tuple(
     f"fablewright.core.{name}." for name in ("actors", "clock", "conditions", "dice", "refusal", "messages")

@@ -1,0 +1,416 @@
+"""Relations between factions: tension, opinions with their parts, trust, status, and what others think. Pure.
+
+Values are kept as they were at a world time and decay on reading. The coefficients are our own, tuned for play.
+A `Book` holds the relations that one transaction has locked; it is changed here and written by `service.write`.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from math import fsum
+from typing import Final
+from uuid import UUID
+
+from fablewright.core.clock import DAY, elapsed
+from fablewright.core.refusal import Refused
+from fablewright.systems.diplomacy.rules import (
+    MOST_MODIFIERS,
+    MOST_OPINION,
+    MOST_TENSION,
+    MOVES,
+    OPINION_HALF_LIFE_DAYS,
+    SAME_FACTION,
+    STATUS_MOVE_ILLEGAL,
+    TENSION_HALF_LIFE_DAYS,
+    TRUCE_DAYS,
+    TRUCE_HOLDS,
+    TRUST_HALF_LIFE_DAYS,
+    TRUST_OF_STRANGERS,
+    Status,
+    clamp,
+    drifts_to,
+    warmth,
+)
+
+Pair = tuple[UUID, UUID]
+"""Two factions. Of a relation the lower id comes first; of an opinion, who holds it."""
+
+MOST_HALF_LIVES: Final = 60.0
+"""After so many half-lives nothing is left (2 ** -60); PostgreSQL could not compute far smaller numbers."""
+STILL: Final = 1e-9
+"""Smaller changes are none."""
+FADED: Final = 0.05
+"""A modifier that has decayed so far is dropped when the opinion next changes."""
+
+
+def left(at: int, now: int, half_life_days: float | None) -> float:
+    """What is left, 0..1, at world time `now` (ms) of 1.0 at `at`: 2 ** (-t / T); all of it if T is None."""
+    if half_life_days is None:
+        return 1.0
+    return float(2.0 ** -min(MOST_HALF_LIVES, elapsed(at, now) / (half_life_days * DAY)))
+
+
+def ordered(a: UUID, b: UUID) -> Pair:
+    """The two with the lower id first. Refuses `same_faction`."""
+    if a == b:
+        raise SAME_FACTION(faction_id=str(a))
+    return (a, b) if a < b else (b, a)
+
+
+# -- the values ----------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Relation:
+    """What stands between two factions: `tension` 0..100 as it was at `tension_at` (world ms), and their status.
+
+    Until `truce_until` (world ms, exclusive) neither may go to war with the other, whatever their status.
+    """
+
+    tension: float = 0.0
+    tension_at: int = 0
+    status: Status = "neutral"
+    status_since: int = 0
+    truce_until: int | None = None
+
+    def tension_now(self, now: int) -> float:
+        """The tension that is left at `now`, 0..100."""
+        return self.tension * left(self.tension_at, now, TENSION_HALF_LIFE_DAYS)
+
+    def truce_holds(self, now: int) -> bool:
+        """Whether a truce forbids war at `now`."""
+        return self.truce_until is not None and now < self.truce_until
+
+
+@dataclass(frozen=True, slots=True)
+class Modifier:
+    """A named reason why one faction thinks well (above 0) or badly of another: `amount` as it was at `at`.
+
+    `key` names it (the same thing again adds to it, up to `cap` in size), `reason` says it to readers. It loses
+    half of its size each `half_life_days`; None means never. `secret` ones are told to the two factions only.
+    """
+
+    id: UUID | None
+    key: str
+    reason: str
+    amount: float
+    at: int
+    half_life_days: float | None = OPINION_HALF_LIFE_DAYS
+    event_id: UUID | None = None
+    cap: float = MOST_OPINION
+    secret: bool = False
+
+    def now(self, now: int) -> float:
+        """What is left of it at `now`, in the sign it had."""
+        return self.amount * left(self.at, now, self.half_life_days)
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One of the numbers that an opinion is the sum of."""
+
+    key: str
+    amount: float
+    reason: str
+    at: int | None = None
+    event_id: UUID | None = None
+    half_life_days: float | None = None
+    secret: bool = False
+
+    def text(self) -> str:
+        """Such as `-35 broke the Treaty of Ash`, with a real minus sign."""
+        return f"{'−' if self.amount < 0 else '+'}{abs(self.amount):.0f} {self.reason}"
+
+
+def opinion_parts(modifiers: Iterable[Modifier], now: int) -> tuple[float, list[Part]]:
+    """An opinion (-100..100) at `now` and the parts it is the sum of, heaviest first.
+
+    What goes beyond the range is taken off by a last part named `limit`.
+    """
+    parts = [
+        Part(m.key, m.now(now), m.reason, m.at, m.event_id, m.half_life_days, m.secret) for m in modifiers
+    ]
+    parts.sort(key=lambda p: (-abs(p.amount), p.key))
+    total = fsum(part.amount for part in parts)
+    opinion = clamp(total, -MOST_OPINION, MOST_OPINION)
+    if opinion != total:
+        parts.append(Part("limit", opinion - total, "no opinion goes beyond this"))
+    return opinion, parts
+
+
+def opinion_of(modifiers: Iterable[Modifier], now: int) -> float:
+    """An opinion (-100..100) at `now`: the sum of what is left of its modifiers, within its range."""
+    return clamp(fsum(m.now(now) for m in modifiers), -MOST_OPINION, MOST_OPINION)
+
+
+def trust_now(trust: float, at: int, now: int) -> float:
+    """What a trust (0..1) of world time `at` is at `now`: it drifts back to that of strangers."""
+    return TRUST_OF_STRANGERS + (trust - TRUST_OF_STRANGERS) * left(at, now, TRUST_HALF_LIFE_DAYS)
+
+
+def trust_moved(trust: float, change: float) -> float:
+    """A trust (0..1) after a change; gains count in proportion to the distrust that is left, losses in full.
+
+    So trust is slow to win and quick to lose (Slovic, "Perceived risk, trust, and democracy", 1993).
+    """
+    return clamp(trust + change * (1.0 - trust if change > 0 else 1.0), 0.0, 1.0)
+
+
+# -- status --------------------------------------------------------------------------------------------------
+
+
+def check_move(relation: Relation, status: Status, now: int) -> None:
+    """Whether two factions may become `status` to each other. Refuses `status_move_illegal`, `truce_holds`."""
+    legal = MOVES[relation.status]
+    if status not in legal:
+        steps = ", ".join(legal)
+        raise STATUS_MOVE_ILLEGAL(
+            f"From {relation.status} one does not come to {status} in one step, only to {steps}.",
+            **{"from": relation.status, "to": status, "legal": list(legal)},
+        )
+    if status == "war" and relation.truce_holds(now):
+        raise TRUCE_HOLDS(
+            f"The truce between these factions holds until world time {relation.truce_until}.",
+            until=relation.truce_until,
+        )
+
+
+# -- the book ------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A change of an opinion (or of a trust, then under the key `trust`) and its reason, for the event."""
+
+    key: str
+    amount: float
+    reason: str
+    event_id: UUID | None = None
+
+
+@dataclass(slots=True)
+class Feeling:
+    """What one faction thinks of another in a book."""
+
+    modifiers: dict[str, Modifier] = field(default_factory=dict)
+    trust: float = TRUST_OF_STRANGERS
+    trust_at: int = 0
+    stored_keys: frozenset[str] = frozenset()
+    changes: list[Change] = field(default_factory=list)
+    changed_keys: set[str] = field(default_factory=set)
+    opinion_before: float | None = None
+    trust_before: float | None = None
+    secret: bool = True
+    """Whether all changes were secret."""
+
+
+@dataclass(slots=True)
+class Between:
+    """What stands between two factions in a book."""
+
+    relation: Relation
+    before: Relation
+    reasons: list[tuple[str, float]] = field(default_factory=list)
+    """Why the tension changed, and by how much."""
+    status_reason: str = ""
+    tension_secret: bool = True
+    """Whether all changes of the tension were secret."""
+    moved: bool = False
+
+
+class Book:
+    """Relations between factions as one transaction has locked them at world time `now`, and their changes.
+
+    `opine`, `tense`, `trust`, `move` change it; nothing is stored before `service.write`. Pairs that were not
+    asked for when it was opened are a bug: they raise KeyError.
+    """
+
+    def __init__(
+        self, now: int, relations: Mapping[Pair, Relation], modifiers: Mapping[Pair, Sequence[Modifier]],
+        trusts: Mapping[Pair, tuple[float, int]],
+    ):  # fmt: skip
+        self.now = now
+        self.between = {pair: Between(relation, relation) for pair, relation in relations.items()}
+        self.feelings: dict[Pair, Feeling] = {}
+        for low, high in relations:
+            for pair in ((low, high), (high, low)):
+                kept = {m.key: m for m in modifiers.get(pair, ())}
+                trust, at = trusts.get(pair, (TRUST_OF_STRANGERS, now))
+                self.feelings[pair] = Feeling(kept, trust, at, frozenset(kept))
+
+    # What it says now.
+
+    @property
+    def pairs(self) -> list[Pair]:
+        """The pairs of factions it holds, lower id first."""
+        return list(self.between)
+
+    def relation(self, a: UUID, b: UUID) -> Relation:
+        """What stands between two factions."""
+        return self.between[ordered(a, b)].relation
+
+    def status(self, a: UUID, b: UUID) -> Status:
+        """What two factions are to each other."""
+        return self.relation(a, b).status
+
+    def tension(self, a: UUID, b: UUID) -> float:
+        """The tension between two factions now, 0..100."""
+        return self.relation(a, b).tension_now(self.now)
+
+    def opinion(self, holder: UUID, about: UUID) -> float:
+        """What `holder` thinks of `about` now, -100..100."""
+        return opinion_of(self.feelings[holder, about].modifiers.values(), self.now)
+
+    def parts(self, holder: UUID, about: UUID) -> list[Part]:
+        """The parts of that opinion, heaviest first; they sum to it."""
+        return opinion_parts(self.feelings[holder, about].modifiers.values(), self.now)[1]
+
+    def trusted(self, holder: UUID, about: UUID) -> float:
+        """How much `holder` trusts `about` now, 0..1."""
+        feeling = self.feelings[holder, about]
+        return trust_now(feeling.trust, feeling.trust_at, self.now)
+
+    # What changes it.
+
+    def opine(
+        self, holder: UUID, about: UUID, key: str, amount: float, reason: str,
+        half_life_days: float | None = OPINION_HALF_LIFE_DAYS, event: UUID | None = None, *,
+        cap: float = MOST_OPINION, secret: bool = False,
+    ) -> float:  # fmt: skip
+        """Let `holder` think better (or worse) of `about` by `amount`; returns the change of its opinion.
+
+        What it thought under the same `key` adds up, within `cap` (0..100) in size; the last `reason`, `event`
+        and half-life stand for it. `event` None stands for the event that tells of this change.
+        """
+        ordered(holder, about)
+        feeling, now = self.feelings[holder, about], self.now
+        before = self.opinion(holder, about)
+        if feeling.opinion_before is None:
+            feeling.opinion_before = before
+        old = feeling.modifiers.get(key)
+        worth = 0.0 if old is None else old.now(now)
+        # A smaller cap than what is there already takes nothing away.
+        bound = max(abs(worth), min(cap, MOST_OPINION))
+        new = clamp(worth + amount, -bound, bound)
+        if abs(new - worth) < STILL:
+            return 0.0
+        feeling.modifiers[key] = Modifier(
+            None if old is None else old.id, key, reason, new, now, half_life_days, event, cap,
+            secret and (old is None or old.secret),
+        )  # fmt: skip
+        feeling.changed_keys.add(key)
+        feeling.changes.append(Change(key, new - worth, reason, event))
+        feeling.secret = feeling.secret and secret
+        self._make_room(feeling, key)
+        return self.opinion(holder, about) - before
+
+    def forget(self, holder: UUID, about: UUID, key: str, reason: str) -> bool:
+        """Drop a modifier; whether there was one."""
+        feeling = self.feelings[holder, about]
+        if key not in feeling.modifiers:
+            return False
+        if feeling.opinion_before is None:
+            feeling.opinion_before = self.opinion(holder, about)
+        gone = feeling.modifiers.pop(key)
+        feeling.changes.append(Change(key, -gone.now(self.now), reason))
+        feeling.secret = feeling.secret and gone.secret
+        return True
+
+    def _make_room(self, feeling: Feeling, key: str) -> None:
+        """Drop modifiers that have faded, and the one that weighs least if there are too many."""
+        for other in [k for k, m in feeling.modifiers.items() if k != key and abs(m.now(self.now)) < FADED]:
+            del feeling.modifiers[other]
+        while len(feeling.modifiers) > MOST_MODIFIERS:
+            others = (k for k in feeling.modifiers if k != key)
+            del feeling.modifiers[min(others, key=lambda k: (abs(feeling.modifiers[k].now(self.now)), k))]
+
+    def trust(self, holder: UUID, about: UUID, change: float, reason: str, *, secret: bool = False) -> float:
+        """Let `holder` trust `about` more or less (`change` -1..1, see `trust_moved`); returns the real change."""
+        ordered(holder, about)
+        feeling, before = self.feelings[holder, about], self.trusted(holder, about)
+        after = trust_moved(before, change)
+        if abs(after - before) < STILL:
+            return 0.0
+        if feeling.trust_before is None:
+            feeling.trust_before = before
+        feeling.trust, feeling.trust_at = after, max(self.now, feeling.trust_at)
+        feeling.changes.append(Change("trust", after - before, reason))
+        feeling.secret = feeling.secret and secret
+        return after - before
+
+    def tense(self, a: UUID, b: UUID, delta: float, reason: str, *, secret: bool = False) -> float:
+        """Raise (or lower) the tension between two factions; returns the real change."""
+        between = self.between[ordered(a, b)]
+        before = between.relation.tension_now(self.now)
+        after = clamp(before + delta, 0.0, MOST_TENSION)
+        if abs(after - before) < STILL:
+            return 0.0
+        at = max(self.now, between.relation.tension_at)
+        between.relation = replace(between.relation, tension=after, tension_at=at)
+        between.reasons.append((reason, after - before))
+        between.tension_secret = between.tension_secret and secret
+        return after - before
+
+    def may_move(self, a: UUID, b: UUID, status: Status) -> Refused | None:
+        """Why two factions cannot become this to each other in one step, or None if they can (or are it)."""
+        relation = self.relation(a, b)
+        if relation.status == status:
+            return None
+        try:
+            check_move(relation, status, self.now)
+        except Refused as refused:
+            return refused
+        return None
+
+    def move(self, a: UUID, b: UUID, status: Status, reason: str, *, truce_days: float | None = None) -> bool:
+        """Let two factions become `status` to each other; False if they are it already.
+
+        A step from war to truce forbids another war for `truce_days` (180 if left out); a later end that stands
+        already is kept. Refuses `status_move_illegal`, `truce_holds`.
+        """
+        between = self.between[ordered(a, b)]
+        relation = between.relation
+        until = relation.truce_until
+        if status == "truce":
+            days = TRUCE_DAYS if truce_days is None else truce_days
+            until = max(until or self.now, self.now + round(days * DAY))
+        if relation.status == status:
+            between.relation = replace(relation, truce_until=until)
+            return False
+        check_move(relation, status, self.now)
+        self.put(a, b, status, reason, until)
+        return True
+
+    def put(self, a: UUID, b: UUID, status: Status, reason: str, truce_until: int | None) -> None:
+        """Set a status without asking whether the step is legal, for game masters and imports.
+
+        A war ends any truce that was left.
+        """
+        between = self.between[ordered(a, b)]
+        changed = between.relation.status != status
+        between.relation = replace(
+            between.relation, status=status,
+            status_since=max(self.now, between.relation.status_since) if changed else between.relation.status_since,
+            truce_until=None if status == "war" else truce_until,
+        )  # fmt: skip
+        between.moved = True
+        between.status_reason = reason
+
+    def end_truce(self, a: UUID, b: UUID) -> None:
+        """Let a truce that is over become what the feelings make of it: hostile, neutral or cordial."""
+        warm = warmth(self.opinion(a, b), self.opinion(b, a), self.tension(a, b))
+        status = drifts_to("neutral", warm)
+        status = "cordial" if status == "friendly" else status
+        self.put(a, b, status, MOVES["truce"][status], None)
+
+    def settle(self) -> None:
+        """Let statuses follow the feelings that have changed, where nobody moved them; `service.write` does it."""
+        for (a, b), between in self.between.items():
+            if between.moved or not (
+                between.reasons or self.feelings[a, b].changes or self.feelings[b, a].changes
+            ):
+                continue
+            warm = warmth(self.opinion(a, b), self.opinion(b, a), self.tension(a, b))
+            status = drifts_to(between.relation.status, warm)
+            if status != between.relation.status and status in MOVES[between.relation.status]:
+                meaning = MOVES[between.relation.status][status]
+                self.put(a, b, status, meaning, between.relation.truce_until)

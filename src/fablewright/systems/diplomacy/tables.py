@@ -1,0 +1,107 @@
+"""What is stored of the relations between factions."""
+
+from uuid import UUID
+
+from sqlalchemy import CheckConstraint, ForeignKeyConstraint, Index, UniqueConstraint, text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from fablewright.core.tables import Base
+from fablewright.systems.diplomacy.rules import STATUSES
+
+
+def _of_faction(table: str, column: str) -> ForeignKeyConstraint:
+    return ForeignKeyConstraint(
+        ["world_id", column], ["factions.world_id", "factions.id"], name=f"fk_{table}_{column}", ondelete="CASCADE"
+    )  # fmt: skip
+
+
+class FactionRelation(Base):
+    """What stands between two factions, of which the one with the lower id comes first.
+
+    `tension` is as it was at `tension_at` (world ms); it halves every 60 world days, computed on reading. Until
+    `truce_until` neither may go to war with the other. A pair without a row is neutral and at ease. Nothing that
+    changes is indexed, so that updates stay on their page.
+    """
+
+    __tablename__ = "relations"
+    __table_args__ = (
+        UniqueConstraint("world_id", "low_id", "high_id"),
+        _of_faction("relations", "low_id"),
+        _of_faction("relations", "high_id"),
+        CheckConstraint("low_id < high_id", name="low_before_high"),
+        CheckConstraint("tension BETWEEN 0 AND 100", name="tension_range"),
+        CheckConstraint(f"status IN {STATUSES!r}", name="status_known"),
+        CheckConstraint("status <> 'war' OR truce_until IS NULL", name="no_war_in_truce"),
+        CheckConstraint("status <> 'truce' OR truce_until IS NOT NULL", name="truce_ends"),
+        Index("ix_relations_high", "world_id", "high_id", "low_id"),
+        {"postgresql_with": {"fillfactor": "80"}},
+    )
+
+    world_id: Mapped[UUID] = mapped_column(primary_key=True)
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    low_id: Mapped[UUID]
+    high_id: Mapped[UUID]
+    tension: Mapped[float] = mapped_column(server_default=text("0"))
+    tension_at: Mapped[int]
+    status: Mapped[str] = mapped_column(server_default=text("'neutral'"))
+    status_since: Mapped[int]
+    truce_until: Mapped[int | None]
+
+
+class FactionOpinion(Base):
+    """A named reason why one faction (`holder_id`) thinks well or badly of another (`about_id`).
+
+    `amount` is as it was at `at` (world ms) and loses half of its size each `half_life_days` (null: never). The
+    same key again adds to it, up to `capped` in size. `event_id` is the event that tells of it. One that has
+    faded or was dropped has `ended_at`.
+    """
+
+    __tablename__ = "opinions"
+    __table_args__ = (
+        _of_faction("opinions", "holder_id"),
+        _of_faction("opinions", "about_id"),
+        CheckConstraint("holder_id <> about_id", name="two_factions"),
+        CheckConstraint("amount BETWEEN -100 AND 100", name="amount_range"),
+        CheckConstraint("capped BETWEEN 0 AND 100", name="capped_range"),
+        CheckConstraint("half_life_days IS NULL OR half_life_days > 0", name="half_life_positive"),
+        Index(
+            "uq_opinions_open", "world_id", "holder_id", "about_id", "key",
+            unique=True, postgresql_where=text("ended_at IS NULL"),
+        ),
+        Index("ix_opinions_about", "world_id", "about_id", "holder_id"),
+    )  # fmt: skip
+
+    world_id: Mapped[UUID] = mapped_column(primary_key=True)
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    holder_id: Mapped[UUID]
+    about_id: Mapped[UUID]
+    key: Mapped[str]
+    reason: Mapped[str]
+    amount: Mapped[float]
+    event_id: Mapped[UUID | None]
+    at: Mapped[int]
+    half_life_days: Mapped[float | None]
+    capped: Mapped[float] = mapped_column(server_default=text("100"))
+    secret: Mapped[bool] = mapped_column(server_default=text("false"))
+    ended_at: Mapped[int | None]
+
+
+class FactionTrust(Base):
+    """How far one faction trusts another to keep its word, as it was at `at` (world ms); it drifts to 0.5."""
+
+    __tablename__ = "trusts"
+    __table_args__ = (
+        UniqueConstraint("world_id", "holder_id", "about_id"),
+        _of_faction("trusts", "holder_id"),
+        _of_faction("trusts", "about_id"),
+        CheckConstraint("holder_id <> about_id", name="two_factions"),
+        CheckConstraint("trust BETWEEN 0 AND 1", name="trust_range"),
+        Index("ix_trusts_about", "world_id", "about_id"),
+    )
+
+    world_id: Mapped[UUID] = mapped_column(primary_key=True)
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    holder_id: Mapped[UUID]
+    about_id: Mapped[UUID]
+    trust: Mapped[float]
+    at: Mapped[int]
