@@ -1,0 +1,98 @@
+"""What goes into treasuries and out of them. A treasury is an account of the ledger whose owner is the faction."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+from uuid import UUID
+
+from fablewright.core.refusal import Refused
+from fablewright.core.transaction import Transaction
+from fablewright.systems.factions import views
+from fablewright.systems.factions.events import TreasuryMoved
+from fablewright.systems.factions.rules import FACTION_NOT_FOUND
+from fablewright.systems.ledger import service as ledger
+from fablewright.systems.ledger.book import TransferState
+
+CURRENCIES: Final = "SELECT id, currency FROM factions WHERE world_id = $1 AND id = ANY($2::uuid[])"
+
+
+@dataclass(frozen=True, slots=True)
+class Payment:
+    """A sum to go from one side to another: factions, characters, `ledger.MINT` or `ledger.SINK`.
+
+    `currency` None is that of the payer, if that is a faction, else that of the payee. `kind` begins with the name
+    of the system that pays (`factions.grant`). A payment whose `reference` was paid already is not paid again.
+    `by_id` is the character who does it.
+    """
+
+    from_id: UUID
+    to_id: UUID
+    amount: int
+    kind: str
+    reason: str
+    reference: str | None = None
+    currency: str | None = None
+    by_id: UUID | None = None
+
+
+async def pay(
+    tx: Transaction, from_id: UUID, to_id: UUID, amount: int, *, kind: str, reason: str,
+    reference: str | None = None, currency: str | None = None, by_id: UUID | None = None,
+) -> TransferState:  # fmt: skip
+    """Move a sum, and tell the two sides; see `Payment`.
+
+    Refuses what `ledger.Book.transfer` does: `insufficient_funds`, `balance_limit`, `same_account`, …, and
+    `faction_not_found` if no side is a faction and no currency is named.
+    """
+    payment = Payment(from_id, to_id, amount, kind, reason, reference, currency, by_id)
+    made = (await pay_all(tx, [payment]))[0]
+    if isinstance(made, Refused):
+        raise made
+    return made
+
+
+async def pay_all(tx: Transaction, payments: Sequence[Payment]) -> list[TransferState | Refused]:
+    """Move many sums with one book, in this order, each by itself: what refuses one leaves the others.
+
+    The accounts are locked, in their order, until the commit; lock factions before.
+    """
+    sides = {side for p in payments if p.currency is None for side in (p.from_id, p.to_id)}
+    rows = await tx.fetch(CURRENCIES, tx.world_id, sorted(sides)) if sides else []
+    own = {row["id"]: row["currency"] for row in rows}
+    currencies = [p.currency or own.get(p.from_id) or own.get(p.to_id) for p in payments]
+    keys = {
+        (side, code)
+        for p, code in zip(payments, currencies, strict=True) if code is not None
+        for side in (p.from_id, p.to_id)
+    }  # fmt: skip
+    book = await ledger.open_book(tx, keys, create=True, references=[p.reference for p in payments])
+    results: list[TransferState | Refused] = []
+    for payment, code in zip(payments, currencies, strict=True):
+        if code is None:
+            results.append(FACTION_NOT_FOUND(faction_id=str(payment.from_id)))
+            continue
+        try:
+            made = book.transfer(
+                payment.from_id, payment.to_id, code, payment.amount, kind=payment.kind,
+                reason=payment.reason, reference=payment.reference,
+            )  # fmt: skip
+        except Refused as refused:
+            results.append(refused)
+            continue
+        if not made.replayed:
+            book.told(made, tx.emit(_told(made, payment)).id)
+        results.append(made)
+    await ledger.write(tx, book)
+    return results
+
+
+def _told(made: TransferState, payment: Payment) -> TreasuryMoved:
+    return TreasuryMoved(
+        transfer_id=made.id, from_id=made.debit, to_id=made.credit, currency=made.currency, amount=made.amount,
+        kind=made.kind, reason=made.reason, reference=made.reference, by_id=payment.by_id,
+    )  # fmt: skip
+
+
+async def balances(tx: Transaction, faction_ids: Sequence[UUID]) -> dict[UUID, int]:
+    """What these factions can spend of their own currency, not locked."""
+    return await views.treasuries(tx, tx.world_id, faction_ids)
