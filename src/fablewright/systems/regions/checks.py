@@ -1,4 +1,4 @@
-"""Invariants of places and whereabouts, for `fablewright doctor`."""
+"""Invariants of places, regions and whereabouts, for `fablewright doctor`."""
 
 from fablewright.core.system import Check
 
@@ -22,5 +22,22 @@ CHECKS = (
            LEFT JOIN whereabouts w ON w.world_id = t.world_id AND w.id::text = t.data ->> 'character_id'
                 AND w.arrives_at = t.due_at
            WHERE t.kind = 'regions.arrival' AND w.id IS NULL""",
+    ),
+    Check(
+        "regions.what_was_removed_is_off_the_map",
+        """SELECT r.world_id, 'region ' || r.id || ' was removed, but ' || p.what || ' still belongs to it'
+           FROM regions r
+           JOIN LATERAL (
+               SELECT 'place ' || id AS what FROM places WHERE world_id = r.world_id AND region_id = r.id
+               UNION ALL
+               SELECT 'border ' || id FROM borders WHERE world_id = r.world_id AND r.id IN (low_id, high_id)
+           ) p ON true
+           WHERE r.removed_at IS NOT NULL""",
+    ),
+    Check(
+        "regions.resources_are_amounts",
+        """SELECT r.world_id, 'region ' || r.id || ' brings forth ' || e.value || ' of ' || e.key
+           FROM regions r, jsonb_each(r.resources) e
+           WHERE jsonb_typeof(e.value) <> 'number' OR (e.value #>> '{}')::float8 < 0""",
     ),
 )

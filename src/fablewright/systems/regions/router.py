@@ -1,10 +1,10 @@
-"""HTTP routes for places, and for who is where."""
+"""HTTP routes for places, for regions and bans, and for who is where."""
 
 from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import APIRouter, Query
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from fablewright.gateway.api import (
     CURSOR_INVALID,
@@ -17,10 +17,28 @@ from fablewright.gateway.api import (
     position_of,
     refusals,
 )  # fmt: skip
-from fablewright.systems.regions import views
-from fablewright.systems.regions.commands import DefinePlaces, PlaceCharacters, RemovePlace, Walk
-from fablewright.systems.regions.rules import NO_WHEREABOUTS, PLACE_NOT_FOUND
-from fablewright.systems.regions.views import PlaceDetail, PlaceView, WhereView
+from fablewright.systems.regions import rules, views
+from fablewright.systems.regions.commands import (
+    BanMovement,
+    DefinePlaces,
+    DefineRegions,
+    LiftBan,
+    PlaceCharacters,
+    Reason,
+    RemovePlace,
+    RemoveRegion,
+    SetControl,
+    Walk,
+)
+from fablewright.systems.regions.rules import NO_ROUTE, NO_WHEREABOUTS, PLACE_NOT_FOUND, REGION_NOT_FOUND
+from fablewright.systems.regions.views import (
+    BanView,
+    PlaceDetail,
+    PlaceView,
+    RegionDetail,
+    RegionView,
+    WhereView,
+)
 
 router = APIRouter(tags=["regions"])
 
@@ -47,6 +65,46 @@ class WalkBody(BaseModel):
     )
 
     place_id: UUID
+
+
+class RegionsDefinedAnswer(BaseModel):
+    """The regions as they are now, and how many borders and memberships of places were defined."""
+
+    regions: list[RegionView]
+    borders: int
+    places: int
+
+
+class ControlBody(BaseModel):
+    """Who holds a region from now on."""
+
+    model_config = ConfigDict(
+        extra="forbid", json_schema_extra={"examples": [{"controller_id": None, "reason": "Given up"}]}
+    )
+
+    controller_id: UUID | None
+    reason: Reason = ""
+
+
+class ControlAnswer(BaseModel):
+    """Who held a region, and who holds it now."""
+
+    region_id: UUID
+    previous: UUID | None
+    controller_id: UUID | None
+
+
+class BanAnswer(BaseModel):
+    """The id of a ban, by which it can be lifted."""
+
+    id: UUID
+
+
+class RouteView(BaseModel):
+    """The quickest way between two regions, if no ban bars it."""
+
+    region_ids: list[UUID] = Field(description="Both ends included.")
+    minutes: float = Field(description="Minutes of world time.")
 
 
 @router.put("/worlds/{world_id}/places", responses=refusals(DefinePlaces))
@@ -120,6 +178,103 @@ async def walk(world_id: UUID, character_id: UUID, body: WalkBody, caller: Calle
     """Let a character set out for a place. It arrives when the world's time has come."""
     command = Walk(character_id=character_id, place_id=body.place_id)
     return await caller.execute(command, world_id)  # type: ignore[no-any-return]
+
+
+# -- regions -------------------------------------------------------------------------------------------------
+
+
+@router.put("/worlds/{world_id}/regions", responses=refusals(DefineRegions))
+async def define_regions(
+    world_id: UUID, body: DefineRegions, caller: Caller
+) -> Committed[RegionsDefinedAnswer]:
+    """Make regions, their borders and what lies in them, or change those that exist. For game masters."""
+    return await caller.execute(body, world_id)  # type: ignore[no-any-return]
+
+
+@router.get("/worlds/{world_id}/regions", responses=refusals(CURSOR_INVALID, PAGE_TOO_LARGE))
+async def list_regions(
+    world_id: UUID,
+    caller: Caller,
+    paging: Paging,
+    controller_id: Annotated[UUID | None, Query(description="Only those that this faction holds.")] = None,
+) -> Page[RegionView]:
+    """The regions of the world as they are now, by name."""
+    after = position_of(paging, _text, UUID)
+    async with caller.reading(world_id) as connection:
+        rows = await views.list_regions(
+            connection, world_id, controller_id=controller_id,
+            after=(after[0], after[1]) if after else None, limit=paging.limit + 1,
+        )  # fmt: skip
+    return page_of(rows, paging, lambda r: [r.name, str(r.id)])
+
+
+@router.get("/worlds/{world_id}/regions/{region_id}", responses=refusals(REGION_NOT_FOUND))
+async def get_region(world_id: UUID, region_id: UUID, caller: Caller) -> RegionDetail:
+    """One region as it is now: who holds it, what lies in it, what borders on it, who may not come in."""
+    async with caller.reading(world_id) as connection:
+        found = await views.region(connection, world_id, region_id)
+    if found is None:
+        raise REGION_NOT_FOUND(region_id=str(region_id))
+    return found
+
+
+@router.get("/worlds/{world_id}/regions/{region_id}/routes", responses=refusals(NO_ROUTE))
+async def get_route(
+    world_id: UUID,
+    region_id: UUID,
+    caller: Caller,
+    to: Annotated[UUID, Query(description="The region to go to.")],
+) -> RouteView:
+    """The quickest way to another region, and how long it takes. Bans are not looked at."""
+    async with caller.reading(world_id) as connection:
+        way = rules.region_route(await views.routes(connection, world_id), region_id, to)
+    return RouteView(region_ids=list(way.place_ids), minutes=way.minutes)
+
+
+@router.delete("/worlds/{world_id}/regions/{region_id}", responses=refusals(RemoveRegion))
+async def remove_region(world_id: UUID, region_id: UUID, caller: Caller) -> Committed[None]:
+    """Take a region off the map, with its borders; its places stay. For game masters."""
+    return await caller.execute(RemoveRegion(region_id=region_id), world_id)  # type: ignore[no-any-return]
+
+
+@router.put("/worlds/{world_id}/regions/{region_id}/control", responses=refusals(SetControl))
+async def set_control(
+    world_id: UUID, region_id: UUID, body: ControlBody, caller: Caller
+) -> Committed[ControlAnswer]:
+    """Say which faction holds a region. For game masters."""
+    command = SetControl(region_id=region_id, **dict(body))
+    return await caller.execute(command, world_id)  # type: ignore[no-any-return]
+
+
+@router.get("/worlds/{world_id}/movement-bans", responses=refusals(CURSOR_INVALID, PAGE_TOO_LARGE))
+async def list_bans(
+    world_id: UUID,
+    caller: Caller,
+    paging: Paging,
+    region_id: Annotated[UUID | None, Query(description="Only those that keep out of this region.")] = None,
+    source: Annotated[str | None, Query(max_length=200, description="Only those of this source.")] = None,
+    over: Annotated[bool, Query(description="Also those that were lifted or have run out.")] = False,
+) -> Page[BanView]:
+    """Who may not come into which regions."""
+    after = position_of(paging, UUID)
+    async with caller.reading(world_id) as connection:
+        rows = await views.list_bans(
+            connection, world_id, region_id=region_id, source=source and source.replace("\x00", ""), over=over,
+            after=after[0] if after else None, limit=paging.limit + 1,
+        )  # fmt: skip
+    return page_of(rows, paging, lambda ban: [str(ban.id)])
+
+
+@router.post("/worlds/{world_id}/movement-bans", responses=refusals(BanMovement))
+async def ban_movement(world_id: UUID, body: BanMovement, caller: Caller) -> Committed[BanAnswer]:
+    """Keep a character, a faction's members or everybody out of a region. For game masters."""
+    return await caller.execute(body, world_id)  # type: ignore[no-any-return]
+
+
+@router.delete("/worlds/{world_id}/movement-bans/{ban_id}", responses=refusals(LiftBan))
+async def lift_movement_ban(world_id: UUID, ban_id: UUID, caller: Caller) -> Committed[None]:
+    """End a ban that a game master imposed. For game masters."""
+    return await caller.execute(LiftBan(ban_id=ban_id), world_id)  # type: ignore[no-any-return]
 
 
 def _text(value: Any) -> str:

@@ -7,6 +7,7 @@ from uuid import UUID
 import orjson
 from pydantic import BaseModel, Field
 
+from fablewright.core.clock import WorldClock
 from fablewright.systems.regions.commands import PlaceValue
 from fablewright.systems.regions.rules import RegionState, Where
 
@@ -143,6 +144,22 @@ async def list_whereabouts(
     return [where_view(row["id"], where_of(row)) for row in rows]
 
 
+CLOCK: Final = """
+SELECT anchor_world_ms, anchor_real_ms, rate, paused, advance_id IS NOT NULL AS advancing,
+       (extract(epoch FROM clock_timestamp()) * 1000)::bigint AS real_ms
+FROM worlds WHERE id = $1
+"""
+
+
+async def now_of(connection: Any, world_id: UUID) -> int:
+    """What time it is in a world (ms)."""
+    row = await connection.fetchrow(CLOCK, world_id)
+    clock = WorldClock(
+        row["anchor_world_ms"], row["anchor_real_ms"], row["rate"], row["paused"], row["advancing"]
+    )
+    return clock.now(row["real_ms"])
+
+
 # -- regions -------------------------------------------------------------------------------------------------
 
 
@@ -241,10 +258,11 @@ async def held(
 
 
 async def list_regions(
-    connection: Any, world_id: UUID, now: int, *, controller_id: UUID | None,
+    connection: Any, world_id: UUID, *, controller_id: UUID | None,
     after: tuple[str, UUID] | None, limit: int,
 ) -> list[RegionView]:  # fmt: skip
-    """Up to `limit` regions by (name, id) after a position."""
+    """Up to `limit` regions by (name, id) after a position, as they are now."""
+    now = await now_of(connection, world_id)
     rows = await connection.fetch(
         f"SELECT {REGION} FROM regions WHERE world_id = $1 AND removed_at IS NULL "  # noqa: S608
         "AND ($2::uuid IS NULL OR controller_id = $2) "
@@ -254,14 +272,15 @@ async def list_regions(
     return [region_view(region_of(row), now) for row in rows]
 
 
-async def region(connection: Any, world_id: UUID, region_id: UUID, now: int) -> RegionDetail | None:
-    """One region with its neighbours, places and bans; None if it is unknown or was removed."""
+async def region(connection: Any, world_id: UUID, region_id: UUID) -> RegionDetail | None:
+    """One region with its neighbours, places and bans as it is now; None if it is unknown or was removed."""
     row = await connection.fetchrow(
         f"SELECT {REGION} FROM regions WHERE world_id = $1 AND id = $2 AND removed_at IS NULL",  # noqa: S608
         world_id, region_id,
     )  # fmt: skip
     if row is None:
         return None
+    now = await now_of(connection, world_id)
     near = await connection.fetch(
         "SELECT r.id, r.name, r.terrain, r.controller_id, n.minutes FROM ("
         "SELECT high_id AS id, minutes FROM borders WHERE world_id = $1 AND low_id = $2 UNION ALL "
@@ -276,7 +295,6 @@ async def region(connection: Any, world_id: UUID, region_id: UUID, now: int) -> 
     bans = await list_bans(
         connection,
         world_id,
-        now,
         region_id=region_id,
         source=None,
         over=False,
@@ -291,10 +309,11 @@ async def region(connection: Any, world_id: UUID, region_id: UUID, now: int) -> 
 
 
 async def list_bans(
-    connection: Any, world_id: UUID, now: int, *, region_id: UUID | None, source: str | None, over: bool,
+    connection: Any, world_id: UUID, *, region_id: UUID | None, source: str | None, over: bool,
     after: UUID | None, limit: int,
 ) -> list[BanView]:  # fmt: skip
     """Up to `limit` bans by id: those that hold or will, or with `over` also those that held once."""
+    now = await now_of(connection, world_id)
     rows = await connection.fetch(
         "SELECT id, region_id, subject_id, source, reason, from_at, until_at, lifted_at FROM movement_bans "
         "WHERE world_id = $1 AND ($2::uuid IS NULL OR region_id = $2 OR region_id IS NULL) "
@@ -304,3 +323,15 @@ async def list_bans(
         world_id, region_id, source, over, now, after, limit,
     )  # fmt: skip
     return [BanView.model_construct(**dict(row)) for row in rows]
+
+
+async def routes(connection: Any, world_id: UUID) -> dict[UUID, dict[UUID, float]]:
+    """All borders of the world, arranged for finding ways: for each region its neighbours and the minutes."""
+    rows = await connection.fetch(
+        "SELECT low_id, high_id, minutes FROM borders WHERE world_id = $1", world_id
+    )
+    found: dict[UUID, dict[UUID, float]] = {}
+    for row in rows:
+        found.setdefault(row["low_id"], {})[row["high_id"]] = row["minutes"]
+        found.setdefault(row["high_id"], {})[row["low_id"]] = row["minutes"]
+    return found
