@@ -272,6 +272,30 @@ def upgrade() -> None:
     op.create_index('ix_factions_capital', 'factions', ['world_id', 'capital_id'], unique=False)
     op.create_index('ix_factions_leader', 'factions', ['world_id', 'leader_id'], unique=False)
     op.create_index('uq_factions_name', 'factions', ['world_id', 'name'], unique=True, postgresql_where=sa.text('dissolved_at IS NULL'))
+    op.create_table('journeys',
+    sa.Column('world_id', sa.UUID(), nullable=False),
+    sa.Column('id', sa.UUID(), nullable=False),
+    sa.Column('character_id', sa.UUID(), nullable=False),
+    sa.Column('from_place_id', sa.UUID(), nullable=False),
+    sa.Column('to_place_id', sa.UUID(), nullable=False),
+    sa.Column('region_ids', sa.ARRAY(sa.UUID()), nullable=False),
+    sa.Column('crossings', sa.ARRAY(sa.BigInteger()), nullable=False),
+    sa.Column('crossed', sa.BigInteger(), nullable=False),
+    sa.Column('set_out_at', sa.BigInteger(), nullable=False),
+    sa.Column('arrives_at', sa.BigInteger(), nullable=False),
+    sa.Column('ended_at', sa.BigInteger(), nullable=True),
+    sa.Column('how', sa.Text(), nullable=True),
+    sa.CheckConstraint("how IN ('arrived', 'barred', 'closed', 'cancelled', 'placed', 'gone')", name=op.f('ck_journeys_how_known')),
+    sa.CheckConstraint('(ended_at IS NULL) = (how IS NULL)', name=op.f('ck_journeys_end_whole')),
+    sa.CheckConstraint('arrives_at > set_out_at', name=op.f('ck_journeys_takes_time')),
+    sa.CheckConstraint('cardinality(region_ids) = cardinality(crossings) + 1', name=op.f('ck_journeys_way_whole')),
+    sa.CheckConstraint('crossed BETWEEN 0 AND cardinality(crossings)', name=op.f('ck_journeys_crossed_range')),
+    sa.ForeignKeyConstraint(['world_id', 'character_id'], ['characters.world_id', 'characters.id'], name='fk_journeys_character', ondelete='CASCADE'),
+    sa.ForeignKeyConstraint(['world_id'], ['worlds.id'], name=op.f('fk_journeys_world_id'), ondelete='CASCADE'),
+    sa.PrimaryKeyConstraint('world_id', 'id', name=op.f('pk_journeys'))
+    )
+    op.create_index('ix_journeys_character', 'journeys', ['world_id', 'character_id', 'id'], unique=False)
+    op.create_index('uq_journeys_open', 'journeys', ['world_id', 'character_id'], unique=True, postgresql_where=sa.text('ended_at IS NULL'))
     op.create_table('market_goods',
     sa.Column('world_id', sa.UUID(), nullable=False),
     sa.Column('region_id', sa.UUID(), nullable=False),
@@ -597,6 +621,9 @@ def downgrade() -> None:
     op.drop_table('movement_bans')
     op.drop_table('market_stocks')
     op.drop_table('market_goods')
+    op.drop_index('uq_journeys_open', table_name='journeys', postgresql_where=sa.text('ended_at IS NULL'))
+    op.drop_index('ix_journeys_character', table_name='journeys')
+    op.drop_table('journeys')
     op.drop_index('uq_factions_name', table_name='factions', postgresql_where=sa.text('dissolved_at IS NULL'))
     op.drop_index('ix_factions_leader', table_name='factions')
     op.drop_index('ix_factions_capital', table_name='factions')
