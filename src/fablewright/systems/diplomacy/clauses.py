@@ -1,6 +1,6 @@
 """The clauses of treaties: what each binds whom to, what contradicts it, and which acts break or fulfil it. Pure.
 
-A clause is a typed value. What happens in the world is brought into one form first, an `Act` (`acts_of` reads it
+A clause is a typed value. What happens in the world is brought into one form first, an `Act` (`watching` reads it
 from an event); each act has a key, and each clause says which keys it listens to. So an act is compared with the
 clauses that listen to its key, and with no others.
 """
@@ -53,20 +53,11 @@ Text = Annotated[
 # -- what happens --------------------------------------------------------------------------------------------
 
 ActKind = Literal[
-    "entered",
-    "attacked",
-    "traded",
-    "barred",
-    "call_refused",
-    "came",
-    "joined",
-    "unpaid",
-    "kept_back",
-    "accused",
-]
+    "entered", "attacked", "traded", "barred", "call_refused", "came", "joined", "unpaid", "kept_back"
+]  # fmt: skip
 """`entered` a region with people of one's own; `attacked` somebody; `traded` with somebody; `barred` somebody from
-one's regions; `call_refused` to an ally; a character `came` into a region, or `joined` a faction. The last three are
-found by timers and accusations: a sum stayed `unpaid`, a character was `kept_back`, somebody was `accused`."""
+one's regions; `call_refused` to an ally; a character `came` into a region, or `joined` a faction. The last two are
+found by timers: a sum stayed `unpaid`, a character was `kept_back`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,12 +95,12 @@ class Breach:
 
 
 class ClauseBase(BaseModel):
-    """What all clauses can be asked. `listens` are the kinds of acts that may break one of this type."""
+    """What all clauses can be asked. `deeds` are the kinds of acts that break one of this type, each in words."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     type: str
-    listens: ClassVar[tuple[ActKind, ...]] = ()
+    deeds: ClassVar[Mapping[ActKind, str]] = {}
     recurs: ClassVar[bool] = False
     """Whether it is executed by a timer."""
 
@@ -125,21 +116,31 @@ class ClauseBase(BaseModel):
         """All factions that must be parties of the treaty."""
         return frozenset((*self.binds(), *self.serves()))
 
-    def keys(self) -> tuple[str, ...]:
-        """The keys of acts that may break or fulfil it."""
+    def ways(self) -> tuple[tuple[UUID, UUID], ...]:
+        """Who must not do those deeds to whom (or what)."""
         return ()
 
-    def broken_by(self, act: Act) -> Breach | None:
-        """How an act breaks it, if it does. Clauses that listen to the key of the act alone are asked."""
-        return None
+    def keys(self) -> tuple[str, ...]:
+        """The keys of acts that may break or fulfil it."""
+        return tuple(watch_key(kind, by, to) for kind in self.deeds for by, to in self.ways())
 
-    def fulfilled_by(self, act: Act) -> bool:
+    def concerns(self, act: Act) -> bool:  # noqa: ARG002
+        """Whether an act of the right kind, by and to the right ones, is one that it speaks of."""
+        return True
+
+    def broken_by(self, act: Act) -> Breach | None:
+        """How an act breaks it, if it does."""
+        if act.kind not in self.deeds or (act.by, act.to) not in self.ways() or not self.concerns(act):
+            return None
+        return Breach(act.by, frozenset(self.serves()) - {act.by}, self.deeds[act.kind])
+
+    def fulfilled_by(self, act: Act) -> bool:  # noqa: ARG002
         """Whether an act does what it asks for, once and for all."""
         return False
 
     def contradicts(self, other: "ClauseBase") -> str | None:
-        """Why both cannot be kept, if so. Asked in one order only: `contradiction` asks in both."""
-        return None
+        """Why both cannot be kept, if so: `contradiction` asks in both orders."""
+        return "the same promise stands there twice" if self == other else None
 
     def says(self, name: "Naming") -> str:
         """The clause as a sentence; `name` gives the names of factions, regions and characters."""
@@ -171,12 +172,15 @@ class _Between(ClauseBase):
     def serves(self) -> tuple[UUID, ...]:
         return (getattr(self, self.pair[1]),)
 
+    def ways(self) -> tuple[tuple[UUID, UUID], ...]:
+        return ((getattr(self, self.pair[0]), getattr(self, self.pair[1])),)
+
 
 class Pay(_Between):
     """`from_id` pays `amount` to `to_id`: once when the treaty comes into force, or every so many days."""
 
     pair = ("from_id", "to_id")
-    listens = ("unpaid",)
+    deeds = {"unpaid": "a payment was not made"}
     recurs = True
 
     type: Literal["pay"] = "pay"
@@ -186,23 +190,15 @@ class Pay(_Between):
     currency: Currency = "points"
     every_days: int | None = Field(None, ge=1, le=MOST_DAYS, description="Left out: once, at the start.")
 
-    def broken_by(self, act: Act) -> Breach | None:
-        if act.kind != "unpaid" or (act.by, act.to) != (self.from_id, self.to_id):
-            return None
-        return Breach(self.from_id, frozenset((self.to_id,)), f"{self.amount} {self.currency} stayed unpaid")
-
     def contradicts(self, other: ClauseBase) -> str | None:
-        if (
-            not isinstance(other, Pay)
-            or self.currency != other.currency
-            or self.every_days != other.every_days
-        ):
+        if not isinstance(other, Pay):
+            return None
+        if (self.currency, self.every_days) != (other.currency, other.every_days):
             return None
         if (self.from_id, self.to_id) == (other.to_id, other.from_id):
             return "each pays the other in the same currency at the same time; let one pay the difference"
-        if (self.from_id, self.to_id) == (other.from_id, other.to_id):
-            return "the same payment stands there twice; join the two"
-        return None
+        same = (self.from_id, self.to_id) == (other.from_id, other.to_id)
+        return "the same payment stands there twice; join the two" if same else None
 
     def says(self, name: Naming) -> str:
         often = "once" if self.every_days is None else f"every {self.every_days} days"
@@ -212,7 +208,7 @@ class Pay(_Between):
 class KeepOut(ClauseBase):
     """`faction_id` keeps its people out of a region, for the good of `for_id` (left out: of all parties)."""
 
-    listens = ("entered",)
+    deeds = {"entered": "people of theirs entered the region"}
 
     type: Literal["keep_out"] = "keep_out"
     faction_id: UUID
@@ -225,26 +221,17 @@ class KeepOut(ClauseBase):
     def serves(self) -> tuple[UUID, ...]:
         return () if self.for_id is None else (self.for_id,)
 
-    def keys(self) -> tuple[str, ...]:
-        return (watch_key("entered", self.faction_id, self.region_id),)
-
-    def broken_by(self, act: Act) -> Breach | None:
-        if act.kind != "entered" or (act.by, act.to) != (self.faction_id, self.region_id):
-            return None
-        return Breach(self.faction_id, frozenset(self.serves()), "people of theirs entered the region")
+    def ways(self) -> tuple[tuple[UUID, UUID], ...]:
+        return ((self.faction_id, self.region_id),)
 
     def contradicts(self, other: ClauseBase) -> str | None:
-        if isinstance(other, KeepOut) and (self.faction_id, self.region_id) == (
-            other.faction_id,
-            other.region_id,
-        ):
-            return "the same faction is kept out of the same region twice"
-        if isinstance(other, HandOver) and (self.faction_id, self.region_id) == (
-            other.faction_id,
-            other.region_id,
-        ):
+        if not isinstance(other, KeepOut | HandOver):
+            return None
+        if (self.faction_id, self.region_id) != (other.faction_id, other.region_id):
+            return None
+        if isinstance(other, HandOver):
             return "who must keep out of the region must bring somebody there"
-        return None
+        return "the same faction is kept out of the same region twice"
 
     def says(self, name: Naming) -> str:
         return f"{name(self.faction_id)} keeps its people out of {name(self.region_id)}."
@@ -254,7 +241,7 @@ class NoTrade(_Between):
     """`faction_id` does not trade with `with_id`: a good, or (left out) anything at all. `with_id` may be no party."""
 
     pair = ("faction_id", "with_id")
-    listens = ("traded",)
+    deeds = {"traded": "they traded with whom they must not"}
 
     type: Literal["no_trade"] = "no_trade"
     faction_id: UUID
@@ -264,28 +251,17 @@ class NoTrade(_Between):
     def serves(self) -> tuple[UUID, ...]:
         return ()
 
-    def keys(self) -> tuple[str, ...]:
-        return (watch_key("traded", self.faction_id, self.with_id),)
-
-    def broken_by(self, act: Act) -> Breach | None:
-        if act.kind != "traded" or (act.by, act.to) != (self.faction_id, self.with_id):
-            return None
-        if self.good is not None and act.good is not None and act.good != self.good:
-            return None
-        return Breach(
-            self.faction_id, frozenset(), f"they traded {act.good or 'goods'} with whom they must not"
-        )
+    def concerns(self, act: Act) -> bool:
+        return self.good is None or act.good is None or act.good == self.good
 
     def contradicts(self, other: ClauseBase) -> str | None:
-        if isinstance(other, NoTrade) and (self.faction_id, self.with_id) == (
+        if not isinstance(other, NoTrade) or (self.faction_id, self.with_id) != (
             other.faction_id,
             other.with_id,
         ):
-            if self.good is None or other.good is None or self.good == other.good:
-                return "the same trade is forbidden twice"
-        if isinstance(other, Pay) and (other.from_id, other.to_id) == (self.faction_id, self.with_id):
-            return None  # tribute is no trade
-        return None
+            return None
+        same = self.good is None or other.good is None or self.good == other.good
+        return "the same trade is forbidden twice" if same else None
 
     def says(self, name: Naming) -> str:
         return f"{name(self.faction_id)} does not trade {self.good or 'anything'} with {name(self.with_id)}."
@@ -295,28 +271,20 @@ class Defend(_Between):
     """`protector_id` comes to the aid of `protected_id` when that is attacked."""
 
     pair = ("protector_id", "protected_id")
-    listens = ("call_refused", "attacked")
+    deeds = {
+        "call_refused": "they did not come when called",
+        "attacked": "they attacked whom they were to protect",
+    }
 
     type: Literal["defend"] = "defend"
     protector_id: UUID
     protected_id: UUID
 
-    def keys(self) -> tuple[str, ...]:
-        return tuple(watch_key(kind, self.protector_id, self.protected_id) for kind in self.listens)
-
-    def broken_by(self, act: Act) -> Breach | None:
-        if act.kind not in self.listens or (act.by, act.to) != (self.protector_id, self.protected_id):
-            return None
-        did = "attacked whom they were to protect" if act.kind == "attacked" else "did not come when called"
-        return Breach(self.protector_id, frozenset((self.protected_id,)), f"they {did}")
-
     def contradicts(self, other: ClauseBase) -> str | None:
-        if isinstance(other, Defend) and self == other:
-            return "the same promise of defence stands there twice"
-        if isinstance(other, SupportInWar) and other.faction_id == self.protector_id:
-            if other.against_id == self.protected_id:
-                return "one cannot defend a faction and support war against it"
-        return None
+        both = self.protector_id, self.protected_id
+        if isinstance(other, SupportInWar) and (other.faction_id, other.against_id) == both:
+            return "one cannot defend a faction and support war against it"
+        return super().contradicts(other)
 
     def says(self, name: Naming) -> str:
         return f"{name(self.protector_id)} defends {name(self.protected_id)}."
@@ -327,7 +295,7 @@ class HandOver(_Between):
     one) joined that faction."""
 
     pair = ("faction_id", "to_id")
-    listens = ("kept_back",)
+    deeds = {"kept_back": "they did not hand over in time"}
     recurs = True
 
     type: Literal["hand_over"] = "hand_over"
@@ -337,22 +305,17 @@ class HandOver(_Between):
     region_id: UUID | None = None
     within_days: int = Field(30, ge=1, le=MOST_DAYS)
 
-    def keys(self) -> tuple[str, ...]:
+    def done(self) -> str:
+        """The key of the act by which it is done."""
         if self.region_id is None:
-            return (watch_key("joined", self.character_id, self.to_id),)
-        return (watch_key("came", self.character_id, self.region_id),)
+            return watch_key("joined", self.character_id, self.to_id)
+        return watch_key("came", self.character_id, self.region_id)
 
-    def broken_by(self, act: Act) -> Breach | None:
-        if act.kind != "kept_back" or (act.by, act.to) != (self.faction_id, self.to_id):
-            return None
-        return Breach(
-            self.faction_id,
-            frozenset((self.to_id,)),
-            f"they did not hand over within {self.within_days} days",
-        )
+    def keys(self) -> tuple[str, ...]:
+        return (*super().keys(), self.done())
 
     def fulfilled_by(self, act: Act) -> bool:
-        return act.key in self.keys()
+        return act.key == self.done()
 
     def contradicts(self, other: ClauseBase) -> str | None:
         if not isinstance(other, HandOver) or other.character_id != self.character_id:
@@ -376,9 +339,6 @@ class ShareInformation(_Between):
     faction_id: UUID
     to_id: UUID
 
-    def contradicts(self, other: ClauseBase) -> str | None:
-        return "the same promise stands there twice" if self == other else None
-
     def says(self, name: Naming) -> str:
         return f"{name(self.faction_id)} shares what it knows with {name(self.to_id)}."
 
@@ -387,22 +347,11 @@ class OpenBorders(_Between):
     """`faction_id` lets the people of `to_id` pass through its regions."""
 
     pair = ("faction_id", "to_id")
-    listens = ("barred",)
+    deeds = {"barred": "they closed their borders"}
 
     type: Literal["open_borders"] = "open_borders"
     faction_id: UUID
     to_id: UUID
-
-    def keys(self) -> tuple[str, ...]:
-        return (watch_key("barred", self.faction_id, self.to_id),)
-
-    def broken_by(self, act: Act) -> Breach | None:
-        if act.kind != "barred" or (act.by, act.to) != (self.faction_id, self.to_id):
-            return None
-        return Breach(self.faction_id, frozenset((self.to_id,)), "they closed their borders")
-
-    def contradicts(self, other: ClauseBase) -> str | None:
-        return "the same borders are opened twice" if self == other else None
 
     def says(self, name: Naming) -> str:
         return f"{name(self.faction_id)} opens its borders to {name(self.to_id)}."
@@ -412,7 +361,7 @@ class NoAttack(_Between):
     """Neither of two factions attacks the other."""
 
     pair = ("a_id", "b_id")
-    listens = ("attacked",)
+    deeds = {"attacked": "they attacked whom they had promised not to"}
 
     type: Literal["no_attack"] = "no_attack"
     a_id: UUID
@@ -424,13 +373,8 @@ class NoAttack(_Between):
     def serves(self) -> tuple[UUID, ...]:
         return self.a_id, self.b_id
 
-    def keys(self) -> tuple[str, ...]:
-        return watch_key("attacked", self.a_id, self.b_id), watch_key("attacked", self.b_id, self.a_id)
-
-    def broken_by(self, act: Act) -> Breach | None:
-        if act.kind != "attacked" or {act.by, act.to} != {self.a_id, self.b_id}:
-            return None
-        return Breach(act.by, frozenset((act.to,)), "they attacked whom they had promised not to")
+    def ways(self) -> tuple[tuple[UUID, UUID], ...]:
+        return (self.a_id, self.b_id), (self.b_id, self.a_id)
 
     def contradicts(self, other: ClauseBase) -> str | None:
         both = {self.a_id, self.b_id}
@@ -448,7 +392,7 @@ class SupportInWar(_Between):
     """`faction_id` joins the wars of `ally_id`: against one faction, or (left out) against any."""
 
     pair = ("faction_id", "ally_id")
-    listens = ("call_refused",)
+    deeds = {"call_refused": "they did not join the war of their ally"}
 
     type: Literal["support_in_war"] = "support_in_war"
     faction_id: UUID
@@ -461,24 +405,15 @@ class SupportInWar(_Between):
             raise CLAUSE_WITH_ITSELF("A war is against a third faction.", faction_id=str(self.against_id))
         return self
 
-    def keys(self) -> tuple[str, ...]:
-        return (watch_key("call_refused", self.faction_id, self.ally_id),)
-
-    def broken_by(self, act: Act) -> Breach | None:
-        if act.kind != "call_refused" or (act.by, act.to) != (self.faction_id, self.ally_id):
-            return None
-        if self.against_id is not None and act.against is not None and act.against != self.against_id:
-            return None
-        return Breach(self.faction_id, frozenset((self.ally_id,)), "they did not join the war of their ally")
+    def concerns(self, act: Act) -> bool:
+        return self.against_id is None or act.against is None or act.against == self.against_id
 
     def contradicts(self, other: ClauseBase) -> str | None:
         if not isinstance(other, SupportInWar) or other.faction_id != self.faction_id:
             return None
-        if self == other:
-            return "the same promise of support stands there twice"
         if (self.against_id, other.against_id) == (other.ally_id, self.ally_id):
             return "one cannot support each of two factions in war against the other"
-        return None
+        return super().contradicts(other)
 
     def says(self, name: Naming) -> str:
         against = "in any war" if self.against_id is None else f"in war against {name(self.against_id)}"
@@ -495,10 +430,7 @@ class Custom(ClauseBase):
     def binds(self) -> tuple[UUID, ...]:
         return () if self.faction_id is None else (self.faction_id,)
 
-    def contradicts(self, other: ClauseBase) -> str | None:
-        return "the same words stand there twice" if self == other else None
-
-    def says(self, name: Naming) -> str:
+    def says(self, name: Naming) -> str:  # noqa: ARG002
         return self.text
 
 
@@ -557,6 +489,6 @@ def check(clauses: Sequence[ClauseBase], parties: Iterable[UUID]) -> None:
             )
 
 
-def victims(clause: ClauseBase, breach: Breach, parties: Iterable[UUID]) -> list[UUID]:
+def victims(breach: Breach, parties: Iterable[UUID]) -> list[UUID]:
     """Whom a breach wrongs: whom it names, or else all other parties."""
     return sorted(breach.victims or (frozenset(parties) - {breach.faction_id}))
