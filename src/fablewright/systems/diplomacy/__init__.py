@@ -1,11 +1,37 @@
-"""Diplomacy: what factions are to each other, treaties that execute, negotiations, incidents, sanctions and wars."""
+"""Diplomacy: what factions are to each other, treaties that execute, negotiations, incidents, sanctions and wars.
 
-from fablewright.core.system import System
+Nouns: *relation* (of two factions: tension 0..100 and status), *status* (war, truce, hostile, neutral, cordial,
+friendly, allied), *opinion* (of one faction about another, -100..100: the sum of named, decaying modifiers),
+*trust* (0..1), *truce* (world time in which neither may go to war again).
+
+Invariants:
+
+- there is at most one relation between two factions, and none of a faction with itself;
+- tension, opinions and trusts stay within their ranges; the parts of an opinion sum to it;
+- a status changes by legal moves; between factions whose truce holds there is no war;
+- values are stored as they were at a world time; what is shown and decided on has decayed to now.
+"""
+
+from fablewright.core.system import Handler, System
+from fablewright.systems.diplomacy import service
+from fablewright.systems.diplomacy.checks import CHECKS
+from fablewright.systems.diplomacy.commands import AddOpinion, DropOpinion, SetRelation, SetRelations
 from fablewright.systems.diplomacy.events import RelationshipChanged, StatusChanged, TensionChanged
+from fablewright.systems.diplomacy.pack import PACK
+from fablewright.systems.diplomacy.router import router
 from fablewright.systems.diplomacy.timers import TRUCES
 
 system = System(
     name="diplomacy",
+    handlers=(
+        Handler(SetRelation, service.set_relation),
+        Handler(SetRelations, service.set_relations),
+        Handler(AddOpinion, service.add_opinion),
+        Handler(DropOpinion, service.drop_opinion),
+    ),
     events=(RelationshipChanged, TensionChanged, StatusChanged),
     timers=(TRUCES,),
+    routers=(router,),
+    checks=CHECKS,
+    extra={"pack": PACK},
 )

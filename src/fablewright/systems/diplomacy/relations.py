@@ -325,17 +325,24 @@ class Book:
 
     def trust(self, holder: UUID, about: UUID, change: float, reason: str, *, secret: bool = False) -> float:
         """Let `holder` trust `about` more or less (`change` -1..1, see `trust_moved`); returns the real change."""
+        return self.set_trust(
+            holder, about, trust_moved(self.trusted(holder, about), change), reason, secret=secret
+        )
+
+    def set_trust(
+        self, holder: UUID, about: UUID, trust: float, reason: str, *, secret: bool = False
+    ) -> float:
+        """Let `holder` trust `about` so much (0..1) from now on; returns the change."""
         ordered(holder, about)
         feeling, before = self.feelings[holder, about], self.trusted(holder, about)
-        after = trust_moved(before, change)
-        if abs(after - before) < STILL:
+        if abs(trust - before) < STILL:
             return 0.0
         if feeling.trust_before is None:
             feeling.trust_before = before
-        feeling.trust, feeling.trust_at = after, max(self.now, feeling.trust_at)
-        feeling.changes.append(Change("trust", after - before, reason))
+        feeling.trust, feeling.trust_at = trust, max(self.now, feeling.trust_at)
+        feeling.changes.append(Change("trust", trust - before, reason))
         feeling.secret = feeling.secret and secret
-        return after - before
+        return trust - before
 
     def tense(self, a: UUID, b: UUID, delta: float, reason: str, *, secret: bool = False) -> float:
         """Raise (or lower) the tension between two factions; returns the real change."""

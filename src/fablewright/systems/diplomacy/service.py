@@ -7,8 +7,18 @@ from collections.abc import Iterable, Sequence
 from typing import Any, Final
 from uuid import UUID
 
+from fablewright.core.clock import DAY
 from fablewright.core.dice import derived_uuid
 from fablewright.core.transaction import EventRecord, Request, Timer, Transaction
+from fablewright.systems.diplomacy import views
+from fablewright.systems.diplomacy.commands import (
+    AddOpinion,
+    DropOpinion,
+    OpinionFields,
+    RelationFields,
+    SetRelation,
+    SetRelations,
+)
 from fablewright.systems.diplomacy.events import (
     OpinionChange,
     RelationshipChanged,
@@ -25,7 +35,12 @@ from fablewright.systems.diplomacy.relations import (
     Relation,
     ordered,
 )
-from fablewright.systems.diplomacy.rules import RELATION_FACTION_NOT_FOUND
+from fablewright.systems.diplomacy.rules import (
+    OPINION_NOT_FOUND,
+    RELATION_FACTION_NOT_FOUND,
+    TRUCE_DAYS,
+    TRUCE_UNTIL_WRONG,
+)
 
 __all__ = ["Book", "end_truces", "peek", "relations_book", "relations_of", "write"]
 
@@ -298,3 +313,72 @@ async def end_truces(tx: Transaction, timers: Sequence[Timer]) -> None:
         if relation.status == "truce" and not relation.truce_holds(tx.now):
             book.end_truce(*pair)
     await write(tx, book)
+
+
+# -- commands ------------------------------------------------------------------------------------------------
+
+
+async def set_relation(tx: Transaction, command: SetRelation) -> views.RelationView:
+    """Say what stands between two factions."""
+    book = await relations_book(tx, [(command.a_id, command.b_id)])
+    _set(book, command.a_id, command.b_id, command)
+    await write(tx, book)
+    return views.relation_view(book, command.a_id, command.b_id, sees=views.EVERYTHING)
+
+
+async def set_relations(tx: Transaction, command: SetRelations) -> dict[str, int]:
+    """Say what stands between many factions, all or nothing."""
+    book = await relations_book(tx, [(value.a_id, value.b_id) for value in command.relations])
+    for value in command.relations:
+        _set(book, value.a_id, value.b_id, value)
+        for opinion in value.opinions:
+            _opine(book, value.a_id, value.b_id, opinion)
+        for opinion in value.opinions_back:
+            _opine(book, value.b_id, value.a_id, opinion)
+    await write(tx, book)
+    return {"relations": len(command.relations)}
+
+
+async def add_opinion(tx: Transaction, command: AddOpinion) -> views.RelationView:
+    """Give a faction a reason to think well or badly of another."""
+    book = await relations_book(tx, [(command.holder_id, command.about_id)])
+    _opine(book, command.holder_id, command.about_id, command)
+    await write(tx, book)
+    return views.relation_view(book, command.holder_id, command.about_id, sees=views.EVERYTHING)
+
+
+async def drop_opinion(tx: Transaction, command: DropOpinion) -> views.RelationView:
+    """Take a reason out of what a faction thinks of another."""
+    book = await relations_book(tx, [(command.holder_id, command.about_id)])
+    if not book.forget(command.holder_id, command.about_id, command.key, command.reason):
+        raise OPINION_NOT_FOUND(key=command.key)
+    await write(tx, book)
+    return views.relation_view(book, command.holder_id, command.about_id, sees=views.EVERYTHING)
+
+
+def _set(book: Book, a: UUID, b: UUID, wanted: RelationFields) -> None:
+    """Put into a book what is wished for between two factions. Refuses `truce_until_wrong`."""
+    if wanted.tension is not None:
+        book.tense(a, b, wanted.tension - book.tension(a, b), wanted.reason)
+    if wanted.trust is not None:
+        book.set_trust(a, b, wanted.trust, wanted.reason)
+    if wanted.trust_back is not None:
+        book.set_trust(b, a, wanted.trust_back, wanted.reason)
+    if wanted.status is None and wanted.truce_until is None:
+        return
+    relation = book.relation(a, b)
+    status, until = wanted.status or relation.status, wanted.truce_until
+    if until is not None and (until <= book.now or status == "war"):
+        raise TRUCE_UNTIL_WRONG(now=book.now, status=status)
+    if until is None:
+        until = relation.truce_until
+        if status == "truce" and not relation.truce_holds(book.now):
+            until = book.now + round(TRUCE_DAYS * DAY)
+    book.put(a, b, status, wanted.reason, until)
+
+
+def _opine(book: Book, holder: UUID, about: UUID, opinion: OpinionFields) -> None:
+    book.opine(
+        holder, about, opinion.key, opinion.amount, opinion.reason, opinion.half_life_days,
+        cap=opinion.cap, secret=opinion.secret,
+    )  # fmt: skip

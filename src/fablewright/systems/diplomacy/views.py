@@ -1,0 +1,284 @@
+"""What is read of relations between factions. Values are always those of now."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
+from uuid import UUID
+
+import orjson
+from pydantic import BaseModel, Field
+
+from fablewright.core.clock import DAY
+from fablewright.core.log import Filter, head_of
+from fablewright.systems.characters.views import CLOCK, world_now
+from fablewright.systems.diplomacy.relations import (
+    MOST_HALF_LIVES,
+    Book,
+    Part,
+    left,
+    opinion_parts,
+    trust_now,
+)
+from fablewright.systems.diplomacy.rules import (
+    MOST_FACTIONS,
+    MOVES,
+    RELATION_FACTION_NOT_FOUND,
+    TENSION_HALF_LIFE_DAYS,
+    TOO_MANY_RELATIONS,
+    TRUST_OF_STRANGERS,
+    Status,
+    clamp,
+    warmth,
+)
+
+
+class PartView(BaseModel):
+    """One of the numbers that an opinion is the sum of."""
+
+    key: str
+    amount: float
+    reason: str
+    text: str = Field(description="Both in words, such as `+20 shared enemy`.")
+    at: int | None = Field(description="World time (ms) of the last change; null for the part `limit`.")
+    event_id: UUID | None = Field(description="The event that tells of it.")
+    half_life_days: float | None = Field(description="World days in which half of it fades; null for never.")
+
+
+class FeelingView(BaseModel):
+    """What one faction thinks of another."""
+
+    holder_id: UUID
+    about_id: UUID
+    opinion: float = Field(description="-100 to 100: the sum of the parts.")
+    parts: list[PartView] = Field(description="Heaviest first.")
+    trust: float = Field(description="0 to 1.")
+
+
+class MoveView(BaseModel):
+    """What two factions may become to each other next."""
+
+    status: Status
+    meaning: str
+    from_ms: int | None = Field(
+        description="World time (ms) before which a truce forbids it; null for at once."
+    )
+
+
+class RelationView(BaseModel):
+    """All that stands between two factions, at the time of the answer."""
+
+    a_id: UUID
+    b_id: UUID
+    status: Status
+    status_since: int = Field(description="World time in ms.")
+    truce_until: int | None = Field(description="World time (ms) before which neither may go to war.")
+    tension: float = Field(description="0 to 100.")
+    warmth: float = Field(description="The mean of both opinions less half the tension, -150 to 100.")
+    feelings: list[FeelingView] = Field(
+        description="Of the first about the second, then the other way round."
+    )
+    moves: list[MoveView]
+
+
+class MatrixFaction(BaseModel):
+    """A faction of the matrix."""
+
+    id: UUID
+    name: str
+    color: str
+
+
+class MatrixEntry(BaseModel):
+    """What stands between two factions, in short."""
+
+    low_id: UUID
+    high_id: UUID
+    status: Status
+    tension: float
+    opinion: float = Field(description="What the first thinks of the second.")
+    opinion_back: float = Field(description="What the second thinks of the first.")
+    trust: float = Field(description="How far the first trusts the second.")
+    trust_back: float = Field(description="How far the second trusts the first.")
+    truce_until: int | None
+
+
+class MatrixView(BaseModel):
+    """All relations of a world. A pair that is not in it is neutral, without tension or opinions."""
+
+    at: int = Field(description="World time (ms) of these values.")
+    factions: list[MatrixFaction] = Field(description="Those that were not dissolved, by name.")
+    relations: list[MatrixEntry]
+
+
+# -- a pair --------------------------------------------------------------------------------------------------
+
+
+def relation_view(book: Book, a: UUID, b: UUID, *, sees: "Sees") -> RelationView:
+    """What stands between two factions of a book, as a reader may see it."""
+    relation = book.relation(a, b)
+    feelings = [_feeling(book, a, b, sees), _feeling(book, b, a, sees)]
+    tension = book.tension(a, b)
+    held = relation.truce_until if relation.truce_holds(book.now) else None
+    return RelationView(
+        a_id=a, b_id=b, status=relation.status, status_since=relation.status_since,
+        truce_until=relation.truce_until, tension=tension,
+        warmth=warmth(feelings[0].opinion, feelings[1].opinion, tension), feelings=feelings,
+        moves=[
+            MoveView(status=status, meaning=meaning, from_ms=held if status == "war" else None)
+            for status, meaning in MOVES[relation.status].items()
+        ],
+    )  # fmt: skip
+
+
+class Sees:
+    """What a reader may see: everything (None), or what is not secret and what concerns its own factions."""
+
+    def __init__(self, own: Iterable[UUID] | None):
+        self.own = None if own is None else frozenset(own)
+
+    def of(self, a: UUID, b: UUID) -> bool:
+        """Whether it sees what is secret between the two."""
+        return self.own is None or a in self.own or b in self.own
+
+
+EVERYTHING: Final = Sees(None)
+
+
+def _feeling(book: Book, holder: UUID, about: UUID, sees: Sees) -> FeelingView:
+    all_ = sees.of(holder, about)
+    modifiers = book.feelings[holder, about].modifiers.values()
+    opinion, parts = opinion_parts((m for m in modifiers if all_ or not m.secret), book.now)
+    return FeelingView(
+        holder_id=holder, about_id=about, opinion=opinion, parts=[_part(p) for p in parts],
+        trust=book.trusted(holder, about),
+    )  # fmt: skip
+
+
+def _part(part: Part) -> PartView:
+    return PartView(
+        key=part.key, amount=part.amount, reason=part.reason, text=part.text(), at=part.at,
+        event_id=part.event_id, half_life_days=part.half_life_days,
+    )  # fmt: skip
+
+
+async def check_factions(connection: Any, world_id: UUID, *faction_ids: UUID) -> None:
+    """Refuses `faction_not_found` unless the world has, or had, all of these factions."""
+    rows = await connection.fetch(
+        "SELECT id FROM factions WHERE world_id = $1 AND id = ANY($2::uuid[])", world_id, list(faction_ids)
+    )
+    for missing in set(faction_ids) - {row["id"] for row in rows}:
+        raise RELATION_FACTION_NOT_FOUND(faction_id=str(missing))
+
+
+async def now_of(connection: Any, world_id: UUID) -> int:
+    """The world time (ms) of a world that exists."""
+    return world_now(await connection.fetchrow(CLOCK, world_id))
+
+
+# -- the matrix ----------------------------------------------------------------------------------------------
+
+# The factions, numbered by name; entries then name them by number, which is a quarter of the bytes on the way.
+FACTIONS: Final = f"""
+SELECT id, name, color FROM factions WHERE world_id = $1 AND dissolved_at IS NULL
+ORDER BY name, id LIMIT {MOST_FACTIONS + 1}
+"""  # noqa: S608  fixed texts only
+HALF_LIVES: Final = (
+    f"least({MOST_HALF_LIVES}, greatest(0, $2::bigint - at)::float8 / (half_life_days * {DAY}))"
+)
+OPINIONS: Final = f"""
+SELECT holder_id, about_id,
+       least(100, greatest(-100, sum(amount * coalesce(power(2.0::float8, -{HALF_LIVES}), 1)))) AS opinion
+FROM opinions
+WHERE world_id = $1 AND ended_at IS NULL
+  AND (NOT secret OR $3::uuid[] IS NULL OR holder_id = ANY($3) OR about_id = ANY($3))
+GROUP BY holder_id, about_id
+"""  # noqa: S608  fixed texts only
+MATRIX: Final = f"""
+WITH o AS ({OPINIONS})
+SELECT r.low_id, r.high_id, r.status, r.tension, r.tension_at, r.truce_until,
+       a.opinion AS opinion, b.opinion AS opinion_back,
+       s.trust AS trust, s.at AS trust_at, t.trust AS back, t.at AS back_at
+FROM relations r
+LEFT JOIN o a ON a.holder_id = r.low_id AND a.about_id = r.high_id
+LEFT JOIN o b ON b.holder_id = r.high_id AND b.about_id = r.low_id
+LEFT JOIN trusts s ON s.world_id = r.world_id AND s.holder_id = r.low_id AND s.about_id = r.high_id
+LEFT JOIN trusts t ON t.world_id = r.world_id AND t.holder_id = r.high_id AND t.about_id = r.low_id
+WHERE r.world_id = $1 AND ($4::uuid IS NULL OR r.low_id = $4 OR r.high_id = $4)
+"""  # noqa: S608  fixed texts only
+
+
+async def matrix(
+    connection: Any, world_id: UUID, now: int, sees: Sees, faction_id: UUID | None = None
+) -> bytes:
+    """The JSON of a `MatrixView`: of all factions, or of the relations of one. Refuses `too_many_relations`."""
+    factions = await connection.fetch(FACTIONS, world_id)
+    if len(factions) > MOST_FACTIONS and faction_id is None:
+        raise TOO_MANY_RELATIONS(most=MOST_FACTIONS)
+    own = None if sees.own is None else sorted(sees.own)
+    rows = await connection.fetch(MATRIX, world_id, now, own, faction_id)
+    names = {row["id"]: str(row["id"]) for row in factions}
+    entries = [entry for row in rows if (entry := _entry(row, names, now)) is not None]
+    listed = [{"id": names[row["id"]], "name": row["name"], "color": row["color"]} for row in factions]
+    return orjson.dumps({"at": now, "factions": listed, "relations": entries})
+
+
+def _entry(row: Any, names: Mapping[UUID, str], now: int) -> dict[str, Any] | None:
+    """A pair in short, or None if one of the two was dissolved."""
+    (low, high, status, tension, tension_at, until, opinion, back, trust, trust_at, trust_back, back_at) = row
+    if low not in names or high not in names:
+        return None
+    if tension:
+        tension = clamp(tension * left(tension_at, now, TENSION_HALF_LIFE_DAYS), 0.0, 100.0)
+    return {
+        "low_id": names[low], "high_id": names[high], "status": status, "tension": tension,
+        "opinion": opinion or 0.0, "opinion_back": back or 0.0,
+        "trust": TRUST_OF_STRANGERS if trust is None else trust_now(trust, trust_at, now),
+        "trust_back": TRUST_OF_STRANGERS if trust_back is None else trust_now(trust_back, back_at, now),
+        "truce_until": until,
+    }  # fmt: skip
+
+
+# -- timelines -----------------------------------------------------------------------------------------------
+
+
+class Moment(BaseModel):
+    """Something that happened between two factions."""
+
+    seq: int
+    id: UUID
+    type: str
+    at: int = Field(description="World time in ms.")
+    actor: str
+    causation_id: UUID
+    data: dict[str, Any]
+
+
+class TimelineView(BaseModel):
+    """What happened between two factions, newest first."""
+
+    items: list[Moment]
+    next_before: int | None = Field(
+        description="Send it as `before` for what was earlier; null if that is all."
+    )
+
+
+MOST_LOOKED_THROUGH: Final = 200_000
+"""Positions of the log that one request looks through for what happened between two factions."""
+
+
+async def timeline(
+    connection: Any, world_id: UUID, pair: tuple[UUID, UUID], wanted: Filter, before: int | None, limit: int
+) -> TimelineView:
+    """Events about both factions, newest first, that the filter lets through."""
+    end = await head_of(connection, world_id) + 1 if before is None else before
+    start = max(0, end - MOST_LOOKED_THROUGH)
+    condition, values = wanted.where(6)
+    rows = await connection.fetch(
+        "SELECT seq, id, type, at, actor, causation_id, data::text AS data FROM events "  # noqa: S608
+        f"WHERE world_id = $1 AND seq >= $2 AND seq < $3 AND about @> $4::uuid[]{condition} "
+        "ORDER BY seq DESC LIMIT $5",
+        world_id, start, end, list(pair), limit, *values,
+    )  # fmt: skip
+    items = [Moment(**{**dict(row), "data": orjson.loads(row["data"])}) for row in rows]
+    if len(items) == limit:
+        return TimelineView(items=items, next_before=items[-1].seq)
+    return TimelineView(items=items, next_before=start if start > 1 else None)
