@@ -34,6 +34,7 @@ EXTRA_FILES = {
     "points": {"guards.py", "verdicts.py", "reviews.py", "awards.py", "standings.py"},
     "leaderboards": {"ranks.py", "reads.py", "removals.py", "seasons.py"},
     "factions": {"roster.py", "members.py", "treasury.py"},
+    "markets": {"dealing.py", "restraints.py", "trade.py"},
     "diplomacy": {
         "relations.py", "clauses.py", "treaties.py", "watching.py", "treaty_tables.py", "treaty_commands.py",
         "treaty_events.py", "treaty_views.py", "treaty_router.py", "treaty_timers.py", "evaluator.py", "negotiations.py",
@@ -41,6 +42,7 @@ EXTRA_FILES = {
         "ultimatums.py", "sanctions.py", "wars.py", "ladder.py", "battle.py", "war_tables.py", "war_commands.py",
         "war_events.py", "war_views.py", "war_router.py", "war_timers.py",
     },
+    "quests": {"takings.py"},
     "director": {"arcs.py", "options.py", "scene.py", "story.py", "why.py"},
     "fablewright_weather": {"migrations"},
 }

@@ -1,0 +1,34 @@
+"""Invariants of quests, for `fablewright doctor`."""
+
+from fablewright.core.system import Check
+
+CHECKS = (
+    Check(
+        "quests.every_change_is_told",
+        """SELECT t.world_id, 'no event tells of the last change of ' || t.taker_id || ' on quest ' || q.key
+           FROM quest_takings t JOIN quests q ON q.world_id = t.world_id AND q.id = t.quest_id
+           WHERE t.event_id IS NOT NULL
+             AND NOT EXISTS (SELECT FROM events e WHERE e.world_id = t.world_id AND e.id = t.event_id)""",
+    ),
+    Check(
+        "quests.what_is_on_is_listened_to",
+        """SELECT t.world_id, t.taker_id || ' is on quest ' || q.key || ', which listens to nothing'
+           FROM quest_takings t JOIN quests q ON q.world_id = t.world_id AND q.id = t.quest_id
+           WHERE t.state = 'accepted' AND (q.removed_at IS NOT NULL OR NOT q.watched)""",
+    ),
+    Check(
+        "quests.what_is_on_has_something_to_do",
+        """SELECT t.world_id, t.taker_id || ' is on quest ' || q.key || ', and no objective is open'
+           FROM quest_takings t JOIN quests q ON q.world_id = t.world_id AND q.id = t.quest_id
+           WHERE t.state = 'accepted' AND NOT EXISTS (
+               SELECT FROM jsonb_each(t.course) o WHERE o.value ->> 'state' = 'open')""",
+    ),
+    Check(
+        "quests.every_deadline_has_a_timer",
+        """SELECT t.world_id, 'nothing ends quest ' || q.key || ' for ' || t.taker_id || ' at ' || t.due_at
+           FROM quest_takings t JOIN quests q ON q.world_id = t.world_id AND q.id = t.quest_id
+           WHERE t.state IN ('offered', 'accepted') AND t.due_at IS NOT NULL AND NOT EXISTS (
+               SELECT FROM timers w
+               WHERE w.world_id = t.world_id AND w.kind = 'quests.due' AND w.data ->> 'taking_id' = t.id::text)""",
+    ),
+)

@@ -1,0 +1,71 @@
+"""What happens to quests when events of other systems happen. It follows: its failure never costs a player anything."""
+
+from typing import Any, Final
+
+import orjson
+import structlog
+
+from fablewright.core.clock import DAY
+from fablewright.core.conditions import compiled, value_at
+from fablewright.core.messages import matches
+from fablewright.core.refusal import Refused
+from fablewright.core.system import Reaction
+from fablewright.core.transaction import EventRecord, Transaction
+from fablewright.systems.characters.events import CharacterDeleted
+from fablewright.systems.quests import events, rules, service, takings, views
+from fablewright.systems.quests.rules import Template
+
+log = structlog.get_logger(__name__)
+
+
+async def heard(tx: Transaction, records: list[EventRecord]) -> list[EventRecord]:
+    """Those that an objective of somebody's quest listens to."""
+    if not tx.in_world:
+        return []
+    catalog = await takings.CATALOG.of(tx)
+    return [record for record in records if catalog.of(record.type)] if catalog.definitions else []
+
+
+async def spawn(tx: Transaction, records: list[EventRecord]) -> None:
+    """Make quests of what happened, by the templates that listen to it."""
+    for record in records:
+        data = orjson.loads(record.data)
+        for template in _listening(record.type):
+            if not compiled(template.where)(data):
+                continue
+            facts = facts_of(template, record, data)
+            try:
+                await service.generate(tx, template, record, facts)
+            except Refused as refused:
+                if refused.refusal is not rules.FACTS_MISSING:
+                    raise
+                log.debug("quest_not_made", template=template.key, event=str(record.id), facts=refused.facts)
+
+
+async def spawns(tx: Transaction, records: list[EventRecord]) -> list[EventRecord]:
+    """Those that a template listens to."""
+    return [record for record in records if _listening(record.type)]
+
+
+def _listening(event_type: str) -> list[Template]:
+    return [t for t in views.templates().values() if any(matches(pattern, event_type) for pattern in t.on)]
+
+
+def facts_of(template: Template, record: EventRecord, data: Any) -> dict[str, Any]:
+    """What a template takes from an event: its facts, `event_id`, and `until`, when its quest is over (world ms)."""
+    facts = {name: value_at(data, path) for name, path in template.facts.items()}
+    return {**facts, "event_id": str(record.id), "until": record.at + round(template.open_days * DAY)}
+
+
+async def forget_deleted(tx: Transaction, records: list[EventRecord]) -> None:
+    """A deleted character is on no quest any more; nothing follows from that."""
+    ids = [record.event.character_id for record in records]  # type: ignore[attr-defined]
+    await takings.end(tx, [
+        takings.Ending(t, rules.ABANDONED, events.Abandoned, "The character is no more.", silent=True)
+        for t in await takings.of_takers(tx, ids)
+    ])  # fmt: skip
+
+
+COUNT: Final = Reaction("quests.count", ("*",), takings.count, heard)
+SPAWN: Final = Reaction("quests.spawn", ("diplomacy.*",), spawn, spawns)
+FORGET_DELETED: Final = Reaction("quests.forget_deleted", (CharacterDeleted,), forget_deleted)
