@@ -133,7 +133,8 @@ def drifts_to(status: Status, warm: float) -> Status:
         return "hostile"
     for band in WARM:
         if warm >= (band.stays if status == band.status else band.becomes):
-            return band.status
+            # Who was hostile a moment ago is not a friend in one step.
+            return "cordial" if status == "hostile" else band.status
     if status == "friendly" and warm >= WARM[1].stays:
         return "cordial"
     return "neutral"
