@@ -178,7 +178,7 @@ def test_what_the_table_of_moves_must_keep() -> None:
     assert set(MOVES["war"]) == {"truce"}, "a war ends with a truce only"
     assert "war" not in MOVES["allied"], "allies do not fight before they have parted"
     assert all("truce" not in MOVES[s] for s in STATUSES if s != "war")
-    reached = {"neutral"}
+    reached: set[Status] = {"neutral"}
     for _ in STATUSES:
         reached |= {after for before in reached for after in MOVES[before]}
     assert reached == set(STATUSES)
@@ -288,10 +288,8 @@ def test_nobody_has_relations_with_itself() -> None:
 
 
 def test_friends_of_the_victim_mind_most_and_enemies_not_at_all() -> None:
-    friend, stranger, enemy = (
-        judged(Judge(opinion, status, 1.0), 50).opinion
-        for opinion, status in ((80, "allied"), (0, "neutral"), (-100, "war"))
-    )  # type: ignore[arg-type]
+    judges = (Judge(80, "allied", 1.0), Judge(0, "neutral", 1.0), Judge(-100, "war", 1.0))
+    friend, stranger, enemy = (judged(judge, 50).opinion for judge in judges)
     assert friend < stranger < enemy == 0
     assert friend == pytest.approx(-50 * (0.3 + 0.6 * 0.9))
     assert stranger == pytest.approx(-15)
