@@ -215,7 +215,7 @@ async def _words(tx: Transaction, facts: Mapping[str, Any]) -> dict[str, str]:
             continue
     rows = await tx.fetch(WORDS, tx.world_id, sorted(set(ids.values()))) if ids else []
     names = {row["id"]: row["name"] for row in rows}
-    return {name: str(names.get(ids.get(name), value)) for name, value in facts.items()}  # type: ignore[arg-type]
+    return {name: str(names.get(ids.get(name), value)) for name, value in facts.items()}
 
 
 # -- offering and accepting ----------------------------------------------------------------------------------
