@@ -77,7 +77,7 @@ class Changed(_Portrayed):
 
 
 class Dissolved(_FactionEvent):
-    """A faction is no more; its members are free. What was in its treasury went to `heir_id`, or to the sink."""
+    """A faction is no more; its members are free. What it held went to `heir_id`, its treasury else to the sink."""
 
     message_type = "factions.dissolved"
     subjects = ("faction_id", "heir_id")
@@ -85,7 +85,7 @@ class Dissolved(_FactionEvent):
     name: str
     reason: str
     heir_id: UUID | None
-    member_ids: list[UUID]
+    by_id: UUID | None
 
 
 class _MemberEvent(_FactionEvent):

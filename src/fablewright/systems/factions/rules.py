@@ -182,13 +182,19 @@ def check_stands(faction: Faction | None, faction_id: UUID) -> Faction:
     return faction
 
 
-def check_may(faction: Faction, member: Member | None, character_id: UUID, act: str) -> None:
-    """Whether a character may do this in the faction's name. Refuses `not_a_member`, `role_may_not`."""
+def check_belongs(faction: Faction, member: Member | None, character_id: UUID) -> Member:
+    """The member, if the character belongs to this faction. Refuses `not_a_member`."""
     if member is None or member.faction_id != faction.id:
         raise NOT_A_MEMBER(
             f"The character does not belong to {faction.name}.",
             character_id=str(character_id), faction_id=str(faction.id),
         )  # fmt: skip
+    return member
+
+
+def check_may(faction: Faction, member: Member | None, character_id: UUID, act: str) -> None:
+    """Whether a character may do this in the faction's name. Refuses `not_a_member`, `role_may_not`."""
+    member = check_belongs(faction, member, character_id)
     if not faction.may(member.role, act):
         able = faction.roles_that_may(act)
         raise ROLE_MAY_NOT(

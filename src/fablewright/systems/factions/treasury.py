@@ -7,9 +7,12 @@ from uuid import UUID
 
 from fablewright.core.refusal import Refused
 from fablewright.core.transaction import Transaction
-from fablewright.systems.factions import views
+from fablewright.systems.characters import service as characters
+from fablewright.systems.factions import roster, views
+from fablewright.systems.factions.commands import GrantTreasury, SpendTreasury
 from fablewright.systems.factions.events import TreasuryMoved
-from fablewright.systems.factions.rules import FACTION_NOT_FOUND
+from fablewright.systems.factions.rules import FACTION_NOT_FOUND, PAYEE_NOT_FOUND
+from fablewright.systems.factions.views import TreasuryView
 from fablewright.systems.ledger import service as ledger
 from fablewright.systems.ledger.book import TransferState
 
@@ -96,3 +99,40 @@ def _told(made: TransferState, payment: Payment) -> TreasuryMoved:
 async def balances(tx: Transaction, faction_ids: Sequence[UUID]) -> dict[UUID, int]:
     """What these factions can spend of their own currency, not locked."""
     return await views.treasuries(tx, tx.world_id, faction_ids)
+
+
+# -- commands ------------------------------------------------------------------------------------------------
+
+
+async def grant(tx: Transaction, command: GrantTreasury) -> TreasuryView:
+    """Let a sum come in from the mint."""
+    faction = (await roster.require(tx, [command.faction_id], lock=False))[command.faction_id]
+    made = await pay(
+        tx, ledger.MINT, faction.id, command.amount, kind="factions.grant", reason=command.reason,
+        reference=command.reference, currency=faction.currency,
+    )  # fmt: skip
+    return _answer(made, faction.id)
+
+
+async def spend(tx: Transaction, command: SpendTreasury) -> TreasuryView:
+    """Let a sum go to another faction, to a character, or to the sink."""
+    to_id = command.to_id
+    living = await characters.load(tx, [] if to_id is None else [to_id])
+    faction = await roster.may(tx, command.faction_id, command.character_id, "spend_treasury")
+    if to_id is not None and to_id not in living:
+        payee = (await roster.load(tx, [to_id], lock=False)).get(to_id)
+        if payee is None or payee.dissolved_at is not None:
+            raise PAYEE_NOT_FOUND(to_id=str(to_id))
+    made = await pay(
+        tx, faction.id, to_id or ledger.SINK, command.amount, kind="factions.spend", reason=command.reason,
+        reference=command.reference, currency=faction.currency, by_id=command.character_id,
+    )  # fmt: skip
+    return _answer(made, faction.id)
+
+
+def _answer(made: TransferState, faction_id: UUID) -> TreasuryView:
+    after = made.debit_after if made.debit == faction_id else made.credit_after
+    return TreasuryView(
+        transfer_id=made.id, currency=made.currency, amount=made.amount, balance_after=after or 0,
+        replayed=made.replayed,
+    )  # fmt: skip
