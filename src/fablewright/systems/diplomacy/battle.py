@@ -311,6 +311,11 @@ COALITION_OF: Final = 2
 """So many frightened neighbours at least make a coalition."""
 
 
+def aggression_now(value: float, at: int, now: int) -> float:
+    """How much a faction's aggression still frightens at `now`."""
+    return value * half_life_factor(elapsed(at, now), FEAR_HALF_LIFE)
+
+
 def fear(aggression_: float, *, near: bool, opinion: float, tension: float) -> float:
     """How much one fears an aggressor (0..100): neighbours fear it twice as much, friends half."""
     liking = 1 - 0.5 * max(-1.0, min(1.0, opinion / 100))

@@ -1,0 +1,312 @@
+"""What happens in incidents, ultimatums, sanctions and wars. All members of a world may know."""
+
+from typing import Any, ClassVar
+from uuid import UUID
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from fablewright.core.messages import MEMBERS, Audience, Event
+
+
+class _Open(Event):
+    def audience(self) -> Audience:
+        return MEMBERS
+
+
+class PartTold(BaseModel):
+    """One of the numbers that another is made of."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    what: str
+    amount: float
+
+
+# -- incidents -------------------------------------------------------------------------------------------------
+
+
+class _OfIncident(_Open):
+    subjects = ("injured_id", "accused_id", "incident_id", "by_id")
+
+    incident_id: UUID
+    injured_id: UUID
+    accused_id: UUID
+    kind: str
+    by_id: UUID | None = Field(description="The character who did it; null for a game master or the server.")
+
+
+class IncidentOccurred(_OfIncident):
+    """A faction holds another responsible for something. `follows_id` is the incident it answers, if any."""
+
+    message_type = "diplomacy.incident_occurred"
+
+    severity: float
+    evidence: float
+    description: str
+    rung: str
+    region_id: UUID | None
+    event_id: UUID | None
+    follows_id: UUID | None
+    answer_by: int
+
+
+class IncidentAnswered(_OfIncident):
+    """The accused has answered. `amount` was paid as reparation."""
+
+    message_type = "diplomacy.incident_answered"
+
+    answer: str
+    amount: int
+    rung: str
+
+
+class IncidentEscalated(_OfIncident):
+    """The injured went a rung up the ladder."""
+
+    message_type = "diplomacy.incident_escalated"
+
+    rung: str
+    previous: str
+
+
+class IncidentResolved(_OfIncident):
+    """An incident is over: `settled` by reparation, apology or grace, or `faded`."""
+
+    message_type = "diplomacy.incident_resolved"
+
+    state: str
+    how: str
+
+
+# -- wars ------------------------------------------------------------------------------------------------------
+
+
+class WarDeclared(_Open):
+    """A war began. `legitimacy` (0..1) is how just it seems to others, with its parts."""
+
+    message_type = "diplomacy.war_declared"
+    subjects = ("attacker_id", "defender_id", "war_id", "by_id")
+
+    war_id: UUID
+    name: str
+    attacker_id: UUID
+    defender_id: UUID
+    cause: str
+    cause_id: UUID | None
+    reason: str
+    legitimacy: float
+    parts: list[PartTold]
+    by_id: UUID | None
+
+
+class _OfWar(_Open):
+    subjects: ClassVar[tuple[str, ...]] = ("faction_id", "war_id", "by_id")
+
+    war_id: UUID
+    faction_id: UUID
+    by_id: UUID | None
+
+
+class AllyCalled(_OfWar):
+    """A party of a war asks a faction to fight on its side."""
+
+    message_type = "diplomacy.ally_called"
+    subjects = ("faction_id", "ally_id", "war_id", "by_id")
+
+    ally_id: UUID
+    against_id: UUID = Field(description="Who leads the enemies.")
+    side: str
+    answer_by: int
+
+
+class CallAnswered(_OfWar):
+    """A faction that was called has come, or refused."""
+
+    message_type = "diplomacy.call_answered"
+    subjects = ("faction_id", "caller_id", "war_id", "by_id")
+
+    caller_id: UUID | None
+    against_id: UUID = Field(description="Who leads the enemies.")
+    come: bool
+    side: str
+    silent: bool = Field(False, description="Whether the time to answer ran out.")
+
+
+class BattleFought(_OfWar):
+    """A battle: losses are troops, `score` what it adds to the war score from the view of the war's attacker."""
+
+    message_type = "diplomacy.battle_fought"
+    subjects = ("faction_id", "enemy_id", "war_id", "region_id", "by_id")
+
+    battle_id: UUID
+    enemy_id: UUID
+    region_id: UUID | None
+    troops: float
+    enemy_troops: float
+    losses: float
+    enemy_losses: float
+    winner_id: UUID | None = Field(description="Null for a draw.")
+    rounds: int
+    score: float
+    parts: list[PartTold]
+
+
+class RegionOccupied(_OfWar):
+    """A region was taken in a war."""
+
+    message_type = "diplomacy.region_occupied"
+    subjects = ("faction_id", "holder_id", "region_id", "war_id", "by_id")
+
+    region_id: UUID
+    holder_id: UUID
+
+
+class PeaceMade(_OfWar):
+    """A war is over. `score` is how it stood for the attacker; a truce holds between the sides until `truce_until`."""
+
+    message_type = "diplomacy.peace_made"
+    subjects = ("attacker_id", "defender_id", "war_id", "by_id")
+
+    attacker_id: UUID
+    defender_id: UUID
+    outcome: str
+    score: float
+    kept: list[UUID]
+    treaty_id: UUID | None
+    truce_until: int
+
+
+# -- sanctions -------------------------------------------------------------------------------------------------
+
+
+class _OfSanction(_Open):
+    subjects = ("faction_id", "target_id", "sanction_id", "by_id")
+
+    sanction_id: UUID
+    faction_id: UUID | None
+    target_id: UUID
+    kind: str
+    by_id: UUID | None
+
+
+class SanctionImposed(_OfSanction):
+    """A faction sanctions another."""
+
+    message_type = "diplomacy.sanction_imposed"
+
+    good: str | None
+    rate: float
+    reason: str
+    until_at: int | None
+    frozen: int
+    lift_when: list[dict[str, Any]]
+
+
+class SanctionJoined(_OfSanction):
+    """A faction takes part in a sanction of others."""
+
+    message_type = "diplomacy.sanction_joined"
+
+
+class SanctionLeft(_OfSanction):
+    """A faction takes part in a sanction no more."""
+
+    message_type = "diplomacy.sanction_left"
+
+
+class SanctionBreached(_OfSanction):
+    """A member did what the sanction forbids; `event_id` is the evidence."""
+
+    message_type = "diplomacy.sanction_breached"
+
+    event_id: UUID
+    words: str
+
+
+class SanctionLifted(_OfSanction):
+    """A sanction is over."""
+
+    message_type = "diplomacy.sanction_lifted"
+
+    reason: str
+
+
+# -- ultimatums ------------------------------------------------------------------------------------------------
+
+
+class _OfUltimatum(_Open):
+    subjects = ("issuer_id", "target_id", "ultimatum_id", "by_id")
+
+    ultimatum_id: UUID
+    issuer_id: UUID
+    target_id: UUID
+    by_id: UUID | None
+
+
+class UltimatumIssued(_OfUltimatum):
+    """A faction demands something until a deadline, and says what comes otherwise."""
+
+    message_type = "diplomacy.ultimatum_issued"
+
+    demands: list[dict[str, Any]]
+    consequence: dict[str, Any]
+    text: str
+    deadline: int
+    incident_id: UUID | None
+
+
+class UltimatumAnswered(_OfUltimatum):
+    """The target has accepted, which makes the demands a treaty, or rejected."""
+
+    message_type = "diplomacy.ultimatum_answered"
+
+    accepted: bool
+    treaty_id: UUID | None
+
+
+class UltimatumExpired(_OfUltimatum):
+    """The deadline is over without an answer."""
+
+    message_type = "diplomacy.ultimatum_expired"
+
+
+class UltimatumWithdrawn(_OfUltimatum):
+    """The issuer has backed down."""
+
+    message_type = "diplomacy.ultimatum_withdrawn"
+
+
+# -- coalitions ------------------------------------------------------------------------------------------------
+
+
+class CoalitionFormed(_Open):
+    """Factions stand together against one that frightens them."""
+
+    message_type = "diplomacy.coalition_formed"
+    subjects = ("target_id", "member_ids", "coalition_id")
+
+    coalition_id: UUID
+    target_id: UUID
+    member_ids: list[UUID]
+
+
+class CoalitionJoined(_Open):
+    """A faction joined a coalition."""
+
+    message_type = "diplomacy.coalition_joined"
+    subjects = ("target_id", "faction_id", "coalition_id")
+
+    coalition_id: UUID
+    target_id: UUID
+    faction_id: UUID
+    fear: float
+
+
+class CoalitionDissolved(_Open):
+    """A coalition is over: the fear has passed."""
+
+    message_type = "diplomacy.coalition_dissolved"
+    subjects = ("target_id", "coalition_id")
+
+    coalition_id: UUID
+    target_id: UUID

@@ -1,0 +1,257 @@
+"""HTTP routes for incidents, ultimatums, sanctions, wars and coalitions."""
+
+from typing import Annotated, Literal
+from uuid import UUID
+
+from fastapi import APIRouter, Query
+from pydantic import BaseModel, ConfigDict, Field
+
+from fablewright.gateway.api import (
+    CURSOR_INVALID,
+    PAGE_TOO_LARGE,
+    Caller,
+    Committed,
+    Page,
+    Paging,
+    page_of,
+    position_of,
+    refusals,
+)
+from fablewright.systems.characters.views import world_now
+from fablewright.systems.diplomacy import battle, ladder, war_views
+from fablewright.systems.diplomacy.ladder import Answer
+from fablewright.systems.diplomacy.war_commands import (
+    ANOTHER_REASON,
+    TWO,
+    AnswerCall,
+    AnswerIncident,
+    CallToArms,
+    DeclareWar,
+    EscalateIncident,
+    FightBattle,
+    MakePeace,
+    Money,
+    ReportIncident,
+    SettleIncident,
+)
+from fablewright.systems.diplomacy.war_views import IncidentView, WarDetail, WarView
+
+router = APIRouter(tags=["diplomacy"])
+
+
+class _Body(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    character_id: UUID | None = Field(
+        None, description="Which member acts; only game masters may leave it out."
+    )
+
+
+# -- incidents -------------------------------------------------------------------------------------------------
+
+
+class AnswerBody(_Body):
+    """How the accused answers."""
+
+    model_config = ConfigDict(
+        extra="forbid", json_schema_extra={"examples": [{"answer": "reparation", "amount": 250}]}
+    )
+
+    answer: Answer
+    amount: Money = 0
+
+
+class SettleBody(_Body):
+    """Whether the injured forgives without an apology."""
+
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"forgive": True}]})
+
+    forgive: bool = False
+
+
+class EscalateBody(_Body):
+    """Who goes on."""
+
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{}]})
+
+
+@router.post("/worlds/{world_id}/incidents", responses=refusals(ReportIncident))
+async def report_incident(world_id: UUID, body: ReportIncident, caller: Caller) -> Committed[IncidentView]:
+    """Hold a faction responsible for something done to another."""
+    return await caller.execute(body, world_id)  # type: ignore[no-any-return]
+
+
+@router.get("/worlds/{world_id}/incidents", responses=refusals(CURSOR_INVALID, PAGE_TOO_LARGE))
+async def list_incidents(
+    world_id: UUID,
+    caller: Caller,
+    paging: Paging,
+    faction_id: Annotated[UUID | None, Query(description="Only those that concern this faction.")] = None,
+    state: Annotated[
+        Literal["open", "answered", "settled", "faded"] | None, Query(description="Only in this state.")
+    ] = None,
+) -> Page[IncidentView]:
+    """The incidents of the world, newest first."""
+    after = position_of(paging, UUID)
+    async with caller.reading(world_id) as connection:
+        rows = await war_views.list_incidents(
+            connection, world_id, await world_now(connection, world_id), faction_id=faction_id, state=state,
+            after=after[0] if after else None, limit=paging.limit + 1,
+        )  # fmt: skip
+    return page_of(rows, paging, lambda i: [str(i.id)])
+
+
+@router.get("/worlds/{world_id}/incidents/{incident_id}", responses=refusals(ladder.INCIDENT_NOT_FOUND))
+async def get_incident(world_id: UUID, incident_id: UUID, caller: Caller) -> IncidentView:
+    """One incident, and how it may be answered now."""
+    async with caller.reading(world_id) as connection:
+        now = await world_now(connection, world_id)
+        found = await war_views.incident(connection, world_id, incident_id, now)
+    if found is None:
+        raise ladder.INCIDENT_NOT_FOUND(incident_id=str(incident_id))
+    return found
+
+
+@router.post("/worlds/{world_id}/incidents/{incident_id}/answer", responses=refusals(AnswerIncident))
+async def answer_incident(
+    world_id: UUID, incident_id: UUID, body: AnswerBody, caller: Caller
+) -> Committed[IncidentView]:
+    """Apologise, pay, deny or strike back."""
+    command = AnswerIncident(incident_id=incident_id, **dict(body))
+    return await caller.execute(command, world_id)  # type: ignore[no-any-return]
+
+
+@router.post("/worlds/{world_id}/incidents/{incident_id}/settle", responses=refusals(SettleIncident))
+async def settle_incident(
+    world_id: UUID, incident_id: UUID, body: SettleBody, caller: Caller
+) -> Committed[IncidentView]:
+    """Take the apology, or forgive."""
+    command = SettleIncident(incident_id=incident_id, **dict(body))
+    return await caller.execute(command, world_id)  # type: ignore[no-any-return]
+
+
+@router.post("/worlds/{world_id}/incidents/{incident_id}/escalate", responses=refusals(EscalateIncident))
+async def escalate_incident(
+    world_id: UUID, incident_id: UUID, body: EscalateBody, caller: Caller
+) -> Committed[IncidentView]:
+    """Go a rung up the ladder."""
+    command = EscalateIncident(incident_id=incident_id, **dict(body))
+    return await caller.execute(command, world_id)  # type: ignore[no-any-return]
+
+
+# -- wars ------------------------------------------------------------------------------------------------------
+
+
+class _WarBody(_Body):
+    faction_id: UUID = Field(description="Which party acts.")
+
+
+class CallBody(_WarBody):
+    """Whom a party calls to arms."""
+
+    model_config = ConfigDict(
+        extra="forbid", json_schema_extra={"examples": [{"faction_id": TWO, "ally_id": ANOTHER_REASON}]}
+    )
+
+    ally_id: UUID
+
+
+class CallAnswerBody(_WarBody):
+    """Whether a faction that was called comes."""
+
+    model_config = ConfigDict(
+        extra="forbid", json_schema_extra={"examples": [{"faction_id": TWO, "come": True}]}
+    )
+
+    come: bool
+
+
+class BattleBody(_WarBody):
+    """With whom to fight, where, and with how many."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={"examples": [{"faction_id": TWO, "enemy_id": ANOTHER_REASON, "troops": 800}]},
+    )
+
+    enemy_id: UUID
+    region_id: UUID | None = None
+    troops: float | None = Field(None, gt=0, le=1e9, allow_inf_nan=False)
+    enemy_troops: float | None = Field(None, gt=0, le=1e9, allow_inf_nan=False)
+
+
+class PeaceBody(_WarBody):
+    """How the war ends."""
+
+    model_config = ConfigDict(
+        extra="forbid", json_schema_extra={"examples": [{"faction_id": TWO, "keep": [ANOTHER_REASON]}]}
+    )
+
+    agreed_by: UUID | None = None
+    keep: list[UUID] = Field([], max_length=200)
+    treaty_id: UUID | None = None
+
+
+@router.post("/worlds/{world_id}/wars", responses=refusals(DeclareWar))
+async def declare_war(world_id: UUID, body: DeclareWar, caller: Caller) -> Committed[WarDetail]:
+    """Go to war."""
+    return await caller.execute(body, world_id)  # type: ignore[no-any-return]
+
+
+@router.get("/worlds/{world_id}/wars", responses=refusals(CURSOR_INVALID, PAGE_TOO_LARGE))
+async def list_wars(
+    world_id: UUID,
+    caller: Caller,
+    paging: Paging,
+    faction_id: Annotated[UUID | None, Query(description="Only those this faction is a party of.")] = None,
+    over: Annotated[bool | None, Query(description="Only those that are over, or that are not.")] = None,
+) -> Page[WarView]:
+    """The wars of the world, newest first, and how each stands."""
+    after = position_of(paging, UUID)
+    async with caller.reading(world_id) as connection:
+        rows = await war_views.list_wars(
+            connection, world_id, await world_now(connection, world_id), faction_id=faction_id, over=over,
+            after=after[0] if after else None, limit=paging.limit + 1,
+        )  # fmt: skip
+    return page_of(rows, paging, lambda w: [str(w.id)])
+
+
+@router.get("/worlds/{world_id}/wars/{war_id}", responses=refusals(battle.WAR_NOT_FOUND))
+async def get_war(world_id: UUID, war_id: UUID, caller: Caller) -> WarDetail:
+    """One war with its parties, battles and what was taken."""
+    async with caller.reading(world_id) as connection:
+        found = await war_views.war(connection, world_id, war_id, await world_now(connection, world_id))
+    if found is None:
+        raise battle.WAR_NOT_FOUND(war_id=str(war_id))
+    return found
+
+
+@router.post("/worlds/{world_id}/wars/{war_id}/calls", responses=refusals(CallToArms))
+async def call_to_arms(world_id: UUID, war_id: UUID, body: CallBody, caller: Caller) -> Committed[WarDetail]:
+    """Ask a faction to fight on one's side."""
+    return await caller.execute(CallToArms(war_id=war_id, **dict(body)), world_id)  # type: ignore[no-any-return]
+
+
+@router.post("/worlds/{world_id}/wars/{war_id}/calls/answer", responses=refusals(AnswerCall))
+async def answer_call(
+    world_id: UUID, war_id: UUID, body: CallAnswerBody, caller: Caller
+) -> Committed[WarDetail]:
+    """Come when called, or refuse."""
+    return await caller.execute(AnswerCall(war_id=war_id, **dict(body)), world_id)  # type: ignore[no-any-return]
+
+
+@router.post("/worlds/{world_id}/wars/{war_id}/battles", responses=refusals(FightBattle))
+async def fight_battle(
+    world_id: UUID, war_id: UUID, body: BattleBody, caller: Caller
+) -> Committed[WarDetail]:
+    """Seek battle with an enemy."""
+    return await caller.execute(FightBattle(war_id=war_id, **dict(body)), world_id)  # type: ignore[no-any-return]
+
+
+@router.post("/worlds/{world_id}/wars/{war_id}/peace", responses=refusals(MakePeace))
+async def make_peace(world_id: UUID, war_id: UUID, body: PeaceBody, caller: Caller) -> Committed[WarDetail]:
+    """End a war."""
+    return await caller.execute(MakePeace(war_id=war_id, **dict(body)), world_id)  # type: ignore[no-any-return]
+
+
+ROUTER = router

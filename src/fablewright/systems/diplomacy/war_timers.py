@@ -1,0 +1,5 @@
+"""What falls due in incidents, sanctions, ultimatums and wars: the kinds that these bring, in one list."""
+
+from fablewright.systems.diplomacy import incidents, wars
+
+TIMERS = (*incidents.TIMERS, *wars.TIMERS)

@@ -1,0 +1,433 @@
+"""What the commands about wars do; a noun of its own beside relations.
+
+Locks, in this order: memberships, regions, factions, relations, wars with their parties, what war made of factions.
+What a war is worth in numbers is decided by `battle`.
+"""
+
+from collections.abc import Iterable, Sequence
+from typing import Any, Final
+from uuid import UUID
+
+from fablewright.core.clock import DAY
+from fablewright.core.system import Handler, TimerKind
+from fablewright.core.transaction import EventRecord, Timer, Transaction
+from fablewright.systems.diplomacy import battle, ladder, war_views
+from fablewright.systems.diplomacy.campaigns import json_parts, locked, party_of, told_parts, view, weary
+from fablewright.systems.diplomacy.service import peek as peek_relations
+from fablewright.systems.diplomacy.service import relations_book, relations_of, write
+from fablewright.systems.diplomacy.war_commands import (
+    AnswerCall,
+    CallToArms,
+    DeclareWar,
+    MakePeace,
+)
+from fablewright.systems.diplomacy.war_events import (
+    AllyCalled,
+    CallAnswered,
+    PeaceMade,
+    WarDeclared,
+)
+from fablewright.systems.diplomacy.war_views import WAR, WarDetail
+from fablewright.systems.factions import service as factions
+from fablewright.systems.factions.rules import Faction
+from fablewright.systems.regions import service as regions
+
+CALL_LAPSES: Final = "diplomacy.call_lapses"
+"""The kind of timer that takes silence for a no; its data names the war and the faction."""
+CALL_WITHIN: Final = 30 * DAY
+"""So long a faction that was called has for its answer (world ms)."""
+MOST_JUDGES: Final = 40
+"""So many of those who know the victim think about who attacked it."""
+CLEAR: Final = 25.0
+"""From this war score on a war that ends is won."""
+SIDES: Final = {"attacker": "defender", "defender": "attacker"}
+
+PEEK: Final = f"SELECT {WAR} FROM wars WHERE world_id = $1 AND id = $2"  # noqa: S608
+ADD: Final = """
+INSERT INTO wars (world_id, id, name, attacker_id, defender_id, cause, cause_id, reason, legitimacy,
+                  legitimacy_parts, by_id, at)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10::jsonb, $11, $12)
+"""
+ADD_PARTY: Final = """
+INSERT INTO war_parties (world_id, war_id, faction_id, side, state, called_by_id, regions, at)
+SELECT $1, $2, $3, $4, $5, $6, count(*), $7 FROM regions
+WHERE world_id = $1 AND controller_id = $3 AND removed_at IS NULL
+ON CONFLICT (world_id, war_id, faction_id) DO UPDATE SET
+    side = excluded.side, state = excluded.state, called_by_id = excluded.called_by_id, at = excluded.at,
+    left_at = NULL
+"""
+STANDING: Final = """
+SELECT id, region_id, holder_id, occupier_id FROM occupations
+WHERE world_id = $1 AND war_id = $2 AND until_at IS NULL ORDER BY region_id
+"""
+COMMON_WARS: Final = """
+SELECT 1 FROM wars w
+JOIN war_parties a ON a.world_id = $1 AND a.war_id = w.id AND a.faction_id = $2 AND a.state = 'fighting'
+JOIN war_parties b ON b.world_id = $1 AND b.war_id = w.id AND b.faction_id = $3 AND b.state = 'fighting'
+WHERE w.world_id = $1 AND w.ended_at IS NULL AND w.id <> $4 AND a.side <> b.side
+"""
+
+
+# -- declaring -----------------------------------------------------------------------------------------------
+
+
+async def declare(tx: Transaction, command: DeclareWar) -> WarDetail:
+    """Go to war."""
+    if command.attacker_id == command.defender_id:
+        raise battle.WAR_WITH_ONESELF(faction_id=str(command.attacker_id))
+    await factions.may(tx, command.attacker_id, command.character_id, "declare_war")
+    return await begin(
+        tx, command.attacker_id, command.defender_id, command.cause, command.cause_id, reason=command.reason,
+        name=command.name, by_id=command.character_id,
+    )  # fmt: skip
+
+
+async def begin(
+    tx: Transaction, attacker_id: UUID, defender_id: UUID, cause: str, cause_id: UUID | None, *, reason: str = "",
+    name: str = "", by_id: UUID | None = None, cause_event: EventRecord | None = None,
+) -> WarDetail:  # fmt: skip
+    """Let a war begin; for what leads to one by itself, too. The defender's allies are called.
+
+    Refuses `already_at_war`, `cause_unfounded`, `status_move_illegal`, `truce_holds`, `faction_not_found`,
+    `faction_dissolved`.
+    """
+    sides = await factions.require(tx, [attacker_id, defender_id])
+    attacker, defender = sides[attacker_id], sides[defender_id]
+    known = await relations_of(tx, tx.world_id, tx.now, defender_id)
+    just = await _legitimacy(tx, attacker, defender, cause, cause_id)
+    await factions.judge(
+        tx, attacker_id, battle.reputation_of(just.value), f"declared war on {defender.name}"
+    )
+    others = _others(known, defender_id, attacker_id)
+    book = await relations_book(
+        tx,
+        [
+            (attacker_id, defender_id),
+            *((attacker_id, o) for o in others),
+            *((defender_id, o) for o in others),
+        ],
+    )
+    if book.status(attacker_id, defender_id) == "war":
+        raise battle.ALREADY_AT_WAR(attacker_id=str(attacker_id), defender_id=str(defender_id))
+    said = reason or f"{cause.replace('_', ' ')}"
+    book.move(attacker_id, defender_id, "war", f"{attacker.name} declared war: {said}"[:200])
+    war_id = tx.new_id()
+    await tx.execute(
+        ADD, tx.world_id, war_id, name or f"War of {attacker.name} on {defender.name}", attacker_id, defender_id,
+        cause, cause_id, reason, just.value, json_parts(just.parts), by_id, tx.now,
+    )  # fmt: skip
+    for faction_id, side in sorted(((attacker_id, "attacker"), (defender_id, "defender"))):
+        await tx.execute(ADD_PARTY, tx.world_id, war_id, faction_id, side, "fighting", None, tx.now)
+        frightens = battle.aggression(just.value) if side == "attacker" else 0.0
+        await weary(tx, faction_id, wars=1, aggression=frightens)
+    told = tx.emit(
+        WarDeclared(
+            war_id=war_id, name=name or f"War of {attacker.name} on {defender.name}", attacker_id=attacker_id,
+            defender_id=defender_id, cause=cause, cause_id=cause_id, reason=reason, legitimacy=just.value,
+            parts=told_parts(just.parts), by_id=by_id,
+        ),
+        cause=cause_event,
+    )  # fmt: skip
+    book.tense(attacker_id, defender_id, 40.0, "war")
+    book.opine(defender_id, attacker_id, "declared_war", -40.0, "declared war on us", 720, told.id)
+    for other in others:
+        closeness = book.opinion(other, defender_id) / 100
+        thinks = battle.judgement(just.value, closeness)
+        if thinks:
+            book.opine(
+                other, attacker_id, "warmonger", thinks, f"fell on {defender.name}", 360, told.id, cap=60
+            )
+    allies = [
+        o for o in others if book.status(defender_id, o) == "allied" and book.status(attacker_id, o) != "war"
+    ]
+    await write(tx, book)
+    for ally in allies:
+        await call(tx, war_id, defender_id, ally, cause=told)
+    return await view(tx, war_id)
+
+
+def _others(known: Any, of: UUID, but: UUID) -> list[UUID]:
+    """Those who know a faction, who think most of it (well or badly) first; at most `MOST_JUDGES`, by id."""
+    ids = [low if high == of else high for low, high in known.pairs]
+    ids = [i for i in ids if i != but]
+    weight = {i: (known.status(i, of) != "allied", -abs(known.opinion(i, of)), i) for i in ids}
+    return sorted(sorted(ids, key=lambda i: weight[i])[:MOST_JUDGES])
+
+
+async def _legitimacy(
+    tx: Transaction, attacker: Faction, defender: Faction, cause: str, cause_id: UUID | None
+) -> battle.Legitimacy:
+    """How just it seems, if the cause is what it says to be. Refuses `cause_unfounded`."""
+    known = await peek_relations(tx, tx.world_id, tx.now, [(attacker.id, defender.id)])
+    facts: dict[str, Any] = {
+        "tension": known.tension(attacker.id, defender.id),
+        "strength_ratio": (1 + attacker.strength) / (1 + defender.strength),
+    }
+    pair = {"attacker_id": str(attacker.id), "defender_id": str(defender.id), "cause": cause}
+    found: Any = True
+    if cause == "incident":
+        found = await tx.fetchrow(
+            f"SELECT {war_views.INCIDENT} FROM incidents "  # noqa: S608
+            "WHERE world_id = $1 AND id = $2 AND injured_id = $3 AND accused_id = $4",
+            tx.world_id, cause_id, attacker.id, defender.id,
+        )  # fmt: skip
+        if found is not None and not ladder.casus_belli(war_views.incident_of(found)):
+            raise battle.CAUSE_UNFOUNDED(
+                "Only an open incident from the rung of sanctions on is a reason for war.", **pair,
+                rung=ladder.LADDER[found["rung"]], state=found["state"],
+            )  # fmt: skip
+        if found is not None:
+            facts |= {
+                "evidence": found["evidence"], "severity": found["severity"], "tried": found["tried"],
+                "rung": found["rung"] / ladder.TOP,
+            }  # fmt: skip
+    elif cause in FOUNDED:
+        found = await tx.fetchval(FOUNDED[cause], tx.world_id, attacker.id, defender.id)
+        facts |= {"tried": 1} if cause == "ultimatum_rejected" else {}
+    elif cause == "ideology":
+        found = (
+            any(abs(x - defender.ideology.get(axis, x)) >= 1 for axis, x in attacker.ideology.items()) or None
+        )
+    if not found:
+        raise battle.CAUSE_UNFOUNDED(**pair)
+    return battle.legitimacy(cause, **facts)
+
+
+FOUNDED: Final = {
+    "ultimatum_rejected": "SELECT true FROM ultimatums WHERE world_id = $1 AND issuer_id = $2 AND target_id = $3 "
+    "AND state IN ('rejected', 'expired') ORDER BY id DESC LIMIT 1",
+    "coalition": "SELECT true FROM coalitions c JOIN coalition_members m ON m.world_id = $1 AND m.coalition_id = c.id "
+    "AND m.faction_id = $2 AND m.left_at IS NULL WHERE c.world_id = $1 AND c.target_id = $3 AND c.dissolved_at IS NULL",
+    "reconquest": "SELECT true FROM occupations o JOIN regions r ON r.world_id = $1 AND r.id = o.region_id "
+    "AND r.controller_id = $3 WHERE o.world_id = $1 AND o.holder_id = $2 LIMIT 1",
+    "defence": "SELECT true FROM wars w JOIN war_parties d ON d.world_id = $1 AND d.war_id = w.id "
+    "AND d.faction_id = $3 AND d.side = 'attacker' AND d.state = 'fighting' JOIN war_parties p ON p.world_id = $1 AND p.war_id = w.id "
+    "AND p.side = 'defender' AND p.state = 'fighting' JOIN relations r ON r.world_id = $1 "
+    "AND r.low_id = least(p.faction_id, $2) AND r.high_id = greatest(p.faction_id, $2) AND r.status = 'allied' "
+    "WHERE w.world_id = $1 AND w.ended_at IS NULL LIMIT 1",
+    "broken_treaty": "SELECT true FROM violations v JOIN clauses c ON c.world_id = $1 AND c.id = v.clause_id "
+    "JOIN treaty_parties p ON p.world_id = $1 AND p.treaty_id = c.treaty_id AND p.faction_id = $2 "
+    "WHERE v.world_id = $1 AND v.faction_id = $3 AND v.state = 'confirmed' LIMIT 1",
+}  # fmt: skip
+"""By cause, whether $2 has it against $3."""
+
+
+# -- allies --------------------------------------------------------------------------------------------------
+
+
+async def call(
+    tx: Transaction, war_id: UUID, caller_id: UUID, ally_id: UUID, *, by_id: UUID | None = None,
+    cause: EventRecord | None = None,
+) -> bool:  # fmt: skip
+    """Ask a faction to fight on the caller's side; False if it was asked before or is in the war.
+
+    For treaties whose clauses call allies in, too. Refuses `war_not_found`, `war_over`, `not_at_war`.
+    """
+    war, parties = await locked(tx, war_id)
+    caller = party_of(parties, caller_id)
+    known = parties.get(ally_id)
+    if known is not None and (known["state"] != "refused" or known["side"] != caller["side"]):
+        return False
+    await tx.execute(ADD_PARTY, tx.world_id, war_id, ally_id, caller["side"], "called", caller_id, tx.now)
+    answer_by = tx.now + CALL_WITHIN
+    tx.emit(
+        AllyCalled(
+            war_id=war_id, faction_id=caller_id, ally_id=ally_id, against_id=_leader(war, SIDES[caller["side"]]),
+            side=caller["side"], by_id=by_id, answer_by=answer_by,
+        ),
+        cause=cause,
+    )  # fmt: skip
+    await tx.schedule(CALL_LAPSES, answer_by, {"war_id": str(war_id), "faction_id": str(ally_id)})
+    return True
+
+
+async def call_to_arms(tx: Transaction, command: CallToArms) -> WarDetail:
+    """A party asks for help."""
+    await factions.may(tx, command.faction_id, command.character_id, "declare_war")
+    await factions.require(tx, [command.ally_id], lock=False)
+    if not await call(tx, command.war_id, command.faction_id, command.ally_id, by_id=command.character_id):
+        raise battle.ALREADY_AT_WAR("That faction was called already, or is in this war.")
+    return await view(tx, command.war_id)
+
+
+async def answer_call(tx: Transaction, command: AnswerCall) -> WarDetail:
+    """Come, or refuse."""
+    await factions.may(tx, command.faction_id, command.character_id, "declare_war")
+    await _answer(tx, command.war_id, command.faction_id, command.come, command.character_id)
+    return await view(tx, command.war_id)
+
+
+async def lapse(tx: Transaction, timers: Sequence[Timer]) -> None:
+    """Who has not answered a call in time has refused it."""
+    for timer in timers:
+        war_id, faction_id = UUID(timer.data["war_id"]), UUID(timer.data["faction_id"])
+        if await tx.fetchval(
+            "SELECT state = 'called' FROM war_parties WHERE world_id = $1 AND war_id = $2 AND faction_id = $3",
+            tx.world_id, war_id, faction_id,
+        ):  # fmt: skip
+            await _answer(tx, war_id, faction_id, False, None, silent=True)
+
+
+async def _answer(
+    tx: Transaction, war_id: UUID, faction_id: UUID, come: bool, by_id: UUID | None, *, silent: bool = False
+) -> None:
+    seen = {p["faction_id"]: p for p in await tx.fetch(war_views.PARTIES, tx.world_id, [war_id])}
+    called = seen.get(faction_id)
+    caller_id = None if called is None else called["called_by_id"]
+    enemies = [
+        i
+        for i, p in seen.items()
+        if called is not None and p["side"] != called["side"] and p["state"] == "fighting"
+    ]
+    pairs = [(faction_id, i) for i in (*(enemies if come else ()), caller_id) if i is not None]
+    await factions.load(tx, {faction_id, *(i for pair in pairs for i in pair)})
+    book = await relations_book(tx, pairs)
+    war, parties = await locked(tx, war_id)
+    if faction_id not in parties or parties[faction_id]["state"] != "called":
+        raise battle.NO_CALL(war_id=str(war_id), faction_id=str(faction_id))
+    side = parties[faction_id]["side"]
+    if come:
+        await tx.execute(ADD_PARTY, tx.world_id, war_id, faction_id, side, "fighting", caller_id, tx.now)
+        await weary(tx, faction_id, wars=1)
+        for enemy in enemies:
+            book.move(faction_id, enemy, "war", "came to the aid of an ally")
+    else:
+        await tx.execute(
+            "UPDATE war_parties SET state = 'refused' WHERE world_id = $1 AND war_id = $2 AND faction_id = $3",
+            tx.world_id, war_id, faction_id,
+        )  # fmt: skip
+    await tx.cancel_timers(CALL_LAPSES, war_id=str(war_id), faction_id=str(faction_id))
+    told = tx.emit(
+        CallAnswered(
+            war_id=war_id, faction_id=faction_id, caller_id=caller_id, against_id=_leader(war, SIDES[side]), come=come,
+            side=side, by_id=by_id, silent=silent,
+        )
+    )  # fmt: skip
+    if caller_id is not None:
+        amount, trust, words = (
+            (30.0, 0.2, "came when we called") if come else (-25.0, -0.2, "did not come when we called")
+        )
+        book.opine(caller_id, faction_id, "call_to_arms", amount, words, 540, told.id, cap=60)
+        book.trust(caller_id, faction_id, trust, words)
+    await write(tx, book)
+
+
+# -- peace ---------------------------------------------------------------------------------------------------
+
+
+async def make_peace(tx: Transaction, command: MakePeace) -> WarDetail:
+    """The two leaders end their war."""
+    war = await tx.fetchrow(PEEK, tx.world_id, command.war_id)
+    if war is None:
+        raise battle.WAR_NOT_FOUND(war_id=str(command.war_id))
+    leaders = {war["attacker_id"], war["defender_id"]}
+    if command.faction_id not in leaders:
+        raise battle.NOT_A_LEADER(leaders=sorted(map(str, leaders)))
+    (other,) = leaders - {command.faction_id}
+    await factions.may_each(
+        tx,
+        [(command.faction_id, command.character_id, "make_peace"), (other, command.agreed_by, "make_peace")],
+    )
+    await end(tx, command.war_id, keep=command.keep, treaty_id=command.treaty_id, by_id=command.character_id,
+              faction_id=command.faction_id)  # fmt: skip
+    return await view(tx, command.war_id)
+
+
+async def end(
+    tx: Transaction, war_id: UUID, *, keep: Iterable[UUID] = (), treaty_id: UUID | None = None,
+    by_id: UUID | None = None, faction_id: UUID | None = None, cause: EventRecord | None = None,
+) -> None:  # fmt: skip
+    """End a war: a truce holds between the sides, regions that are not kept go back to who held them.
+
+    For peace treaties, too. Refuses `war_not_found`, `war_over`, `not_of_the_enemy`.
+    """
+    standing = await tx.fetch(STANDING, tx.world_id, war_id)
+    kept = set(keep)
+    if unknown := kept - {o["region_id"] for o in standing}:
+        raise battle.NOT_OF_THE_ENEMY(
+            "Only regions occupied in this war can be kept.", region_ids=sorted(map(str, unknown))
+        )
+    await regions.regions(tx, [o["region_id"] for o in standing], lock=True)
+    seen = await tx.fetch(war_views.PARTIES, tx.world_id, [war_id])
+    fighting = {p["faction_id"]: p["side"] for p in seen if p["state"] == "fighting"}
+    await factions.load(tx, fighting)
+    pairs = [
+        (a, b) for a in fighting for b in fighting if fighting[a] == "attacker" and fighting[b] == "defender"
+    ]
+    book = await relations_book(tx, pairs)
+    war, parties = await locked(tx, war_id)
+    score = war_views.score_of(
+        war, list(parties.values()), [{**o, "until_at": None} for o in standing], tx.now
+    ).value
+    outcome = "attacker" if score >= CLEAR else "defender" if score <= -CLEAR else "draw"
+    days = battle.truce_days(score)
+    told = tx.emit(
+        PeaceMade(
+            war_id=war_id, faction_id=faction_id or war["attacker_id"], attacker_id=war["attacker_id"],
+            defender_id=war["defender_id"], outcome=outcome, score=score, kept=sorted(kept), treaty_id=treaty_id,
+            truce_until=tx.now + days * DAY, by_id=by_id,
+        ),
+        cause=cause,
+    )  # fmt: skip
+    for a, b in pairs:
+        if book.status(a, b) == "war" and not await tx.fetchval(COMMON_WARS, tx.world_id, a, b, war_id):
+            book.move(a, b, "truce", "peace was made", truce_days=days)
+            book.tense(a, b, -15.0, "peace was made")
+    await write(tx, book)
+    await _close(tx, war_id, outcome, treaty_id)
+    for o in standing:
+        if o["region_id"] not in kept:
+            await regions.set_control(
+                tx, o["region_id"], o["holder_id"], reason="given back in peace", cause=told
+            )
+    for party in sorted(fighting):
+        took = sum(o["occupier_id"] == party and o["region_id"] in kept for o in standing)
+        await weary(tx, party, wars=-1, aggression=6.0 * took)
+
+
+async def _close(tx: Transaction, war_id: UUID, outcome: str, treaty_id: UUID | None) -> None:
+    await tx.execute(
+        "UPDATE wars SET ended_at = $3, outcome = $4, treaty_id = $5 WHERE world_id = $1 AND id = $2",
+        tx.world_id, war_id, tx.now, outcome, treaty_id,
+    )  # fmt: skip
+    await tx.execute(
+        "UPDATE war_parties SET state = 'out', left_at = $3 WHERE world_id = $1 AND war_id = $2 AND state <> 'refused'",
+        tx.world_id, war_id, tx.now,
+    )  # fmt: skip
+    await tx.execute(
+        "UPDATE occupations SET until_at = $3 WHERE world_id = $1 AND war_id = $2 AND until_at IS NULL",
+        tx.world_id, war_id, tx.now,
+    )  # fmt: skip
+    await tx.cancel_timers(CALL_LAPSES, war_id=str(war_id))
+
+
+async def open_between(tx: Transaction, a: UUID, b: UUID) -> list[UUID]:
+    """The open wars that these two lead against each other, for peace treaties."""
+    rows = await tx.fetch(
+        "SELECT id FROM wars WHERE world_id = $1 AND ended_at IS NULL AND attacker_id = ANY($2::uuid[]) "
+        "AND defender_id = ANY($2::uuid[]) ORDER BY id",
+        tx.world_id, [a, b],
+    )  # fmt: skip
+    return [row["id"] for row in rows]
+
+
+# -- helpers -------------------------------------------------------------------------------------------------
+
+
+def _leader(war: Any, side: str) -> UUID:
+    leader: UUID = war[f"{side}_id"]
+    return leader
+
+
+async def _lapse(tx: Transaction, timers: list[Timer]) -> None:
+    await lapse(tx, timers)
+
+
+HANDLERS = (
+    Handler(DeclareWar, one=declare),
+    Handler(CallToArms, one=call_to_arms),
+    Handler(AnswerCall, one=answer_call),
+    Handler(MakePeace, one=make_peace),
+)
+EVENTS = (WarDeclared, AllyCalled, CallAnswered, PeaceMade)
+TIMERS = (TimerKind(CALL_LAPSES, _lapse),)
