@@ -117,9 +117,10 @@ async def _set_out(
     """Let one set out, and tell of it."""
     command = request.command
     assert isinstance(command, Travel) and where.place_id is not None
-    gone = await regions.travel(tx, request, command.character_id, where, gate, way.minutes)
-    assert gone.arrives_at is not None
+    # One block, so that all ids come from one run of this request's dice, in a batch as alone.
     with tx.acting(request):
+        gone = await regions.travel(tx, request, command.character_id, where, gate, way.minutes)
+        assert gone.arrives_at is not None
         journey = Journey(
             tx.new_id(), command.character_id, where.place_id, gate, way.place_ids,
             rules.crossings(world.nearby, way, tx.now), tx.now, gone.arrives_at,
