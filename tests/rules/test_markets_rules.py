@@ -54,7 +54,7 @@ def market(supply: float = 100.0, demand: float = 100.0, **fields: object) -> Ma
 
 def route(number: int = 1, **fields: Any) -> RouteState:
     kept = {"from_region": NORTH, "to_region": SOUTH, "good": "grain", "per_day": 20.0}
-    return RouteState(UUID(int=1000 + number), **{**kept, **fields})  # type: ignore[arg-type]
+    return RouteState(UUID(int=1000 + number), **{**kept, **fields})
 
 
 def rule(kind: str = "embargo", **fields: object) -> Restriction:

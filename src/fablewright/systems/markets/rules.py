@@ -270,7 +270,7 @@ class Restriction:
 
     def turned(self) -> "Restriction":
         """The same for the other direction."""
-        return replace(self, from_id=self.to_id, to_id=self.from_id)
+        return replace(self, from_id=self.to_id, to_id=self.from_id, id=None)
 
 
 def directions(restrictions: Iterable[Restriction]) -> list[Restriction]:

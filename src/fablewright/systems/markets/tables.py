@@ -119,8 +119,6 @@ class TradeRoute(Base):
     closed_reason: Mapped[str | None]
     moved: Mapped[float] = mapped_column(server_default=text("0"))
     """What it carries per day under the restrictions of the last change or trade day."""
-    income: Mapped[float] = mapped_column(server_default=text("0"))
-    """What it earned on the last trade day, before it was divided."""
     tariff: Mapped[float] = mapped_column(server_default=text("0"))
 
 

@@ -1,0 +1,112 @@
+"""Buying and selling on the market of a region: money through the ledger, goods into and out of stocks.
+
+What is paid goes to the world's sink, and what is earned comes from its mint: the merchants of a market are nobody
+whom the world knows.
+"""
+
+from typing import Any, Final
+
+from fablewright.core.refusal import Refused
+from fablewright.core.transaction import Transaction
+from fablewright.systems.characters import service as characters
+from fablewright.systems.factions import service as factions
+from fablewright.systems.ledger import service as ledger
+from fablewright.systems.markets import rules, trade
+from fablewright.systems.markets.commands import Buy, Sell
+from fablewright.systems.markets.events import Bought, Sold
+from fablewright.systems.markets.service import good_of, regions_of
+from fablewright.systems.markets.views import DealView
+from fablewright.systems.regions.rules import CHARACTER_NOT_FOUND
+
+POINTS: Final = "points"
+SPEND: Final = "spend_treasury"
+ADD_STOCK: Final = """
+INSERT INTO market_stocks (world_id, owner_id, good, units) VALUES ($1, $2, $3, $4)
+ON CONFLICT (world_id, owner_id, good) DO UPDATE SET units = market_stocks.units + excluded.units
+RETURNING units
+"""
+TAKE_STOCK: Final = """
+UPDATE market_stocks SET units = units - $4
+WHERE world_id = $1 AND owner_id = $2 AND good = $3 AND units >= $4
+RETURNING units
+"""
+HAS: Final = "SELECT units FROM market_stocks WHERE world_id = $1 AND owner_id = $2 AND good = $3"
+
+
+async def buy(tx: Transaction, command: Buy) -> DealView:
+    """Pay for a good, and have it."""
+    return await _deal(tx, command)
+
+
+async def sell(tx: Transaction, command: Sell) -> DealView:
+    """Give a good of one's stock, and be paid."""
+    return await _deal(tx, command)
+
+
+async def _deal(tx: Transaction, command: Buy | Sell) -> DealView:
+    buying = isinstance(command, Buy)
+    currency = await _currency(tx, command)
+    good = await good_of(tx, command.good)
+    region = (await regions_of(tx, [command.region_id]))[command.region_id]
+    book = await ledger.open_book(tx, [(command.owner_id, currency)], create=not buying)
+    await trade.lock(tx)
+    market = await trade.load_market(tx, good, region)
+    after = (rules.bought if buying else rules.sold)(market, command.units, tx.now)
+    price, sum_ = rules.sum_for(good, after, region, command.units, buying=buying)
+    _check_limit(command, sum_)
+    sides = (command.owner_id, ledger.SINK) if buying else (ledger.MINT, command.owner_id)
+    moved = None
+    if sum_ > 0:
+        moved = book.transfer(
+            *sides, currency, sum_, kind="markets.purchase" if buying else "markets.sale",
+            reason=f"{command.units} {good.name}, {region.name}.",
+        )  # fmt: skip
+    stock = await _restock(tx, command, buying)
+    fields: dict[str, Any] = {
+        "owner_id": command.owner_id, "character_id": command.character_id, "region_id": region.id,
+        "good": good.key, "units": command.units, "unit_price": price, "sum": sum_, "currency": currency,
+        "transfer_id": moved.id if moved else None, "stock": stock,
+    }  # fmt: skip
+    record = tx.emit(Bought(**fields) if buying else Sold(**fields))
+    if moved is not None:
+        book.told(moved, record.id)
+    await ledger.write(tx, book)
+    await trade.write_markets(tx, [after])
+    return DealView(
+        good=good.key, units=command.units, unit_price=price, sum=sum_, currency=currency, stock=stock
+    )
+
+
+async def _currency(tx: Transaction, command: Buy | Sell) -> str:
+    """In which currency whoever deals pays, if they may."""
+    if command.faction_id is not None:
+        return (await factions.may(tx, command.faction_id, command.character_id, SPEND)).currency
+    assert command.character_id is not None
+    if command.character_id not in await characters.load(tx, [command.character_id]):
+        raise CHARACTER_NOT_FOUND(character_id=str(command.character_id))
+    return command.currency or POINTS
+
+
+def _check_limit(command: Buy | Sell, sum_: int) -> None:
+    """Whether the sum is within what the command allows. Refuses `price_moved`."""
+    refused: Refused | None = None
+    if isinstance(command, Buy) and command.at_most is not None and sum_ > command.at_most:
+        refused = rules.PRICE_MOVED(
+            f"It costs {sum_}, more than {command.at_most}.", sum=sum_, limit=command.at_most
+        )
+    if isinstance(command, Sell) and command.at_least_sum is not None and sum_ < command.at_least_sum:
+        refused = rules.PRICE_MOVED(
+            f"It brings {sum_}, less than {command.at_least_sum}.", sum=sum_, limit=command.at_least_sum
+        )
+    if refused is not None:
+        raise refused
+
+
+async def _restock(tx: Transaction, command: Buy | Sell, buying: bool) -> int:
+    """Put the units into the owner's stock or take them out; what there is then. Refuses `not_enough_in_stock`."""
+    where = (tx.world_id, command.owner_id, command.good)
+    left = await tx.fetchval(ADD_STOCK if buying else TAKE_STOCK, *where, command.units)
+    if left is None:
+        has = await tx.fetchval(HAS, *where) or 0
+        raise rules.NOT_ENOUGH_IN_STOCK(f"The owner has {has}, not {command.units}.", has=has)
+    return int(left)
