@@ -43,10 +43,4 @@ CHECKS = (
            FROM faction_members m JOIN characters c ON c.world_id = m.world_id AND c.id = m.character_id
            WHERE m.left_at IS NULL AND c.deleted_at IS NOT NULL""",
     ),
-    Check(
-        "factions.regions_are_held_by_factions",
-        """SELECT r.world_id, 'region ' || r.id || ' is held by ' || r.controller_id || ', which is no faction'
-           FROM regions r LEFT JOIN factions f ON f.world_id = r.world_id AND f.id = r.controller_id
-           WHERE r.removed_at IS NULL AND r.controller_id IS NOT NULL AND f.id IS NULL""",
-    ),
 )

@@ -33,8 +33,10 @@ from fablewright.systems.factions.roster import FACTION, MEMBER, faction_of
 from fablewright.systems.factions.rules import DEFAULT_RANKS, RULER, Faction, Member, complete_roles
 from fablewright.systems.factions.views import treasuries
 from fablewright.systems.ledger.rules import MOST_AMOUNT
+from fablewright.systems.regions.commands import SetControl
 
 CharacterKey = Annotated[str, Ref("characters")]
+RegionKey = Annotated[str, Ref("regions")]
 
 
 class MemberEntry(PackModel):
@@ -60,7 +62,8 @@ class FactionEntry(PackModel):
     treasury: int = Field(0, ge=0, le=MOST_AMOUNT)
     roles: Roles | None = Field(None, description="Left out: ruler, ambassador, general, spymaster.")
     ranks: Ranks = list(DEFAULT_RANKS)
-    capital: Annotated[str, Ref("regions")] | None = Field(None, description="The key of a region.")
+    capital: RegionKey | None = Field(None, description="The key of a region.")
+    holds: list[RegionKey] = Field([], max_length=2_000, description="The keys of the regions that it holds.")
     self_run: bool = False
     reputation: Standing = 0.0
     strength: Troops = 0.0
@@ -78,6 +81,7 @@ def commands(items: Sequence[Item], ids: Ids) -> list[Command]:
     """One command for each faction; more for those with very many members."""
     made: list[Command] = []
     belongs: dict[str, str] = {}
+    held: dict[str, str] = {}
     for item in items:
         entry: FactionEntry = item.value
         known = {key: (m.rank, m.role) for key, m in entry.members.items()}
@@ -89,6 +93,9 @@ def commands(items: Sequence[Item], ids: Ids) -> list[Command]:
                     item, f"members.{key}", f"it belongs to {belongs[key]!r} already: leave it out of one"
                 )
             _check(item, ids, key, rank, role)
+        for place, key in enumerate(entry.holds):
+            if held.setdefault(key, item.key) != item.key:
+                ids.mistake(item, f"holds.{place}", f"{held[key]!r} holds it already: leave it out of one")
         faction_id = ids.of("factions", item.key)
         members = [
             MemberValue(character_id=ids.of("characters", key), rank=rank, role=role)
@@ -105,6 +112,9 @@ def commands(items: Sequence[Item], ids: Ids) -> list[Command]:
         made += [
             AddMember(faction_id=faction_id, member_id=m.character_id, rank=m.rank, role=m.role)
             for m in members[MOST_MEMBERS:]
+        ]
+        made += [
+            SetControl(region_id=ids.of("regions", key), controller_id=faction_id) for key in entry.holds
         ]
     return made
 
@@ -139,15 +149,27 @@ async def read(snapshot: Snapshot) -> list[Item]:
         world_id,
     ):
         members.setdefault(row["faction_id"], []).append(Member(*row))
+    held: dict[UUID, list[str]] = {}
+    for row in await connection.fetch(
+        "SELECT id, controller_id FROM regions WHERE world_id = $1 AND controller_id IS NOT NULL "
+        "AND removed_at IS NULL",
+        world_id,
+    ):
+        held.setdefault(row["controller_id"], []).append(snapshot.keys.of("regions", row["id"]))
     money = await treasuries(connection, world_id, [f.id for f in factions])
     items = [
-        Item(snapshot.keys.of("factions", f.id), _entry(f, members.get(f.id, []), money[f.id], snapshot))
+        Item(
+            snapshot.keys.of("factions", f.id),
+            _entry(f, members.get(f.id, []), sorted(held.get(f.id, [])), money[f.id], snapshot),
+        )
         for f in factions
     ]
     return sorted(items, key=lambda item: item.key)
 
 
-def _entry(f: Faction, members: Sequence[Member], treasury: int, snapshot: Snapshot) -> FactionEntry:
+def _entry(
+    f: Faction, members: Sequence[Member], holds: list[str], treasury: int, snapshot: Snapshot
+) -> FactionEntry:
     keys = snapshot.keys
     t = f.traits
     known = {
@@ -166,7 +188,7 @@ def _entry(f: Faction, members: Sequence[Member], treasury: int, snapshot: Snaps
         ),
         currency=f.currency, treasury=treasury,
         roles=None if f.roles == complete_roles(None) else {r: list(a) for r, a in f.roles.items()},
-        ranks=list(f.ranks), capital=keys.maybe("regions", f.capital_id), self_run=f.self_run,
+        ranks=list(f.ranks), capital=keys.maybe("regions", f.capital_id), holds=holds, self_run=f.self_run,
         reputation=f.reputation_now(snapshot.now), strength=f.strength, founded_ms=f.founded_at,
     )  # fmt: skip
 

@@ -21,9 +21,9 @@ RULER: Final = "ruler"
 DEFAULT_ROLES: Final[Mapping[str, tuple[str, ...]]] = {
     RULER: ACTS,
     "ambassador": (
-        "propose_treaty", "negotiate", "sign_treaty", "answer_incident", "answer_ultimatum", "trade"
+        "sign_treaty", "propose_treaty", "negotiate", "answer_incident", "answer_ultimatum", "trade",
     ),
-    "general": ("fight", "declare_war"),
+    "general": ("declare_war", "fight"),
     "spymaster": ("accuse", "spy"),
 }  # fmt: skip
 """The diplomatic roles of a faction that does not define its own."""
