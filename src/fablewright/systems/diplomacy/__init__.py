@@ -12,14 +12,24 @@ Invariants:
 - values are stored as they were at a world time; what is shown and decided on has decayed to now.
 """
 
+from typing import Any
+
 from fablewright.core.system import Handler, System
-from fablewright.systems.diplomacy import service
+from fablewright.systems.diplomacy import campaigns, incidents, service, war_router, war_timers, wars
 from fablewright.systems.diplomacy.checks import CHECKS
 from fablewright.systems.diplomacy.commands import AddOpinion, DropOpinion, SetRelation, SetRelations
 from fablewright.systems.diplomacy.events import RelationshipChanged, StatusChanged, TensionChanged
 from fablewright.systems.diplomacy.pack import PACK
 from fablewright.systems.diplomacy.router import router
 from fablewright.systems.diplomacy.timers import TRUCES
+
+PARTS = (incidents, wars, campaigns, war_timers, war_router)
+"""The files that bring handlers, events, timers, reactions, checks or routes of their own, in tuples of these names."""
+
+
+def _brought(name: str) -> tuple[Any, ...]:
+    return tuple(item for part in PARTS for item in getattr(part, name, ()))
+
 
 system = System(
     name="diplomacy",
@@ -28,10 +38,13 @@ system = System(
         Handler(SetRelations, service.set_relations),
         Handler(AddOpinion, service.add_opinion),
         Handler(DropOpinion, service.drop_opinion),
+        *_brought("HANDLERS"),
     ),
-    events=(RelationshipChanged, TensionChanged, StatusChanged),
-    timers=(TRUCES,),
-    routers=(router,),
-    checks=CHECKS,
+    events=(RelationshipChanged, TensionChanged, StatusChanged, *_brought("EVENTS")),
+    timers=(TRUCES, *_brought("TIMERS")),
+    guarding=_brought("GUARDING"),
+    following=_brought("FOLLOWING"),
+    routers=(router, *(part.ROUTER for part in PARTS if hasattr(part, "ROUTER"))),
+    checks=(*CHECKS, *_brought("CHECKS")),
     extra={"pack": PACK},
 )

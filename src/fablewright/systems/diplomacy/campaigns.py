@@ -28,7 +28,8 @@ WRITE_WARLIKE: Final = """
 INSERT INTO warlike (world_id, faction_id, exhaustion, exhaustion_at, aggression, aggression_at, wars)
 VALUES ($1, $2, $3, $7, $4, $5, $6)
 ON CONFLICT (world_id, faction_id) DO UPDATE SET
-    exhaustion = excluded.exhaustion, exhaustion_at = excluded.exhaustion_at, aggression = excluded.aggression, aggression_at = excluded.aggression_at, wars = excluded.wars
+    exhaustion = excluded.exhaustion, exhaustion_at = excluded.exhaustion_at,
+    aggression = excluded.aggression, aggression_at = excluded.aggression_at, wars = excluded.wars
 """
 ADD_BATTLE: Final = """
 INSERT INTO war_battles (world_id, id, war_id, attacker_id, defender_id, region_id, attacker_troops, defender_troops,

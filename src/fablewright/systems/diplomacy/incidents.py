@@ -283,4 +283,4 @@ HANDLERS = (
     Handler(EscalateIncident, one=escalate),
 )
 EVENTS = (IncidentOccurred, IncidentAnswered, IncidentEscalated, IncidentResolved)
-TIMERS = (TimerKind(FADES, _fire),)
+KINDS = (TimerKind(FADES, _fire),)

@@ -17,9 +17,9 @@ from fablewright.gateway.api import (
     position_of,
     refusals,
 )
-from fablewright.systems.characters.views import world_now
 from fablewright.systems.diplomacy import battle, ladder, war_views
 from fablewright.systems.diplomacy.ladder import Answer
+from fablewright.systems.diplomacy.views import now_of
 from fablewright.systems.diplomacy.war_commands import (
     ANOTHER_REASON,
     TWO,
@@ -95,7 +95,7 @@ async def list_incidents(
     after = position_of(paging, UUID)
     async with caller.reading(world_id) as connection:
         rows = await war_views.list_incidents(
-            connection, world_id, await world_now(connection, world_id), faction_id=faction_id, state=state,
+            connection, world_id, await now_of(connection, world_id), faction_id=faction_id, state=state,
             after=after[0] if after else None, limit=paging.limit + 1,
         )  # fmt: skip
     return page_of(rows, paging, lambda i: [str(i.id)])
@@ -105,7 +105,7 @@ async def list_incidents(
 async def get_incident(world_id: UUID, incident_id: UUID, caller: Caller) -> IncidentView:
     """One incident, and how it may be answered now."""
     async with caller.reading(world_id) as connection:
-        now = await world_now(connection, world_id)
+        now = await now_of(connection, world_id)
         found = await war_views.incident(connection, world_id, incident_id, now)
     if found is None:
         raise ladder.INCIDENT_NOT_FOUND(incident_id=str(incident_id))
@@ -210,7 +210,7 @@ async def list_wars(
     after = position_of(paging, UUID)
     async with caller.reading(world_id) as connection:
         rows = await war_views.list_wars(
-            connection, world_id, await world_now(connection, world_id), faction_id=faction_id, over=over,
+            connection, world_id, await now_of(connection, world_id), faction_id=faction_id, over=over,
             after=after[0] if after else None, limit=paging.limit + 1,
         )  # fmt: skip
     return page_of(rows, paging, lambda w: [str(w.id)])
@@ -220,7 +220,7 @@ async def list_wars(
 async def get_war(world_id: UUID, war_id: UUID, caller: Caller) -> WarDetail:
     """One war with its parties, battles and what was taken."""
     async with caller.reading(world_id) as connection:
-        found = await war_views.war(connection, world_id, war_id, await world_now(connection, world_id))
+        found = await war_views.war(connection, world_id, war_id, await now_of(connection, world_id))
     if found is None:
         raise battle.WAR_NOT_FOUND(war_id=str(war_id))
     return found

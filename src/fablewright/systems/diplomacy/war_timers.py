@@ -2,4 +2,4 @@
 
 from fablewright.systems.diplomacy import incidents, wars
 
-TIMERS = (*incidents.TIMERS, *wars.TIMERS)
+TIMERS = (*incidents.KINDS, *wars.KINDS)

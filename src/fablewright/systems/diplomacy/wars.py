@@ -201,8 +201,9 @@ FOUNDED: Final = {
     "reconquest": "SELECT true FROM occupations o JOIN regions r ON r.world_id = $1 AND r.id = o.region_id "
     "AND r.controller_id = $3 WHERE o.world_id = $1 AND o.holder_id = $2 LIMIT 1",
     "defence": "SELECT true FROM wars w JOIN war_parties d ON d.world_id = $1 AND d.war_id = w.id "
-    "AND d.faction_id = $3 AND d.side = 'attacker' AND d.state = 'fighting' JOIN war_parties p ON p.world_id = $1 AND p.war_id = w.id "
-    "AND p.side = 'defender' AND p.state = 'fighting' JOIN relations r ON r.world_id = $1 "
+    "AND d.faction_id = $3 AND d.side = 'attacker' AND d.state = 'fighting' "
+    "JOIN war_parties p ON p.world_id = $1 AND p.war_id = w.id AND p.side = 'defender' "
+    "AND p.state = 'fighting' JOIN relations r ON r.world_id = $1 "
     "AND r.low_id = least(p.faction_id, $2) AND r.high_id = greatest(p.faction_id, $2) AND r.status = 'allied' "
     "WHERE w.world_id = $1 AND w.ended_at IS NULL LIMIT 1",
     "broken_treaty": "SELECT true FROM violations v JOIN clauses c ON c.world_id = $1 AND c.id = v.clause_id "
@@ -430,4 +431,4 @@ HANDLERS = (
     Handler(MakePeace, one=make_peace),
 )
 EVENTS = (WarDeclared, AllyCalled, CallAnswered, PeaceMade)
-TIMERS = (TimerKind(CALL_LAPSES, _lapse),)
+KINDS = (TimerKind(CALL_LAPSES, _lapse),)
