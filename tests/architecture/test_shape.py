@@ -38,7 +38,8 @@ EXTRA_FILES = {
     "diplomacy": {
         "relations.py", "clauses.py", "treaties.py", "watching.py", "treaty_tables.py", "treaty_commands.py",
         "treaty_events.py", "treaty_views.py", "treaty_router.py", "treaty_timers.py", "evaluator.py", "negotiations.py",
-        "nego_tables.py", "nego_commands.py", "nego_events.py", "nego_views.py", "nego_router.py", "incidents.py",
+        "nego_tables.py", "nego_commands.py", "nego_events.py", "nego_views.py", "nego_router.py", "nego_timers.py",
+        "persuasion.py", "incidents.py",
         "ultimatums.py", "sanctions.py", "wars.py", "campaigns.py", "coalitions.py", "ladder.py", "battle.py", "war_tables.py", "war_commands.py",
         "war_events.py", "war_views.py", "war_router.py", "war_timers.py",
     },

@@ -3,7 +3,7 @@
 A member whose role may negotiate acts for its faction (`character_id`); game masters may leave the character out.
 """
 
-from typing import Annotated, Final, Literal, Self
+from typing import Annotated, Any, Final, Literal, Self
 from uuid import UUID
 
 from pydantic import ConfigDict, Field, StringConstraints, model_validator
@@ -13,6 +13,7 @@ from fablewright.core.messages import Command
 from fablewright.core.refusal import CONFLICT, INVALID, NOT_FOUND, Refusal
 from fablewright.systems.diplomacy import clauses
 from fablewright.systems.diplomacy.clauses import MOST_CLAUSES, MOST_DAYS, Clause
+from fablewright.systems.diplomacy.treaty_commands import AMOUNT_NOT_COVERED, PARTY_DISSOLVED, TreatyKind
 from fablewright.systems.factions.rules import (
     FACTION_DISSOLVED,
     FACTION_NOT_FOUND,
@@ -21,18 +22,16 @@ from fablewright.systems.factions.rules import (
     ROLE_MAY_NOT,
 )
 
-Kind = Literal[
-    "peace", "ceasefire", "non_aggression", "alliance", "defence_pact", "trade", "tribute", "vassalage", "border",
-    "military_access", "custom",
-]  # fmt: skip
 Approach = Literal["reason", "charm", "bargain", "intimidate"]
-"""How a negotiator tries to move the other side; `negotiations.APPROACHES` says which skills count."""
+"""How a negotiator tries to move the other side; `persuasion.APPROACHES` says which skills count."""
 MOST_PARTIES: Final = 10
 MOST_OFFERS: Final = 60
 """Offers of one negotiation."""
 
 NEGOTIATION_NOT_FOUND = Refusal(
-    "negotiation_not_found", NOT_FOUND, "There is no such negotiation that you may see. Look it up in the list."
+    "negotiation_not_found",
+    NOT_FOUND,
+    "There is no such negotiation that you may see. Look it up in the list.",
 )
 NEGOTIATION_OVER = Refusal(
     "negotiation_over", CONFLICT, "The negotiation has ended. Open a new one if there is more to talk about."
@@ -44,7 +43,9 @@ NEGOTIATES_WITH_ITSELF = Refusal(
     "negotiates_with_itself", INVALID, "A faction does not negotiate with itself. Name others."
 )
 NO_OFFER_STANDS = Refusal(
-    "no_offer_stands", CONFLICT, "No offer stands, or another one than you answer. Read the negotiation again."
+    "no_offer_stands",
+    CONFLICT,
+    "No offer stands, or another one than you answer. Read the negotiation again.",
 )
 OWN_OFFER = Refusal(
     "own_offer", CONFLICT, "The offer is the faction's own, or it agreed already. The others must answer."
@@ -52,13 +53,17 @@ OWN_OFFER = Refusal(
 OFFER_REPEATED = Refusal(
     "offer_repeated",
     CONFLICT,
-    "This very offer stands, or the faction made and lost it of late. Change a clause of it.",
+    "This very offer stands already. Answer it, or change something.",
 )
 TOO_MANY_OFFERS = Refusal(
-    "too_many_offers", CONFLICT, "So many offers were made that the talks lead nowhere. Accept one, or walk out."
+    "too_many_offers",
+    CONFLICT,
+    "So many offers were made that the talks lead nowhere. Accept one, or walk out.",
 )
 APPROACH_SPENT = Refusal(
-    "approach_spent", CONFLICT, "That was tried since the last offer. Try something else, or make an offer first."
+    "approach_spent",
+    CONFLICT,
+    "That was tried since the last offer. Try something else, or make an offer first.",
 )
 
 Text = Annotated[str, StringConstraints(strip_whitespace=True, pattern=r"^[^\x00]*$")]
@@ -71,7 +76,7 @@ BY_MEMBER: Final = at_least(Role.PLAYER, acts_as=("character_id",))
 ONE: Final = "01890a5d-ac96-774b-bcce-b302099a8091"
 TWO: Final = "01890a5d-ac96-774b-bcce-b302099a8092"
 TALKS: Final = "01890a5d-ac96-774b-bcce-b302099a8095"
-CLAUSES_EXAMPLE: Final = [{"type": "custom", "text": "The two hold a fair together each spring."}]
+CLAUSES_EXAMPLE: Final[list[Any]] = [{"type": "custom", "text": "The two hold a fair together each spring."}]
 
 
 class _Acting(Command):
@@ -97,10 +102,10 @@ class OpenNegotiation(_Acting):
     refusals = (*ACTING, NEGOTIATES_WITH_ITSELF)
 
     with_ids: list[UUID] = Field(min_length=1, max_length=MOST_PARTIES - 1)
-    kind: Kind
+    kind: TreatyKind
     topic: Annotated[Text, Field(max_length=200)] = ""
     deadline_days: int = Field(30, ge=1, le=MOST_DAYS, description="World days after which the talks end.")
-    secret: bool = Field(False, description="Only the parties learn of it.")
+    in_secret: bool = Field(False, description="Only the parties learn of it.")
     about_id: UUID | None = Field(None, description="What it is about, such as a war or an incident.")
 
     @model_validator(mode="after")
@@ -144,7 +149,7 @@ class AnswerOffer(_AtTable):
     )
     message_type = "diplomacy.answer_offer"
     allowed = BY_MEMBER
-    refusals = (*AT_TABLE, NO_OFFER_STANDS, OWN_OFFER)
+    refusals = (*AT_TABLE, NO_OFFER_STANDS, OWN_OFFER, AMOUNT_NOT_COVERED, PARTY_DISSOLVED)
 
     number: int = Field(ge=1, description="The number of the offer that is meant.")
     accept: bool
@@ -156,7 +161,7 @@ class Deliberate(_AtTable):
     model_config = ConfigDict(json_schema_extra={"examples": [{"negotiation_id": TALKS, "faction_id": TWO}]})
     message_type = "diplomacy.deliberate"
     allowed = at_least(Role.GAME_MASTER)
-    refusals = (*AT_TABLE, NO_OFFER_STANDS, OWN_OFFER)
+    refusals = (*AT_TABLE, NO_OFFER_STANDS, OWN_OFFER, AMOUNT_NOT_COVERED, PARTY_DISSOLVED)
 
 
 class Persuade(_AtTable):
@@ -164,9 +169,7 @@ class Persuade(_AtTable):
 
     model_config = ConfigDict(
         json_schema_extra={
-            "examples": [
-                {"negotiation_id": TALKS, "faction_id": ONE, "target_id": TWO, "approach": "reason"}
-            ]
+            "examples": [{"negotiation_id": TALKS, "faction_id": ONE, "target_id": TWO, "approach": "reason"}]
         }
     )
     message_type = "diplomacy.persuade"

@@ -66,13 +66,14 @@ class OfferMade(_AtTheTable):
 
 
 class OfferAnswered(_AtTheTable):
-    """A party accepted or refused the offer that stood."""
+    """A party accepted or refused the offer that stood; `reason` if what was agreed could not be done."""
 
     message_type = "diplomacy.offer_answered"
 
     number: int
     faction_id: UUID
     accepted: bool
+    reason: str = ""
 
 
 class OfferWeighed(Event):
@@ -118,3 +119,8 @@ class NegotiationEnded(_OfNegotiation):
     faction_id: UUID | None = None
     reason: str = ""
     treaty_id: UUID | None = None
+
+
+EVENTS = (
+    NegotiationStarted, OfferMade, OfferAnswered, OfferWeighed, PartyPersuaded, NegotiationEnded,
+)  # fmt: skip

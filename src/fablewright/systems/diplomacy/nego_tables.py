@@ -77,7 +77,7 @@ class NegotiationParty(Base):
 class NegotiationOffer(Base):
     """An offer of a negotiation: clauses for a treaty of `days` days (null: without an end).
 
-    `accepted_by` are the factions that agree to it, the one that makes it among them; `mark` is its
+    `accepted` holds, by faction that agrees to it (who makes it among them), who did so; `mark` is its
     `evaluator.fingerprint`. Of the offers of a negotiation one stands at most.
     """
 
@@ -110,6 +110,6 @@ class NegotiationOffer(Base):
     days: Mapped[int | None]
     mark: Mapped[UUID]
     state: Mapped[str] = mapped_column(server_default=text("'standing'"))
-    accepted_by: Mapped[list[UUID]]
+    accepted: Mapped[dict[str, Any]] = mapped_column(JSONB)
     ended_at: Mapped[int | None]
     ended_by_id: Mapped[UUID | None]

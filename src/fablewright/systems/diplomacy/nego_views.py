@@ -248,8 +248,8 @@ WHERE n.world_id = $1 AND ($2::uuid IS NULL OR n.id = $2)
 ORDER BY n.id DESC LIMIT $7
 """  # noqa: S608  fixed texts only
 OFFERS: Final = """
-SELECT id, number, from_id AS faction_id, by_id, at, clauses::text AS clauses, days, state, accepted_by, ended_at,
-       ended_by_id
+SELECT id, number, from_id AS faction_id, by_id, at, clauses::text AS clauses, days, state,
+       ARRAY(SELECT jsonb_object_keys(accepted)::uuid) AS accepted_by, ended_at, ended_by_id
 FROM negotiation_offers WHERE world_id = $1 AND negotiation_id = $2 ORDER BY number
 """
 
@@ -284,3 +284,12 @@ def _view(row: Any) -> NegotiationView:
 
 def _offer(row: Any) -> OfferView:
     return OfferView(**{**dict(row), "clauses": orjson.loads(row["clauses"])})
+
+
+async def leans(connection: Any, world_id: UUID, negotiation_id: UUID) -> dict[UUID, float]:
+    """What the talks have brought, by faction at the table."""
+    rows = await connection.fetch(
+        "SELECT faction_id, lean FROM negotiation_parties WHERE world_id = $1 AND negotiation_id = $2",
+        world_id, negotiation_id,
+    )  # fmt: skip
+    return {row["faction_id"]: row["lean"] for row in rows}

@@ -1,0 +1,405 @@
+"""Negotiations: sessions, offers and counter-offers, persuasion, and how factions that run themselves answer.
+
+A session is locked after factions and relations. Whoever is at the table does not change, so that it is read freely.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+from uuid import UUID
+
+import orjson
+
+from fablewright.core.actors import system_actor
+from fablewright.core.clock import DAY, HOUR
+from fablewright.core.refusal import Refused
+from fablewright.core.system import Check, Handler
+from fablewright.core.transaction import Transaction
+from fablewright.systems.diplomacy import clauses, evaluator
+from fablewright.systems.diplomacy.clauses import CLAUSES, AnyClause
+from fablewright.systems.diplomacy.nego_commands import (
+    MOST_OFFERS,
+    NEGOTIATES_WITH_ITSELF,
+    NEGOTIATION_NOT_FOUND,
+    NEGOTIATION_OVER,
+    NO_OFFER_STANDS,
+    NOT_AT_THE_TABLE,
+    OFFER_REPEATED,
+    OWN_OFFER,
+    TOO_MANY_OFFERS,
+    AnswerOffer,
+    MakeOffer,
+    OpenNegotiation,
+    WalkOut,
+)
+from fablewright.systems.diplomacy.nego_events import (
+    NegotiationEnded,
+    NegotiationStarted,
+    OfferAnswered,
+    OfferMade,
+)
+from fablewright.systems.diplomacy.nego_views import Made, clauses_json
+from fablewright.systems.diplomacy.treaty_commands import ProposeTreaty, SignTreaty
+from fablewright.systems.factions import service as factions
+from fablewright.systems.factions.rules import ROLE_MAY_NOT
+
+DEADLINE: Final = "diplomacy.negotiation_deadline"
+TURN: Final = "diplomacy.negotiation_turn"
+"""Timers: the talks end; a faction that runs itself has its say."""
+THINKS_HOURS: Final = (4, 36)
+"""World hours after which such a faction answers, at least and at most."""
+MOST_LEAN: Final = 40.0
+
+
+# -- the table ---------------------------------------------------------------------------------------------------
+
+
+@dataclass(slots=True)
+class Seat:
+    """A faction at the table; see `NegotiationParty`."""
+
+    faction_id: UUID
+    self_run: bool
+    lean: float = 0.0
+    concessions: int = 0
+    tried: dict[str, int] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class Talks:
+    """An open negotiation, locked."""
+
+    id: UUID
+    kind: str
+    topic: str
+    secret: bool
+    offers: int
+    deadline_at: int
+    seats: dict[UUID, Seat]
+
+    def common(self, by_id: UUID | None = None) -> dict[str, Any]:
+        """The fields that all its events have."""
+        return {
+            "negotiation_id": self.id,
+            "party_ids": list(self.seats),
+            "secret": self.secret,
+            "by_id": by_id,
+        }
+
+    def leans(self) -> dict[UUID, float]:
+        """What the talks have brought, by faction."""
+        return {seat.faction_id: seat.lean for seat in self.seats.values()}
+
+
+@dataclass(slots=True)
+class Offer:
+    """An offer that stands, or stood."""
+
+    id: UUID
+    number: int
+    from_id: UUID
+    clauses: list[AnyClause]
+    days: int | None
+    mark: UUID
+    accepted: dict[str, str | None]
+
+
+LOAD: Final = """
+SELECT id, kind, topic, secret, state, offers, deadline_at FROM negotiations
+WHERE world_id = $1 AND id = $2 FOR NO KEY UPDATE
+"""
+SEATS: Final = """
+SELECT p.faction_id, f.self_run, p.lean, p.concessions, p.tried::text AS tried
+FROM negotiation_parties p JOIN factions f ON f.world_id = p.world_id AND f.id = p.faction_id
+WHERE p.world_id = $1 AND p.negotiation_id = $2 ORDER BY p.faction_id
+"""
+_OFFER: Final = """
+SELECT id, number, from_id, clauses::text AS clauses, days, mark, accepted::text AS accepted
+FROM negotiation_offers WHERE world_id = $1 AND negotiation_id = $2"""
+STANDING: Final = f"{_OFFER} AND state = 'standing'"
+BEFORE: Final = f"{_OFFER} AND from_id = $3 AND number < $4 ORDER BY number DESC LIMIT 1"
+BEGIN: Final = """
+INSERT INTO negotiations (world_id, id, kind, topic, secret, opened_at, opened_by_id, deadline_at, about_id)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+"""
+SEAT: Final = """
+INSERT INTO negotiation_parties (world_id, id, negotiation_id, faction_id)
+SELECT $1, v.id, $2, v.faction_id FROM unnest($3::uuid[], $4::uuid[]) AS v (id, faction_id)
+"""
+PUT: Final = """
+INSERT INTO negotiation_offers
+    (world_id, id, negotiation_id, number, from_id, by_id, at, clauses, days, mark, accepted)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8::jsonb, $9, $10, $11::jsonb)
+"""
+END_OFFER: Final = """
+UPDATE negotiation_offers SET state = $3, ended_at = $4, ended_by_id = $5
+WHERE world_id = $1 AND negotiation_id = $2 AND state = 'standing'
+"""
+END: Final = """
+UPDATE negotiations SET state = $3, ended_at = $4, ended_by_id = $5, ended_reason = $6, treaty_id = $7
+WHERE world_id = $1 AND id = $2
+"""
+WRITE_SEAT: Final = """
+UPDATE negotiation_parties SET lean = $4, concessions = $5, tried = $6::jsonb
+WHERE world_id = $1 AND negotiation_id = $2 AND faction_id = $3
+"""
+
+
+async def load(tx: Transaction, negotiation_id: UUID, faction_id: UUID) -> Talks:
+    """Refuses `negotiation_not_found`, `negotiation_over`, `not_at_the_table`."""
+    row = await tx.fetchrow(LOAD, tx.world_id, negotiation_id)
+    if row is None:
+        raise NEGOTIATION_NOT_FOUND(negotiation_id=str(negotiation_id))
+    seats = {
+        r["faction_id"]: Seat(
+            r["faction_id"], r["self_run"], r["lean"], r["concessions"], orjson.loads(r["tried"])
+        )
+        for r in await tx.fetch(SEATS, tx.world_id, negotiation_id)
+    }
+    if faction_id not in seats:
+        refusal = NEGOTIATION_NOT_FOUND if row["secret"] else NOT_AT_THE_TABLE
+        raise refusal(negotiation_id=str(negotiation_id), faction_id=str(faction_id))
+    if row["state"] != "open":
+        raise NEGOTIATION_OVER(f"The negotiation has ended: {row['state']}.", state=row["state"])
+    return Talks(
+        row["id"], row["kind"], row["topic"], row["secret"], row["offers"], row["deadline_at"], seats
+    )
+
+
+async def standing(tx: Transaction, talks: Talks) -> Offer | None:
+    row = await tx.fetchrow(STANDING, tx.world_id, talks.id)
+    return None if row is None else offer_of(row)
+
+
+def offer_of(row: Any) -> Offer:
+    return Offer(
+        row["id"], row["number"], row["from_id"], CLAUSES.validate_json(row["clauses"]), row["days"], row["mark"],
+        orjson.loads(row["accepted"]),
+    )  # fmt: skip
+
+
+async def write_seat(tx: Transaction, talks: Talks, seat: Seat) -> None:
+    await tx.execute(
+        WRITE_SEAT, tx.world_id, talks.id, seat.faction_id, seat.lean, seat.concessions,
+        orjson.dumps(seat.tried).decode(),
+    )  # fmt: skip
+
+
+# -- commands ----------------------------------------------------------------------------------------------------
+
+
+async def open_negotiation(tx: Transaction, command: OpenNegotiation) -> Made:
+    """Sit down. Factions that run themselves will have their say in some hours."""
+    if command.faction_id in command.with_ids:
+        raise NEGOTIATES_WITH_ITSELF(faction_id=str(command.faction_id))
+    await factions.may(tx, command.faction_id, command.character_id, "negotiate")
+    found = await factions.require(tx, [command.faction_id, *command.with_ids], lock=False)
+    deadline = tx.now + command.deadline_days * DAY
+    talks = Talks(
+        tx.new_id(), command.kind, command.topic, command.in_secret, 0, deadline,
+        {i: Seat(i, found[i].self_run) for i in sorted(found)},
+    )  # fmt: skip
+    await tx.execute(
+        BEGIN, tx.world_id, talks.id, talks.kind, talks.topic, talks.secret, tx.now, command.character_id,
+        deadline, command.about_id,
+    )  # fmt: skip
+    await tx.execute(SEAT, tx.world_id, talks.id, [tx.new_id() for _ in found], list(talks.seats))
+    await tx.schedule(DEADLINE, deadline, {"negotiation_id": str(talks.id)})
+    tx.emit(
+        NegotiationStarted(
+            **talks.common(command.character_id), faction_id=command.faction_id, kind=talks.kind,
+            topic=talks.topic, deadline_at=deadline, about_id=command.about_id,
+        )
+    )  # fmt: skip
+    first = talks.seats[command.faction_id]
+    await think(tx, talks, [first] if first.self_run else [])
+    return Made(id=talks.id, state="open")
+
+
+async def make_offer(tx: Transaction, command: MakeOffer) -> Made:
+    """Put an offer on the table."""
+    await factions.may(tx, command.faction_id, command.character_id, "negotiate")
+    talks = await load(tx, command.negotiation_id, command.faction_id)
+    await put(tx, talks, command.faction_id, command.character_id, command.clauses, command.days)
+    return Made(id=talks.id, state="open", offer=talks.offers)
+
+
+async def answer_offer(tx: Transaction, command: AnswerOffer) -> Made:
+    """Accept or refuse the offer that stands."""
+    await factions.may(tx, command.faction_id, command.character_id, "negotiate")
+    talks = await load(tx, command.negotiation_id, command.faction_id)
+    offer = await to_answer(tx, talks, command.faction_id)
+    if offer.number != command.number:
+        raise NO_OFFER_STANDS(f"Offer {offer.number} stands, not {command.number}.", number=offer.number)
+    if command.accept:
+        return await accept(tx, talks, offer, command.faction_id, command.character_id)
+    return await refuse(tx, talks, offer, command.faction_id, command.character_id)
+
+
+async def walk_out(tx: Transaction, command: WalkOut) -> Made:
+    """End the talks for all."""
+    await factions.may(tx, command.faction_id, command.character_id, "negotiate")
+    talks = await load(tx, command.negotiation_id, command.faction_id)
+    await end(tx, talks, "walked_out", command.faction_id, command.reason, by_id=command.character_id)
+    return Made(id=talks.id, state="walked_out")
+
+
+async def to_answer(tx: Transaction, talks: Talks, faction_id: UUID) -> Offer:
+    offer = await standing(tx, talks)
+    if offer is None:
+        raise NO_OFFER_STANDS()
+    if str(faction_id) in offer.accepted:
+        raise OWN_OFFER(number=offer.number)
+    return offer
+
+
+# -- offers ------------------------------------------------------------------------------------------------------
+
+
+async def put(
+    tx: Transaction, talks: Talks, faction_id: UUID, by_id: UUID | None, offer: Sequence[AnyClause],
+    days: int | None,
+) -> None:  # fmt: skip
+    clauses.check(offer, talks.seats)
+    if talks.offers >= MOST_OFFERS:
+        raise TOO_MANY_OFFERS(most=MOST_OFFERS)
+    stood = await standing(tx, talks)
+    mark = evaluator.fingerprint(offer, days)
+    if stood is not None:
+        if stood.mark == mark:
+            raise OFFER_REPEATED(number=stood.number)
+        state = "withdrawn" if stood.from_id == faction_id else "countered"
+        await tx.execute(END_OFFER, tx.world_id, talks.id, state, tx.now, faction_id)
+    talks.offers += 1
+    accepted = {str(faction_id): None if by_id is None else str(by_id)}
+    await tx.execute(
+        PUT, tx.world_id, tx.new_id(), talks.id, talks.offers, faction_id, by_id, tx.now,
+        orjson.dumps(clauses_json(offer)).decode(), days, mark, orjson.dumps(accepted).decode(),
+    )  # fmt: skip
+    await tx.execute(
+        "UPDATE negotiations SET offers = $3 WHERE world_id = $1 AND id = $2",
+        tx.world_id, talks.id, talks.offers,
+    )  # fmt: skip
+    tx.emit(
+        OfferMade(
+            **talks.common(by_id), number=talks.offers, faction_id=faction_id, clauses=clauses_json(offer),
+            days=days, counters=stood.number if stood else None,
+            **differences(stood.clauses if stood else [], offer),
+        )
+    )  # fmt: skip
+    await think(tx, talks, [s for s in talks.seats.values() if s.self_run and s.faction_id != faction_id])
+
+
+def differences(before: Sequence[AnyClause], after: Sequence[AnyClause]) -> dict[str, list[dict[str, Any]]]:
+    """Which clauses were added and dropped, and which of the same type changed; none for a first offer."""
+    if not before:
+        return {"added": [], "dropped": [], "changed": []}
+    new = [c for c in after if c not in before]
+    gone = [c for c in before if c not in after]
+    types = [c.type for c in gone]
+    moved = []
+    for clause in list(new):
+        if clause.type in types:
+            gone.pop(types.index(clause.type))
+            types.remove(clause.type)
+            new.remove(clause)
+            moved.append(clause)
+    return {"added": clauses_json(new), "dropped": clauses_json(gone), "changed": clauses_json(moved)}
+
+
+async def accept(tx: Transaction, talks: Talks, offer: Offer, faction_id: UUID, by_id: UUID | None) -> Made:
+    offer.accepted[str(faction_id)] = None if by_id is None else str(by_id)
+    tx.emit(OfferAnswered(**talks.common(by_id), number=offer.number, faction_id=faction_id, accepted=True))
+    await tx.execute(
+        "UPDATE negotiation_offers SET accepted = $3::jsonb WHERE world_id = $1 AND id = $2",
+        tx.world_id, offer.id, orjson.dumps(offer.accepted).decode(),
+    )  # fmt: skip
+    if len(offer.accepted) < len(talks.seats):
+        return Made(id=talks.id, state="open", offer=offer.number, verdict="accept")
+    treaty_id = await _conclude(tx, talks, offer)
+    await end(tx, talks, "agreed", None, "", treaty_id=treaty_id, by_id=by_id)
+    return Made(id=talks.id, state="agreed", offer=offer.number, verdict="accept", treaty_id=treaty_id)
+
+
+async def _conclude(tx: Transaction, talks: Talks, offer: Offer) -> UUID:
+    """Draft the treaty and sign it for those who agreed. Who negotiates but may not sign leaves that to others."""
+    treaty_id = tx.new_id()
+    signers = {UUID(f): None if c is None else UUID(c) for f, c in offer.accepted.items()}
+    draft = ProposeTreaty(
+        id=treaty_id, name=talks.topic or f"{talks.kind.replace('_', ' ').capitalize()} of {len(signers)} parties",
+        kind=talks.kind, parties=list(signers), clauses=offer.clauses, duration_days=offer.days,
+        secret=talks.secret, faction_id=offer.from_id,
+    )  # fmt: skip
+    signing = [SignTreaty(treaty_id=treaty_id, faction_id=f, character_id=c) for f, c in signers.items()]
+    for done in await tx.perform([draft, *signing], actor=system_actor("diplomacy")):
+        if isinstance(done, Refused) and done.refusal is not ROLE_MAY_NOT:
+            raise done
+    return treaty_id
+
+
+async def refuse(
+    tx: Transaction, talks: Talks, offer: Offer, faction_id: UUID, by_id: UUID | None, reason: str = ""
+) -> Made:
+    await tx.execute(END_OFFER, tx.world_id, talks.id, "refused", tx.now, faction_id)
+    tx.emit(
+        OfferAnswered(
+            **talks.common(by_id), number=offer.number, faction_id=faction_id, accepted=False, reason=reason
+        )
+    )
+    maker = talks.seats[offer.from_id]
+    await think(tx, talks, [maker] if maker.self_run else [])
+    return Made(id=talks.id, state="open", verdict="refuse")
+
+
+async def end(
+    tx: Transaction, talks: Talks, state: str, faction_id: UUID | None, reason: str, *,
+    treaty_id: UUID | None = None, by_id: UUID | None = None,
+) -> None:  # fmt: skip
+    offer_state = "accepted" if state == "agreed" else "lapsed"
+    await tx.execute(END_OFFER, tx.world_id, talks.id, offer_state, tx.now, faction_id)
+    await tx.execute(END, tx.world_id, talks.id, state, tx.now, faction_id, reason, treaty_id)
+    for kind in (DEADLINE, TURN):
+        await tx.cancel_timers(kind, negotiation_id=str(talks.id))
+    tx.emit(
+        NegotiationEnded(
+            **talks.common(by_id), state=state, faction_id=faction_id, reason=reason, treaty_id=treaty_id
+        )
+    )
+
+
+# -- factions that run themselves --------------------------------------------------------------------------------
+
+
+async def think(tx: Transaction, talks: Talks, seats: Sequence[Seat]) -> None:
+    """Let these factions have their say in some hours, if the talks last so long."""
+    for seat in seats:
+        due = tx.now + tx.dice.whole(*THINKS_HOURS) * HOUR
+        data = {"negotiation_id": str(talks.id), "faction_id": str(seat.faction_id)}
+        await tx.cancel_timers(TURN, **data)
+        if due < talks.deadline_at:
+            await tx.schedule(TURN, due, data)
+
+
+HANDLERS: Final = (
+    Handler(OpenNegotiation, one=open_negotiation),
+    Handler(MakeOffer, one=make_offer),
+    Handler(AnswerOffer, one=answer_offer),
+    Handler(WalkOut, one=walk_out),
+)
+CHECKS: Final = (
+    Check(
+        "diplomacy.open_talks_have_a_deadline",
+        """SELECT n.world_id, 'negotiation ' || n.id || ' is open and ' || count(t.id) || ' timers will end it'
+           FROM negotiations n
+           LEFT JOIN timers t ON t.world_id = n.world_id AND t.kind = 'diplomacy.negotiation_deadline'
+                AND t.data ->> 'negotiation_id' = n.id::text
+           WHERE n.state = 'open' GROUP BY n.world_id, n.id HAVING count(t.id) <> 1""",
+    ),
+    Check(
+        "diplomacy.ended_talks_have_no_offer",
+        """SELECT n.world_id, 'negotiation ' || n.id || ' has ended, but offer ' || o.number || ' stands'
+           FROM negotiations n
+           JOIN negotiation_offers o ON o.world_id = n.world_id AND o.negotiation_id = n.id
+           WHERE n.state <> 'open' AND o.state = 'standing'""",
+    ),
+)

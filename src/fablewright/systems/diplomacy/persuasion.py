@@ -1,0 +1,100 @@
+"""Persuasion at the table: checks of skill, personality and ties, with seeded dice."""
+
+from collections.abc import Mapping
+from typing import Final
+from uuid import UUID
+
+from fablewright.core.system import Handler
+from fablewright.core.transaction import Transaction
+from fablewright.systems.characters import service as characters
+from fablewright.systems.diplomacy import negotiations, service
+from fablewright.systems.diplomacy.nego_commands import (
+    APPROACH_SPENT,
+    NEGOTIATES_WITH_ITSELF,
+    NOT_AT_THE_TABLE,
+    Persuade,
+)
+from fablewright.systems.diplomacy.nego_events import PartOfUtility, PartyPersuaded
+from fablewright.systems.diplomacy.nego_views import Made
+from fablewright.systems.factions import service as factions
+from fablewright.systems.relationships import service as relationships
+
+APPROACHES: Final[Mapping[str, tuple[tuple[str, ...], str]]] = {
+    "reason": (("diplomacy", "rhetoric", "logic"), "openness"),
+    "charm": (("charm", "persuasion", "performance"), "agreeableness"),
+    "bargain": (("bargaining", "trade", "haggling"), "conscientiousness"),
+    "intimidate": (("intimidation", "menace", "command"), "neuroticism"),
+}
+"""Which skills (0..100) of the negotiator count, the best of them, and which trait of the other side's leader
+gives way to it."""
+UNSKILLED: Final = 20.0
+
+
+async def persuade(tx: Transaction, command: Persuade) -> Made:
+    """A check of skill, tie and dice: it moves what the other party leans to. A threat that fails is resented."""
+    me, other = command.faction_id, command.target_id
+    if me == other:
+        raise NEGOTIATES_WITH_ITSELF(faction_id=str(me))
+    faction = await factions.may(tx, me, command.character_id, "negotiate")
+    found = await factions.require(tx, [other], lock=False)
+    book = await service.relations_book(tx, [(me, other)])
+    talks = await negotiations.load(tx, command.negotiation_id, me)
+    if other not in talks.seats:
+        raise NOT_AT_THE_TABLE(faction_id=str(other))
+    seat, mark = talks.seats[other], f"{command.approach}:{me}"
+    if seat.tried.get(mark) == talks.offers:
+        raise APPROACH_SPENT(approach=command.approach)
+    parts = await _odds(tx, command, command.character_id or faction.leader_id, found[other].leader_id)
+    roll = tx.dice.whole(1, 100)
+    score = 0.5 * roll + sum(part.amount for part in parts)
+    lean = max(-6.0, min(8.0, (score - NEEDED) / 5))
+    seat.lean = max(-negotiations.MOST_LEAN, min(negotiations.MOST_LEAN, seat.lean + lean))
+    seat.tried[mark] = talks.offers
+    await negotiations.write_seat(tx, talks, seat)
+    tx.emit(
+        PartyPersuaded(
+            **talks.common(command.character_id), faction_id=me, target_id=other, approach=command.approach,
+            roll=roll, score=score, needed=NEEDED, lean=lean, parts=parts,
+        )
+    )  # fmt: skip
+    if command.approach == "intimidate" and lean < 0:
+        book.opine(other, me, "threatened_us", -4.0, "threatened us at the table", 180.0, secret=talks.secret)
+        book.tense(me, other, 3.0, "threats at the table", secret=talks.secret)
+    await service.write(tx, book)
+    return Made(id=talks.id, state="open", lean=lean)
+
+
+NEEDED: Final = 50.0
+"""The score from which an attempt helps: half of a roll of 1..100, and the parts of `_odds`."""
+
+
+async def _odds(
+    tx: Transaction, command: Persuade, speaker_id: UUID | None, listener_id: UUID | None
+) -> list[PartOfUtility]:
+    """What counts beside the dice: the speaker's skill, the listener's personality and wit, and their tie."""
+    people = await characters.peek(tx, [i for i in (speaker_id, listener_id) if i is not None])
+    speaker, listener = people.get(speaker_id or tx.world_id), people.get(listener_id or tx.world_id)
+    skills, trait = APPROACHES[command.approach]
+    able = (
+        max((speaker.skills.get(name, UNSKILLED) for name in skills), default=0.0) if speaker else UNSKILLED
+    )
+    parts = [PartOfUtility(what="skill", amount=0.5 * able, reason=f"skill {able:.0f} of who speaks")]
+    if listener is not None:
+        gives_way = 30.0 * (getattr(listener.traits, trait) - 0.5)
+        wit = listener.skills.get("diplomacy", UNSKILLED)
+        parts += [
+            PartOfUtility(what="personality", amount=gives_way, reason=f"the {trait} of who listens"),
+            PartOfUtility(what="wit", amount=-0.2 * wit, reason="the diplomacy of who listens"),
+        ]
+        if speaker is not None:
+            pair = (listener.id, speaker.id)
+            tie = (await relationships.peek(tx, [pair])).get(pair)
+            if tie is not None:
+                felt = 15.0 * tie.now(tx.now).strength
+                parts.append(
+                    PartOfUtility(what="tie", amount=felt, reason="what the listener feels for them")
+                )
+    return parts
+
+
+HANDLERS: Final = (Handler(Persuade, one=persuade),)
