@@ -120,7 +120,7 @@ class ClauseBase(BaseModel):
         """Who must not do those deeds to whom (or what)."""
         return ()
 
-    def keys(self) -> tuple[str, ...]:
+    def watches(self) -> tuple[str, ...]:
         """The keys of acts that may break or fulfil it."""
         return tuple(watch_key(kind, by, to) for kind in self.deeds for by, to in self.ways())
 
@@ -311,8 +311,8 @@ class HandOver(_Between):
             return watch_key("joined", self.character_id, self.to_id)
         return watch_key("came", self.character_id, self.region_id)
 
-    def keys(self) -> tuple[str, ...]:
-        return (*super().keys(), self.done())
+    def watches(self) -> tuple[str, ...]:
+        return (*super().watches(), self.done())
 
     def fulfilled_by(self, act: Act) -> bool:
         return act.key == self.done()

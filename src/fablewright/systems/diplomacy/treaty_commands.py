@@ -172,7 +172,7 @@ class _OfParty(Command):
     character_id: As = None
 
 
-_EXAMPLE: Final = {"treaty_id": "01890a5d-ac96-774b-bcce-b302099a8059", "faction_id": ASH}
+_EXAMPLE: Final[dict[str, Any]] = {"treaty_id": "01890a5d-ac96-774b-bcce-b302099a8059", "faction_id": ASH}
 _PARTY: Final = ConfigDict(json_schema_extra={"examples": [_EXAMPLE]})
 
 

@@ -8,7 +8,7 @@ from pydantic import Field
 from fablewright.core.messages import MEMBERS, Audience, Event
 
 
-class _TreatyEvent(Event):
+class TreatyEvent(Event):
     """About a treaty; `state` is that after it."""
 
     subjects: ClassVar[tuple[str, ...]] = ("treaty_id", "party_ids", "by_id")
@@ -27,7 +27,7 @@ class _TreatyEvent(Event):
         return Audience.of(*self.party_ids) if self.secret else MEMBERS
 
 
-class TreatyDrafted(_TreatyEvent):
+class TreatyDrafted(TreatyEvent):
     """A faction proposes a treaty, or changes its draft, which takes back all signatures."""
 
     message_type = "diplomacy.treaty_drafted"
@@ -38,7 +38,7 @@ class TreatyDrafted(_TreatyEvent):
     changed: bool = False
 
 
-class TreatySigned(_TreatyEvent):
+class TreatySigned(TreatyEvent):
     """A party has signed; `missing` have not yet."""
 
     message_type = "diplomacy.treaty_signed"
@@ -47,7 +47,7 @@ class TreatySigned(_TreatyEvent):
     missing: list[UUID]
 
 
-class TreatyRejected(_TreatyEvent):
+class TreatyRejected(TreatyEvent):
     """A party will not sign: the draft is closed."""
 
     message_type = "diplomacy.treaty_rejected"
@@ -56,7 +56,7 @@ class TreatyRejected(_TreatyEvent):
     reason: str
 
 
-class TreatyInForce(_TreatyEvent):
+class TreatyInForce(TreatyEvent):
     """All have signed and it has begun: its clauses bind from now on, until `ends_at` (world ms; null: for good)."""
 
     message_type = "diplomacy.treaty_in_force"
@@ -66,7 +66,7 @@ class TreatyInForce(_TreatyEvent):
     clauses: list[dict[str, Any]]
 
 
-class TreatyAgreed(_TreatyEvent):
+class TreatyAgreed(TreatyEvent):
     """A party agrees to terminate, suspend, resume or renew; `missing` have not yet."""
 
     message_type = "diplomacy.treaty_change_agreed"
@@ -76,7 +76,7 @@ class TreatyAgreed(_TreatyEvent):
     missing: list[UUID]
 
 
-class TreatySuspended(_TreatyEvent):
+class TreatySuspended(TreatyEvent):
     """Its clauses do not bind for now."""
 
     message_type = "diplomacy.treaty_suspended"
@@ -84,13 +84,13 @@ class TreatySuspended(_TreatyEvent):
     reason: str
 
 
-class TreatyResumed(_TreatyEvent):
+class TreatyResumed(TreatyEvent):
     """Its clauses bind again."""
 
     message_type = "diplomacy.treaty_resumed"
 
 
-class TreatyRenewed(_TreatyEvent):
+class TreatyRenewed(TreatyEvent):
     """It was to end, and goes on until `ends_at` (world ms)."""
 
     message_type = "diplomacy.treaty_renewed"
@@ -98,13 +98,13 @@ class TreatyRenewed(_TreatyEvent):
     ends_at: int | None
 
 
-class TreatyExpired(_TreatyEvent):
+class TreatyExpired(TreatyEvent):
     """Its time is over."""
 
     message_type = "diplomacy.treaty_expired"
 
 
-class TreatyTerminated(_TreatyEvent):
+class TreatyTerminated(TreatyEvent):
     """It ended before its time: by agreement, because too few parties are left, or because it was broken."""
 
     message_type = "diplomacy.treaty_terminated"
@@ -112,7 +112,7 @@ class TreatyTerminated(_TreatyEvent):
     reason: str
 
 
-class WithdrawalAnnounced(_TreatyEvent):
+class WithdrawalAnnounced(TreatyEvent):
     """A party will leave the treaty at `leaves_at` (world ms)."""
 
     message_type = "diplomacy.treaty_withdrawal_announced"
@@ -121,7 +121,7 @@ class WithdrawalAnnounced(_TreatyEvent):
     leaves_at: int
 
 
-class PartyWithdrawn(_TreatyEvent):
+class PartyWithdrawn(TreatyEvent):
     """A party has left the treaty."""
 
     message_type = "diplomacy.treaty_party_withdrawn"
@@ -129,7 +129,7 @@ class PartyWithdrawn(_TreatyEvent):
     faction_id: UUID
 
 
-class _OfViolation(_TreatyEvent):
+class _OfViolation(TreatyEvent):
     violation_id: UUID
     clause_id: UUID
     clause: int
@@ -163,7 +163,7 @@ class BreachAlleged(_OfViolation):
     founded: bool
 
 
-class ClauseFulfilled(_TreatyEvent):
+class ClauseFulfilled(TreatyEvent):
     """What a clause asked for was done, once and for all."""
 
     message_type = "diplomacy.treaty_clause_fulfilled"
@@ -172,7 +172,7 @@ class ClauseFulfilled(_TreatyEvent):
     clause: int
 
 
-class TreatyRevealed(_TreatyEvent):
+class TreatyRevealed(TreatyEvent):
     """A secret treaty is known to all from now on."""
 
     message_type = "diplomacy.treaty_revealed"

@@ -1,0 +1,388 @@
+"""What the commands about treaties do: draft, sign, bring into force, change, end.
+
+Locks, in this order: memberships and factions, accounts, relations, treaties. Who signs last pays what is due at once
+and moves relations, so it locks these before the treaty.
+"""
+
+from collections.abc import Iterable
+from dataclasses import replace
+from itertools import combinations
+from typing import Any, Final
+from uuid import UUID
+
+from fablewright.core.clock import DAY
+from fablewright.core.refusal import Refused
+from fablewright.core.system import Handler
+from fablewright.core.transaction import Transaction
+from fablewright.systems.diplomacy import clauses as rules
+from fablewright.systems.diplomacy.clauses import HandOver, Pay
+from fablewright.systems.diplomacy.relations import Book
+from fablewright.systems.diplomacy.service import relations_book
+from fablewright.systems.diplomacy.service import write as write_relations
+from fablewright.systems.diplomacy.treaty_commands import (
+    ALREADY_SIGNED,
+    AMOUNT_NOT_COVERED,
+    DATES_WRONG,
+    NOT_A_PARTY,
+    PARTY_DISSOLVED,
+    TREATY_EXISTS,
+    ChangeDraft,
+    ImportTreaty,
+    ProposeTreaty,
+    RejectTreaty,
+    SignTreaty,
+    TreatyFields,
+)
+from fablewright.systems.diplomacy.treaty_events import (
+    TreatyDrafted,
+    TreatyInForce,
+    TreatyRejected,
+    TreatySigned,
+)
+from fablewright.systems.diplomacy.treaty_states import (
+    OPEN,
+    ClauseState,
+    PartyState,
+    TreatyState,
+    answer,
+    get,
+    save,
+    tell,
+)
+from fablewright.systems.factions import service as factions
+from fablewright.systems.factions.rules import FACTION_NOT_FOUND
+from fablewright.systems.factions.service import Payment
+
+PAYMENTS: Final = "diplomacy.treaty_payments"
+"""Timers of this kind execute all clauses that are due; one per time."""
+STARTS: Final = "diplomacy.treaty_starts"
+ENDS: Final = "diplomacy.treaty_ends"
+LEAVES: Final = "diplomacy.treaty_party_leaves"
+
+PAID: Final = "diplomacy.treaty"
+"""The kind of transfers that clauses make."""
+WORTH: Final = {"alliance": 20.0, "defence_pact": 15.0, "peace": 10.0, "trade": 10.0}
+"""What a treaty adds to the opinions of its parties; 5 for the others."""
+
+INSERT: Final = """
+WITH treaty AS (
+    INSERT INTO treaties (world_id, id, name, kind, text, state, secret, starts_at, duration_ms, renews, notice_ms,
+                          grace_ms, on_breach, proposer_id, by_id, at)
+    VALUES ($1, $2, $3, $4, $5, 'draft', $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)
+    ON CONFLICT (world_id, id) DO NOTHING RETURNING 1
+)
+SELECT count(*) FROM treaty
+"""
+INSERT_PARTIES: Final = """
+INSERT INTO treaty_parties (world_id, treaty_id, faction_id) SELECT $1, $2, f FROM unnest($3::uuid[]) AS f ORDER BY f
+"""
+INSERT_CLAUSES: Final = """
+INSERT INTO treaty_clauses (world_id, treaty_id, id, number, type, terms)
+SELECT $1, $2, v.* FROM unnest($3::uuid[], $4::int[], $5::text[], $6::jsonb[]) AS v
+"""
+REWRITE: Final = """
+UPDATE treaties SET name = $3, kind = $4, text = $5, state = 'draft', secret = $6, starts_at = $7, duration_ms = $8,
+    renews = $9, notice_ms = $10, grace_ms = $11, on_breach = $12
+WHERE world_id = $1 AND id = $2
+"""
+TIMER_THERE: Final = "SELECT 1 FROM timers WHERE world_id = $1 AND kind = $2 AND due_at = $3 LIMIT 1"
+# -- drafting ------------------------------------------------------------------------------------------------
+
+
+async def check_terms(tx: Transaction, asked: TreatyFields) -> None:
+    """Whether these can be the terms of a treaty.
+
+    Refuses `faction_not_found`, `party_dissolved`, `clause_names_no_party`, `clauses_contradict`.
+    """
+    found = await factions.load(tx, asked.parties, lock=False)
+    for faction_id in asked.parties:
+        if faction_id not in found:
+            raise FACTION_NOT_FOUND(faction_id=str(faction_id))
+        if found[faction_id].dissolved_at is not None:
+            raise PARTY_DISSOLVED(faction_id=str(faction_id))
+    rules.check(asked.clauses, asked.parties)
+
+
+def _check_start(tx: Transaction, asked: TreatyFields) -> None:
+    if asked.starts_at is not None and asked.starts_at < tx.now:
+        raise DATES_WRONG(f"It is {tx.now} in the world.", now=tx.now)
+
+
+async def draft(
+    tx: Transaction,
+    asked: TreatyFields,
+    proposer_id: UUID | None,
+    by_id: UUID | None,
+    treaty_id: UUID | None = None,
+) -> TreatyState:
+    """Store a draft that was checked, and tell of it. Refuses `treaty_exists`."""
+    treaty = TreatyState(
+        treaty_id or tx.new_id(), asked.name, asked.kind, asked.text, "draft", asked.secret, asked.starts_at,
+        None if asked.duration_days is None else asked.duration_days * DAY, None, asked.renews,
+        asked.notice_days * DAY, asked.grace_days * DAY, asked.on_breach, proposer_id, by_id, tx.now,
+    )  # fmt: skip
+    made = await tx.fetchval(
+        INSERT, tx.world_id, treaty.id, treaty.name, treaty.kind, treaty.text, treaty.secret, treaty.starts_at,
+        treaty.duration_ms, treaty.renews, treaty.notice_ms, treaty.grace_ms, treaty.on_breach, proposer_id, by_id,
+        tx.now,
+    )  # fmt: skip
+    if not made:
+        raise TREATY_EXISTS(treaty_id=str(treaty.id))
+    treaty.parties = {f: PartyState(f) for f in sorted(asked.parties)}
+    await tx.execute(INSERT_PARTIES, tx.world_id, treaty.id, list(treaty.parties))
+    await _add_clauses(tx, treaty, asked)
+    tell(tx, TreatyDrafted, treaty, by_id, faction_id=proposer_id, clauses=treaty.terms(), text=treaty.text)
+    return treaty
+
+
+async def _add_clauses(tx: Transaction, treaty: TreatyState, asked: TreatyFields) -> None:
+    treaty.clauses = [ClauseState(tx.new_id(), n, c) for n, c in enumerate(asked.clauses, 1)]
+    if treaty.clauses:
+        await tx.execute(
+            INSERT_CLAUSES, tx.world_id, treaty.id, [c.id for c in treaty.clauses], [c.number for c in treaty.clauses],
+            [c.clause.type for c in treaty.clauses], [c.clause.model_dump_json() for c in treaty.clauses],
+        )  # fmt: skip
+
+
+async def propose(tx: Transaction, command: ProposeTreaty) -> dict[str, Any]:
+    """Draft a treaty for others to sign."""
+    if command.faction_id not in command.parties:
+        raise NOT_A_PARTY(faction_id=str(command.faction_id))
+    await factions.may(tx, command.faction_id, command.character_id, "propose_treaty")
+    await check_terms(tx, command)
+    _check_start(tx, command)
+    return answer(await draft(tx, command, command.faction_id, command.character_id, command.id))
+
+
+async def change_draft(tx: Transaction, command: ChangeDraft) -> dict[str, Any]:
+    """Say anew what a draft says. Signatures given so far are void."""
+    await factions.may(tx, command.faction_id, command.character_id, "propose_treaty")
+    treaty = await get(tx, command.treaty_id)
+    treaty.party(command.faction_id)
+    treaty.require(*OPEN)
+    await check_terms(tx, command)
+    _check_start(tx, command)
+    for table in ("treaty_clauses", "treaty_parties"):
+        await tx.execute(
+            f"DELETE FROM {table} WHERE world_id = $1 AND treaty_id = $2",  # noqa: S608  fixed names only
+            tx.world_id, treaty.id,
+        )  # fmt: skip
+    duration = None if command.duration_days is None else command.duration_days * DAY
+    await tx.execute(
+        REWRITE, tx.world_id, treaty.id, command.name, command.kind, command.text, command.secret, command.starts_at,
+        duration, command.renews, command.notice_days * DAY, command.grace_days * DAY, command.on_breach,
+    )  # fmt: skip
+    treaty = replace(
+        treaty, name=command.name, kind=command.kind, text=command.text, secret=command.secret, state="draft",
+        parties={f: PartyState(f) for f in sorted(command.parties)}, starts_at=command.starts_at,
+    )  # fmt: skip
+    await tx.execute(INSERT_PARTIES, tx.world_id, treaty.id, list(treaty.parties))
+    await _add_clauses(tx, treaty, command)
+    tell(
+        tx, TreatyDrafted, treaty, command.character_id, faction_id=command.faction_id, clauses=treaty.terms(),
+        text=treaty.text, changed=True,
+    )  # fmt: skip
+    return answer(treaty)
+
+
+# -- signing -------------------------------------------------------------------------------------------------
+
+
+async def sign(tx: Transaction, command: SignTreaty) -> dict[str, Any]:
+    """Sign for a party; with the last signature the treaty comes into force."""
+    await factions.may(tx, command.faction_id, command.character_id, "sign_treaty")
+    seen = await get(tx, command.treaty_id, lock=False)
+    seen.party(command.faction_id)
+    book: Book | None = None
+    if seen.state in OPEN and set(seen.missing()) <= {command.faction_id}:
+        book = await _prepare(tx, seen)
+    treaty = await get(tx, command.treaty_id)
+    party = treaty.party(command.faction_id)
+    if party.signed_at is not None:
+        raise ALREADY_SIGNED(faction_id=str(command.faction_id), state=treaty.state)
+    treaty.require(*OPEN)
+    party.signed_at, party.signed_by = tx.now, command.character_id
+    missing = treaty.missing()
+    treaty.state = "signed_partly" if missing else "signed"
+    tell(tx, TreatySigned, treaty, command.character_id, faction_id=command.faction_id, missing=missing)
+    if not missing:
+        await _agreed(tx, treaty, book or await _prepare(tx, treaty))
+    await save(tx, treaty)
+    return answer(treaty)
+
+
+async def _prepare(tx: Transaction, treaty: TreatyState) -> Book:
+    """Lock what a treaty moves when it comes into force, and pay what is due at once.
+
+    Refuses `party_dissolved`, `amount_not_covered`.
+    """
+    found = await factions.load(tx, treaty.parties, lock=True)
+    for faction_id in treaty.parties:
+        if faction_id not in found or found[faction_id].dissolved_at is not None:
+            raise PARTY_DISSOLVED(faction_id=str(faction_id))
+    if treaty.starts_at is None or treaty.starts_at <= tx.now:
+        await pay_at_once(tx, treaty)
+    return await relations_book(tx, combinations(treaty.parties, 2))
+
+
+async def pay_at_once(tx: Transaction, treaty: TreatyState) -> None:
+    """Pay the sums that are due once. Refuses `amount_not_covered`."""
+    payments = [
+        payment(c.clause, c.id, treaty.name, 0) for c in treaty.clauses
+        if isinstance(c.clause, Pay) and c.clause.every_days is None
+    ]  # fmt: skip
+    for asked, made in zip(payments, await factions.pay_all(tx, payments) if payments else [], strict=True):
+        if isinstance(made, Refused):
+            raise AMOUNT_NOT_COVERED(
+                f"{asked.amount} {asked.currency} cannot be paid: {made.detail}", code=made.code, **made.facts
+            )
+
+
+def payment(clause: Pay, clause_id: UUID, name: str, due_at: int) -> Payment:
+    """The payment that a clause asks for at a time; its reference lets it be made once."""
+    return Payment(
+        clause.from_id,
+        clause.to_id,
+        clause.amount,
+        PAID,
+        name,
+        f"treaty:{clause_id}:{due_at}",
+        clause.currency,
+    )
+
+
+async def _agreed(tx: Transaction, treaty: TreatyState, book: Book) -> None:
+    """All have signed: it begins, now or when it is to."""
+    treaty.agreed_at = tx.now
+    if treaty.starts_at is not None and treaty.starts_at > tx.now:
+        await tx.schedule(STARTS, treaty.starts_at, {"treaty_id": str(treaty.id)})
+        return
+    for clause in treaty.clauses:
+        if isinstance(clause.clause, Pay) and clause.clause.every_days is None:
+            clause.done_at = tx.now
+    await begin(tx, treaty, book)
+
+
+async def begin(tx: Transaction, treaty: TreatyState, book: Book) -> None:
+    """Let a treaty bind from now on; the caller saves it. It writes the book of relations."""
+    treaty.state = "in_force"
+    treaty.starts_at = tx.now if treaty.starts_at is None else treaty.starts_at
+    if treaty.duration_ms is not None and treaty.ends_at is None:
+        treaty.ends_at = treaty.starts_at + treaty.duration_ms
+    if treaty.ends_at is not None:
+        await tx.schedule(ENDS, max(treaty.ends_at, tx.now), {"treaty_id": str(treaty.id)})
+    tell(
+        tx, TreatyInForce, treaty, starts_at=treaty.starts_at, ends_at=treaty.ends_at, clauses=treaty.terms()
+    )
+    await set_due(tx, treaty)
+    for a, b in combinations(treaty.parties, 2):
+        for holder, about in ((a, b), (b, a)):
+            book.opine(
+                holder, about, f"treaty:{treaty.id}", WORTH.get(treaty.kind, 5.0), f"signed {treaty.name}",
+                secret=treaty.secret,
+            )  # fmt: skip
+        _move(book, treaty, a, b)
+    await write_relations(tx, book)
+
+
+def _move(book: Book, treaty: TreatyState, a: UUID, b: UUID) -> None:
+    """Let two parties be to each other what the treaty says, if that is one step away."""
+    status = book.status(a, b)
+    if treaty.kind in ("peace", "ceasefire") and status == "war":
+        book.move(a, b, "truce", treaty.name)
+    elif treaty.kind == "alliance" and not treaty.secret and book.may_move(a, b, "allied") is None:
+        book.move(a, b, "allied", treaty.name)
+
+
+async def set_due(tx: Transaction, treaty: TreatyState) -> None:
+    """Say when its clauses are due, and set the timers. Regular sums are paid at midnight, all together."""
+    for state in treaty.clauses:
+        if not state.binding:
+            continue
+        if isinstance(state.clause, Pay) and state.clause.every_days is not None:
+            state.due_at = next_due(tx, state.clause.every_days)
+        elif isinstance(state.clause, HandOver):
+            state.due_at = tx.now + state.clause.within_days * DAY
+    await set_timers(tx, {c.due_at for c in treaty.clauses if c.due_at is not None})
+
+
+def next_due(tx: Transaction, every_days: int) -> int:
+    """The midnight so many days after the one that was last."""
+    calendar = tx.world.calendar
+    return calendar.day_start(calendar.day_number(tx.now) + every_days)
+
+
+async def set_timers(tx: Transaction, times: Iterable[int]) -> None:
+    """One timer for each of these times, if there is none yet."""
+    for due_at in sorted(set(times)):
+        if await tx.fetchval(TIMER_THERE, tx.world_id, PAYMENTS, due_at) is None:
+            await tx.schedule(PAYMENTS, max(due_at, tx.now))
+
+
+async def conclude(
+    tx: Transaction, asked: TreatyFields, *, proposer_id: UUID | None = None, by_id: UUID | None = None
+) -> TreatyState:
+    """Make a treaty that all have agreed to already (in a negotiation, by an ultimatum), and bring it into force.
+
+    Refuses what proposing and signing do, but does not ask whether anybody may sign: the caller has.
+    """
+    await check_terms(tx, asked)
+    _check_start(tx, asked)
+    treaty = await draft(tx, asked, proposer_id, by_id)
+    for party in treaty.parties.values():
+        party.signed_at = tx.now
+    treaty.state = "signed"
+    await _agreed(tx, treaty, await _prepare(tx, treaty))
+    await save(tx, treaty)
+    return treaty
+
+
+async def import_treaty(tx: Transaction, command: ImportTreaty) -> dict[str, Any]:
+    """Bring in a treaty with its history. What was due once before now counts as paid."""
+    await check_terms(tx, command)
+    treaty = await draft(tx, command, None, None, command.id)
+    start = tx.now if treaty.starts_at is None else treaty.starts_at
+    for party in treaty.parties.values():
+        party.signed_at = min(start, tx.now)
+    treaty.state, treaty.agreed_at = "signed", min(start, tx.now)
+    if start > tx.now:
+        await tx.schedule(STARTS, start, {"treaty_id": str(treaty.id)})
+        await save(tx, treaty)
+        return answer(treaty)
+    treaty.starts_at = start
+    treaty.ends_at = None if treaty.duration_ms is None else start + treaty.duration_ms
+    for clause in treaty.clauses:
+        if isinstance(clause.clause, Pay) and clause.clause.every_days is None:
+            clause.done_at = start
+    over = command.closed_at if command.closed_at is not None else treaty.ends_at
+    if over is not None and over <= tx.now:
+        treaty.state = "terminated" if command.closed_at is not None else "expired"
+        treaty.closed_at = over
+    else:
+        await begin(tx, treaty, await relations_book(tx, combinations(treaty.parties, 2)))
+    await save(tx, treaty)
+    return answer(treaty)
+
+
+async def reject(tx: Transaction, command: RejectTreaty) -> dict[str, Any]:
+    """Refuse to sign, or take back a draft: it is closed."""
+    await factions.may(tx, command.faction_id, command.character_id, "sign_treaty")
+    treaty = await get(tx, command.treaty_id)
+    treaty.party(command.faction_id)
+    treaty.require(*OPEN)
+    treaty.state, treaty.closed_at, treaty.reason = "rejected", tx.now, command.reason
+    tell(
+        tx, TreatyRejected, treaty, command.character_id, faction_id=command.faction_id, reason=command.reason
+    )
+    await save(tx, treaty)
+    return answer(treaty)
+
+
+HANDLERS = (
+    Handler(ProposeTreaty, one=propose),
+    Handler(ChangeDraft, one=change_draft),
+    Handler(SignTreaty, one=sign),
+    Handler(RejectTreaty, one=reject),
+    Handler(ImportTreaty, one=import_treaty),
+)
+"""Who drafts and signs."""
