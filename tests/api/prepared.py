@@ -18,12 +18,20 @@ from fablewright.systems.ledger.commands import Hold, Transfer
 from fablewright.systems.memory.commands import PlantMemory
 from fablewright.systems.points.commands import Award, AwardRuleSpec, DefineAwardRule, GrantTitle, StartBonus
 from fablewright.systems.points.guards import Limits, Window
+from fablewright.systems.quests.commands import EXAMPLE as QUEST
+from fablewright.systems.quests.commands import AcceptQuest, DefineQuest, ReachObjective
+from fablewright.systems.quests.rules import QuestDefinition
 from fablewright.systems.regions.commands import (
+    BanMovement,
+    BorderValue,
     DefinePlaces,
+    DefineRegions,
+    Membership,
     PathValue,
     PlaceCharacters,
     Placement,
     PlaceValue,
+    RegionValue,
 )
 from fablewright.systems.relationships.commands import SetTie
 from fablewright.systems.worlds.commands import AdvanceWorld, StopAdvance
@@ -62,7 +70,7 @@ class Prepared:
         if not isinstance(value, dict):
             return value
         lists = {f"{name}s": [value] for name, value in self.ids.items()} | {
-            "about_ids": [self.ids["target_id"]]
+            "about_ids": [self.ids["target_id"]], "taker_ids": [self.ids["target_id"]]
         }
         known = {**self.ids, **lists, "work_id": self.ids["place_id"], "home_id": self.ids["place_id"]}
         return {name: known.get(name, self.filled(inner)) for name, inner in value.items()}
@@ -84,6 +92,14 @@ async def prepare(server: Server) -> Prepared:
     await server.do(DefinePlaces(places=places, paths=[path]), owner.actor, world_id)
     placements = [Placement(character_id=character, place_id=here) for character in (one, two)]
     await server.do(PlaceCharacters(placements=placements), owner.actor, world_id)
+    vale, fens = uuid4(), uuid4()
+    lands = DefineRegions(
+        regions=[RegionValue(id=vale, name="Vale"), RegionValue(id=fens, name="Fens")],
+        borders=[BorderValue(a_id=vale, b_id=fens, minutes=60)],
+        places=[Membership(place_id=here, region_id=vale), Membership(place_id=there, region_id=fens)],
+    )
+    await server.do(lands, owner.actor, world_id)
+    ban = await server.do(BanMovement(region_id=vale, reason="Plague"), owner.actor, world_id)
     await server.do(
         DefineInteractionType(name="duel", definition=TypeDefinition(**DUEL)), owner.actor, world_id
     )
@@ -107,6 +123,11 @@ async def prepare(server: Server) -> Prepared:
     await server.do(SubmitScore(key="ford", subject_id=one, score=80), owner.actor, world_id)
     hero = AchievementDefinition(name="Hero of the day", criteria=Manual(kind="manual"))
     await server.do(DefineAchievement(key="hero_of_the_day", definition=hero), owner.actor, world_id)
+    ferry = QuestDefinition.model_validate(QUEST)
+    await server.do(DefineQuest(key="lost_ferry", definition=ferry), owner.actor, world_id)
+    await server.do(AcceptQuest(key="lost_ferry", character_id=one), owner.actor, world_id)
+    asked = ReachObjective(key="lost_ferry", taker_id=one, objective="ask")
+    await server.do(asked, owner.actor, world_id)
     key = await server.do(CreateApiKey(name="bot", scopes=["read"]), owner.actor)
     advance = await server.do(AdvanceWorld(by_ms=1), owner.actor, world_id)
     with suppress(Refused):  # it may have arrived by itself
@@ -119,6 +140,7 @@ async def prepare(server: Server) -> Prepared:
         "debit": "mint", "credit": one, "verdict_id": held.verdict_id, "rule_key": "quest_completed",
         "achievement_key": "hero_of_the_day", "award_id": given.transfer_id,
         "event_type": kind.type, "bonus_id": bonus.id, "from_id": one, "to_id": two,
-        "board_key": "ford", "subject_id": one,
+        "board_key": "ford", "subject_id": one, "quest_key": "lost_ferry", "taker_id": one,
+        "region_id": vale, "to_region_id": fens, "to": fens, "ban_id": ban["id"],
     }  # fmt: skip
     return Prepared(owner, world_id, {name: str(value) for name, value in ids.items()})

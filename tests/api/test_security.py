@@ -38,7 +38,8 @@ PRIVATE = {
 }  # fmt: skip
 """What only game masters and those concerned may read, and how others are refused."""
 OBSERVERS_MAY_NOT_READ = {
-    "list_dead_letters", "check_integrity", "get_backfill", "list_removals", "list_verdicts", "get_verdict", *PRIVATE,
+    "list_dead_letters", "check_integrity", "get_backfill", "list_removals", "list_verdicts", "get_verdict",
+    "list_quest_templates", *PRIVATE,
 }  # fmt: skip
 OBSERVERS_MAY_CHANGE = {"leave_world"}
 OBSERVERS_MAY_COMMAND = {"worlds.leave_world"}
@@ -57,6 +58,10 @@ PAYLOADS: dict[str, dict[str, Any]] = {
     "regions.define_places": {"places": [{"name": "x"}]}, "regions.remove_place": {"place_id": "place_id"},
     "regions.place_characters": {"placements": [{"character_id": str(UUID(int=1))}]},
     "regions.walk": {**CHARACTER, "place_id": "place_id"},
+    "regions.define_regions": {"regions": [{"name": "x"}]}, "regions.remove_region": {"region_id": "region_id"},
+    "regions.set_control": {"region_id": "region_id", "controller_id": None},
+    "regions.ban_movement": {"region_id": "region_id"}, "regions.lift_ban": {"ban_id": "ban_id"},
+    "travel.travel": {**CHARACTER, "to_region_id": "to_region_id"}, "travel.cancel_travel": CHARACTER,
     "relationships.set_tie": {"source_id": "source_id", "target_id": "target_id", "strength": 0.1},
     "relationships.set_ties": {"ties": [
         {"source_id": str(UUID(int=1)), "target_id": str(UUID(int=2)), "strength": 0.1}]},
@@ -100,6 +105,17 @@ PAYLOADS: dict[str, dict[str, Any]] = {
     "achievements.grant_achievement": {**CHARACTER, "key": "hero_of_the_day"},
     "achievements.restore_standings": {"standings": [
         {"character_id": str(UUID(int=1)), "key": "hero_of_the_day"}]},
+    "quests.define_quest": {
+        "key": "errand", "definition": {"name": "x", "objectives": [{"key": "a", "name": "x"}]}},
+    "quests.remove_quest": {"key": "lost_ferry"},
+    "quests.generate_quest": {"template": "parley", "facts": {"from_id": "x", "with_id": "x"}},
+    "quests.offer_quest": {"key": "lost_ferry", "taker_ids": [str(UUID(int=1))]},
+    "quests.accept_quest": {**CHARACTER, "key": "lost_ferry"},
+    "quests.decline_quest": {**CHARACTER, "key": "lost_ferry"},
+    "quests.abandon_quest": {**CHARACTER, "key": "lost_ferry"},
+    "quests.choose_objective": {**CHARACTER, "key": "lost_ferry", "objective": "tell"},
+    "quests.reach_objective": {"key": "lost_ferry", "taker_id": "taker_id", "objective": "hush"},
+    "quests.end_quest": {"key": "lost_ferry", "taker_id": "taker_id"},
     "director.configure_director": {"enabled": True}, "weather.set_sky": {"sky": "rain"},
 }  # fmt: skip
 """A payload for each command of worlds; values that name an id of `Prepared` stand for that."""
