@@ -58,6 +58,7 @@ Reason = Annotated[str, StringConstraints(max_length=500, pattern=r"^[^\x00]*$")
 CurrencyCode = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,29}$")]
 PerDay = Annotated[float, Field(gt=0, le=1e9, allow_inf_nan=False)]
 Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
+WorldMs = Annotated[int, Field(gt=-(2**52), lt=2**52)]
 Units = Annotated[int, Field(ge=1, le=MOST_UNITS)]
 RestraintKind = Literal["embargo", "tariff", "blockade"]
 
@@ -204,7 +205,7 @@ class ImposeRestriction(Command):
     rate: Share = Field(1.0, description="How much is cut, or the share of the value that is taxed.")
     both_ways: bool = Field(False, description="Also in the other direction.")
     reason: Reason = ""
-    until_at: int | None = Field(None, description="World time in ms; null: until it is lifted.")
+    until_at: WorldMs | None = Field(None, description="World time in ms; null: until it is lifted.")
 
 
 class LiftRestriction(Command):

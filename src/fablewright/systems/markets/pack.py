@@ -21,6 +21,7 @@ from fablewright.systems.markets.commands import (
     RestraintKind,
     SetMarket,
     Share,
+    WorldMs,
 )
 from fablewright.systems.markets.restraints import GAME_MASTER
 from fablewright.systems.markets.views import (
@@ -67,7 +68,9 @@ class RestrictionEntry(PackModel):
     end: SideKey | None = None
     rate: Share = 1.0
     reason: Reason = ""
-    until: int | None = Field(None, description="World time (ms) when it ends; left out, when it is lifted.")
+    until: WorldMs | None = Field(
+        None, description="World time (ms) when it ends; left out, when it is lifted."
+    )
 
 
 class MarketsEntry(PackModel):
