@@ -400,6 +400,6 @@ async def test_the_checks_find_what_is_broken(server: Server) -> None:
         await tx.execute("UPDATE opinions SET event_id = id WHERE world_id = $1", world_id)
 
     await inside(server, world_id, spoil)
-    found = {f.split(": ")[0] for f in await server.findings() if str(world_id) in f}
+    found = {f.split(": ")[1] for f in await server.findings() if str(world_id) in f}
     assert found == {"diplomacy.truce_has_timer", "diplomacy.opinion_tells_its_event"}
     await inside(server, world_id, lambda tx: tx.execute("DELETE FROM worlds WHERE id = $1", world_id))

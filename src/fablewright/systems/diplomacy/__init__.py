@@ -12,7 +12,8 @@ Invariants:
 - values are stored as they were at a world time; what is shown and decided on has decayed to now.
 """
 
-from typing import Any
+from types import ModuleType
+from typing import Any, Final
 
 from fablewright.core.system import Handler, System
 from fablewright.systems.diplomacy import campaigns, incidents, service, war_router, war_timers, wars
@@ -23,11 +24,12 @@ from fablewright.systems.diplomacy.pack import PACK
 from fablewright.systems.diplomacy.router import router
 from fablewright.systems.diplomacy.timers import TRUCES
 
-PARTS = (incidents, wars, campaigns, war_timers, war_router)
-"""The files that bring handlers, events, timers, reactions, checks or routes of their own, in tuples of these names."""
+PARTS: Final[tuple[ModuleType, ...]] = (incidents, wars, campaigns, war_timers, war_router)
+"""The files of this system that bring something of their own, under the names that `_brought` asks for."""
 
 
 def _brought(name: str) -> tuple[Any, ...]:
+    """All that the parts bring under a name, in their order."""
     return tuple(item for part in PARTS for item in getattr(part, name, ()))
 
 
@@ -41,10 +43,10 @@ system = System(
         *_brought("HANDLERS"),
     ),
     events=(RelationshipChanged, TensionChanged, StatusChanged, *_brought("EVENTS")),
-    timers=(TRUCES, *_brought("TIMERS")),
     guarding=_brought("GUARDING"),
     following=_brought("FOLLOWING"),
+    timers=(TRUCES, *_brought("TIMERS")),
     routers=(router, *(part.ROUTER for part in PARTS if hasattr(part, "ROUTER"))),
     checks=(*CHECKS, *_brought("CHECKS")),
-    extra={"pack": PACK},
+    extra={"pack": (*PACK, *_brought("PACK"))},
 )
