@@ -6,6 +6,7 @@ from uuid import UUID
 
 from pydantic import ValidationError
 
+from fablewright.core.clock import DAY
 from fablewright.core.dice import text_of
 from fablewright.core.transaction import EventRecord, Transaction
 from fablewright.systems.quests import events, rules, views
@@ -166,7 +167,8 @@ async def generate_one(tx: Transaction, command: GenerateQuest) -> dict[str, Any
     template = views.templates().get(command.template)
     if template is None:
         raise rules.TEMPLATE_NOT_FOUND(template=command.template, templates=sorted(views.templates()))
-    facts = {name: str(value) for name, value in command.facts.items()}
+    facts: dict[str, Any] = {"until": tx.now + round(template.open_days * DAY)}
+    facts |= {name: str(value) for name, value in command.facts.items()}
     quest = await generate(tx, template, None, facts)
     assert quest is not None
     return {"key": quest.key, "id": quest.id}
