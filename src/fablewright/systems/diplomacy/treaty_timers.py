@@ -1,0 +1,212 @@
+"""What happens to treaties when time comes: sums are paid, treaties begin and end, grace is over.
+
+All clauses that are due together are one batch: one load, one book of the ledger, one book of relations.
+"""
+
+from collections.abc import Sequence
+from itertools import combinations
+from typing import Final
+from uuid import UUID
+
+from fablewright.core.clock import DAY
+from fablewright.core.refusal import Refused
+from fablewright.core.system import Check, TimerKind
+from fablewright.core.transaction import Timer, Transaction
+from fablewright.systems.diplomacy.clauses import CLAUSE, Act, Breach, ClauseBase, HandOver, Pay
+from fablewright.systems.diplomacy.service import relations_book
+from fablewright.systems.diplomacy.service import write as write_relations
+from fablewright.systems.diplomacy.treaties import (
+    ENDS,
+    LEAVES,
+    PAYMENTS,
+    STARTS,
+    begin,
+    next_due,
+    pay_at_once,
+    payment,
+    set_timers,
+)
+from fablewright.systems.diplomacy.treaty_changes import close, leave, prolong
+from fablewright.systems.diplomacy.treaty_events import TreatyExpired
+from fablewright.systems.diplomacy.treaty_states import LIVE, get, load, save
+from fablewright.systems.diplomacy.watching import FULFILLED, GRACE_ENDS, Found, breaches, mend
+from fablewright.systems.factions import service as factions
+
+MOST_AT_ONCE: Final = 1_000
+"""Clauses that one batch executes; more follow at once."""
+KEPT_EVERY: Final = 90 * DAY
+"""How often payments that are kept add to trust (world ms)."""
+
+DUE: Final = """
+SELECT c.id, c.treaty_id, c.terms::text AS terms, c.due_at, c.kept_at, t.name, t.secret
+FROM treaty_clauses c JOIN treaties t ON t.world_id = c.world_id AND t.id = c.treaty_id
+WHERE c.world_id = $1 AND c.due_at <= $2 AND c.ended_at IS NULL AND c.done_at IS NULL AND t.state = 'in_force'
+ORDER BY c.id LIMIT $3
+"""
+DONE: Final = """
+UPDATE treaty_clauses c SET due_at = v.next_at, kept_at = v.kept_at
+FROM unnest($2::uuid[], $3::bigint[], $4::bigint[], $5::bigint[]) AS v (id, due_at, next_at, kept_at)
+WHERE c.world_id = $1 AND c.id = v.id AND c.due_at = v.due_at
+"""
+IN_GRACE: Final = """
+SELECT id, treaty_id, clause_id, faction_id, kind, text, reference, event_id FROM treaty_violations
+WHERE world_id = $1 AND id = ANY($2::uuid[]) AND state = 'in_grace' ORDER BY id
+"""
+
+
+def _ids(timers: Sequence[Timer], name: str) -> list[UUID]:
+    return [UUID(timer.data[name]) for timer in timers]
+
+
+def _broken(clause: ClauseBase) -> tuple[str, Breach]:
+    """The breach of a clause that is due and was not done."""
+    kind = "unpaid" if isinstance(clause, Pay) else "kept_back"
+    breach = clause.broken_by(Act("unpaid" if isinstance(clause, Pay) else "kept_back", *clause.ways()[0]))
+    assert breach is not None
+    return kind, breach
+
+
+async def execute(tx: Transaction, timers: list[Timer]) -> None:
+    """Execute all clauses that are due: sums are paid; what was not handed over is a breach."""
+    rows = await tx.fetch(DUE, tx.world_id, tx.now, MOST_AT_ONCE)
+    if not rows:
+        return
+    asked = [(row, CLAUSE.validate_json(row["terms"])) for row in rows]
+    paying = [(row, c) for row, c in asked if isinstance(c, Pay)]
+    made = await factions.pay_all(tx, [payment(c, r["id"], r["name"], r["due_at"]) for r, c in paying])
+    found: list[Found] = []
+    kept: dict[UUID, int] = {}
+    trusting = []
+    for (row, clause), result in zip(paying, made, strict=True):
+        if isinstance(result, Refused):
+            kind, breach = _broken(clause)
+            reference = f"treaty:{row['id']}:{row['due_at']}"
+            found.append(Found(row["treaty_id"], row["id"], breach, kind, None, reference))
+        elif row["kept_at"] is None or tx.now - row["kept_at"] >= KEPT_EVERY:
+            kept[row["id"]] = tx.now
+            trusting.append((clause, row["name"], row["secret"]))
+    for row, due in asked:
+        if isinstance(due, HandOver):
+            kind, breach = _broken(due)
+            found.append(Found(row["treaty_id"], row["id"], breach, kind, None))
+    if trusting:
+        book = await relations_book(tx, [(c.to_id, c.from_id) for c, _, _ in trusting])
+        for clause, name, secret in trusting:
+            book.trust(clause.to_id, clause.from_id, FULFILLED, f"kept {name}", secret=secret)
+        await write_relations(tx, book)
+    nexts = [next_due(tx, c.every_days) if isinstance(c, Pay) and c.every_days else None for _, c in asked]
+    await tx.execute(
+        DONE, tx.world_id, [r["id"] for r, _ in asked], [r["due_at"] for r, _ in asked], nexts,
+        [kept.get(r["id"], r["kept_at"]) for r, _ in asked],
+    )  # fmt: skip
+    await set_timers(tx, {at for at in nexts if at is not None})
+    if len(rows) == MOST_AT_ONCE:
+        await tx.schedule(PAYMENTS, tx.now)
+    await breaches(tx, found)
+
+
+async def grace_ends(tx: Transaction, timers: list[Timer]) -> None:
+    """Sums are asked for once more; what is still not done is a breach for good."""
+    rows = await tx.fetch(IN_GRACE, tx.world_id, _ids(timers, "violation_id"))
+    found: list[Found] = []
+    for row in rows:
+        treaty = await get(tx, row["treaty_id"], lock=False)
+        state = next(c for c in treaty.clauses if c.id == row["clause_id"])
+        if isinstance(state.clause, Pay) and row["reference"] is not None:
+            due_at = int(row["reference"].rsplit(":", 1)[1])
+            (made,) = await factions.pay_all(tx, [payment(state.clause, state.id, treaty.name, due_at)])
+            if not isinstance(made, Refused):
+                await mend(tx, treaty, state)
+                continue
+        breach = Breach(
+            row["faction_id"], frozenset(state.clause.serves()) - {row["faction_id"]}, row["text"]
+        )
+        found.append(
+            Found(
+                treaty.id,
+                state.id,
+                breach,
+                row["kind"],
+                row["event_id"],
+                row["reference"],
+                violation_id=row["id"],
+            )
+        )
+    await breaches(tx, found)
+
+
+async def start(tx: Transaction, timers: list[Timer]) -> None:
+    """Treaties that were signed before begin. One whose sums cannot be paid now does not."""
+    for treaty_id in sorted(set(_ids(timers, "treaty_id"))):
+        seen = await get(tx, treaty_id, lock=False)
+        if seen.state != "signed":
+            continue
+        covered = True
+        try:
+            await pay_at_once(tx, seen)
+        except Refused:
+            covered = False
+        book = await relations_book(tx, combinations(seen.parties, 2))
+        treaty = await get(tx, treaty_id)
+        if not covered:
+            await close(tx, treaty, "terminated", "a sum that was due at its start was not covered")
+        elif treaty.state == "signed":
+            for clause in treaty.clauses:
+                if isinstance(clause.clause, Pay) and clause.clause.every_days is None:
+                    clause.done_at = tx.now
+            await begin(tx, treaty, book)
+        await save(tx, treaty)
+
+
+async def end(tx: Transaction, timers: list[Timer]) -> None:
+    """Treaties whose time is over go on if they renew by themselves, and end otherwise."""
+    for treaty in (await load(tx, _ids(timers, "treaty_id"))).values():
+        if treaty.state not in LIVE or treaty.ends_at is None or treaty.ends_at > tx.now:
+            continue
+        if treaty.renews:
+            await prolong(tx, treaty)
+        else:
+            await close(tx, treaty, "expired", "its time is over", TreatyExpired)
+        await save(tx, treaty)
+
+
+async def go(tx: Transaction, timers: list[Timer]) -> None:
+    """Parties whose notice is over leave."""
+    going = {(UUID(t.data["treaty_id"]), UUID(t.data["faction_id"])) for t in timers}
+    for treaty in (await load(tx, {treaty_id for treaty_id, _ in going})).values():
+        for party in list(treaty.parties.values()):
+            if (
+                (treaty.id, party.faction_id) in going
+                and party.withdrawn_at is None
+                and treaty.closed_at is None
+            ):
+                await leave(tx, treaty, party)
+        await save(tx, treaty)
+
+
+UNSIGNED: Final = """
+SELECT t.world_id, 'treaty ' || t.id || ' is ' || t.state || ', and ' || count(*) || ' parties have not signed'
+FROM treaties t JOIN treaty_parties p ON p.world_id = t.world_id AND p.treaty_id = t.id
+WHERE t.state IN ('signed', 'in_force', 'suspended') AND p.signed_at IS NULL GROUP BY t.world_id, t.id, t.state
+"""
+WATCHED: Final = """
+SELECT w.world_id, 'clause ' || w.clause_id || ' is watched, but its treaty is ' || t.state
+FROM treaty_watches w JOIN treaty_clauses c ON c.world_id = w.world_id AND c.id = w.clause_id
+JOIN treaties t ON t.world_id = c.world_id AND t.id = c.treaty_id WHERE t.state <> 'in_force'
+"""
+TIMED: Final = f"""
+SELECT c.world_id, 'clause ' || c.id || ' is due at ' || c.due_at || ', and no timer executes it'
+FROM treaty_clauses c
+WHERE c.due_at IS NOT NULL AND NOT EXISTS (
+    SELECT 1 FROM timers t WHERE t.world_id = c.world_id AND t.kind = '{PAYMENTS}' AND t.due_at >= c.due_at)
+"""  # noqa: S608  fixed texts only
+
+CHECKS = (
+    Check("diplomacy.every_treaty_in_force_is_signed", UNSIGNED),
+    Check("diplomacy.only_treaties_in_force_are_watched", WATCHED),
+    Check("diplomacy.every_clause_that_is_due_has_its_timer", TIMED),
+)
+TIMERS = (
+    TimerKind(PAYMENTS, execute), TimerKind(STARTS, start), TimerKind(ENDS, end), TimerKind(LEAVES, go),
+    TimerKind(GRACE_ENDS, grace_ends),
+)  # fmt: skip
