@@ -16,7 +16,24 @@ from types import ModuleType
 from typing import Any, Final
 
 from fablewright.core.system import Handler, System
-from fablewright.systems.diplomacy import campaigns, incidents, service, war_router, war_timers, wars
+from fablewright.systems.diplomacy import (
+    campaigns,
+    incidents,
+    nego_events,
+    nego_router,
+    nego_timers,
+    negotiations,
+    persuasion,
+    service,
+    treaties,
+    treaty_changes,
+    treaty_events,
+    treaty_timers,
+    war_router,
+    war_timers,
+    wars,
+    watching,
+)
 from fablewright.systems.diplomacy.checks import CHECKS
 from fablewright.systems.diplomacy.commands import AddOpinion, DropOpinion, SetRelation, SetRelations
 from fablewright.systems.diplomacy.events import RelationshipChanged, StatusChanged, TensionChanged
@@ -24,7 +41,10 @@ from fablewright.systems.diplomacy.pack import PACK
 from fablewright.systems.diplomacy.router import router
 from fablewright.systems.diplomacy.timers import TRUCES
 
-PARTS: Final[tuple[ModuleType, ...]] = (incidents, wars, campaigns, war_timers, war_router)
+PARTS: Final[tuple[ModuleType, ...]] = (
+    treaties, treaty_changes, treaty_events, treaty_timers, watching,
+    negotiations, nego_timers, persuasion, nego_events, nego_router, incidents, wars, campaigns, war_timers, war_router,
+)  # fmt: skip
 """The files of this system that bring something of their own, under the names that `_brought` asks for."""
 
 

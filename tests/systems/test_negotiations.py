@@ -1,0 +1,328 @@
+"""Negotiations against the real database: offers, answers, persuasion, deadlines, and answers by themselves."""
+
+from typing import Any
+from uuid import UUID
+
+import orjson
+import pytest
+
+from fablewright.core.clock import DAY
+from fablewright.core.messages import Command
+from fablewright.core.refusal import Refused
+from fablewright.systems.characters.commands import CreateCharacter, UpdateCharacter
+from fablewright.systems.diplomacy.clauses import AnyClause, Custom, Defend, OpenBorders, Pay
+from fablewright.systems.diplomacy.commands import SetRelation
+from fablewright.systems.diplomacy.nego_commands import (
+    AnswerOffer,
+    Deliberate,
+    MakeOffer,
+    OpenNegotiation,
+    Persuade,
+    WalkOut,
+)
+from fablewright.systems.factions.commands import FoundFaction, MemberValue
+from fablewright.systems.worlds.commands import AdvanceWorld
+from tests.support import Person, Server, until
+
+ADA, BEN, CYN, EVE, FAY = (UUID(int=n) for n in range(101, 106))
+ASH, FORD, MOOR = UUID(int=501), UUID(int=502), UUID(int=503)
+
+
+class Table:
+    """A world with three factions. Ada leads Ash (Ben its ambassador, Cyn its general), Eve leads Ford, and Fay leads
+    Moor, which runs itself."""
+
+    def __init__(self, server: Server):
+        self.server = server
+
+    async def open(self) -> "Table":
+        self.owner = await self.server.person()
+        self.world_id = await self.server.world(self.owner)
+        names = ((ADA, "Ada"), (BEN, "Ben"), (CYN, "Cyn"), (EVE, "Eve"), (FAY, "Fay"))
+        ash = [
+            MemberValue(character_id=BEN, role="ambassador"),
+            MemberValue(character_id=CYN, role="general"),
+        ]
+        await self.do([
+            *(CreateCharacter(id=who, name=name) for who, name in names),
+            FoundFaction(id=ASH, name="Ash", leader_id=ADA, members=ash, treasury=1_000),
+            FoundFaction(id=FORD, name="Ford", leader_id=EVE, treasury=1_000),
+            FoundFaction(id=MOOR, name="Moor", leader_id=FAY, treasury=1_000, self_run=True),
+        ])  # fmt: skip
+        return self
+
+    async def do(self, command: Command | list[Command], who: Person | None = None) -> Any:
+        answer = await self.server.runtime.engine.execute(command, (who or self.owner).actor, self.world_id)
+        return answer.result
+
+    async def refused(self, code: str, command: Command, who: Person | None = None) -> Refused:
+        before = await self.fetch("SELECT seq FROM world_heads WHERE world_id = $1")
+        with pytest.raises(Refused) as error:
+            await self.do(command, who)
+        assert error.value.code == code
+        assert await self.fetch("SELECT seq FROM world_heads WHERE world_id = $1") == before
+        return error.value
+
+    async def fetch(self, sql: str, *args: Any) -> list[Any]:
+        return await self.server.fetch(sql, self.world_id, *args)
+
+    async def talks(self, other: UUID = FORD, **fields: Any) -> UUID:
+        command = OpenNegotiation(**{"faction_id": ASH, "with_ids": [other], "kind": "trade", **fields})
+        return (await self.do(command)).id  # type: ignore[no-any-return]
+
+    async def offer(
+        self, talks: UUID, *clauses: AnyClause, by: UUID = ASH, who: Person | None = None, **fields: Any
+    ) -> Any:
+        values: dict[str, Any] = {"days": 360, **fields}
+        command = MakeOffer(negotiation_id=talks, faction_id=by, clauses=list(clauses), **values)
+        return await self.do(command, who)
+
+    async def events(self, name: str) -> list[dict[str, Any]]:
+        rows = await self.fetch(
+            "SELECT data::text AS data FROM events WHERE world_id = $1 AND type = $2 ORDER BY seq",
+            f"diplomacy.{name}",
+        )
+        return [orjson.loads(row["data"]) for row in rows]
+
+    async def advance(self, by_ms: int) -> None:
+        await self.do(AdvanceWorld(by_ms=by_ms))
+
+        async def arrived() -> bool:
+            rows = await self.fetch("SELECT advance_id FROM worlds WHERE id = $1")
+            return rows[0]["advance_id"] is None
+
+        await until(arrived)
+
+    async def state(self, talks: UUID) -> str:
+        rows = await self.fetch("SELECT state FROM negotiations WHERE world_id = $1 AND id = $2", talks)
+        return str(rows[0]["state"])
+
+    async def player(self, *characters: UUID) -> Person:
+        person = await self.server.member(self.world_id, self.owner, "player")
+        await self.do([UpdateCharacter(character_id=who, user_id=person.id) for who in characters])
+        return person
+
+
+@pytest.fixture
+async def table(server: Server) -> Table:
+    return await Table(server).open()
+
+
+FAIR = Custom(text="A fair each spring.")
+
+
+def pays(amount: int, a: UUID = ASH, b: UUID = FORD) -> Pay:
+    return Pay(from_id=a, to_id=b, amount=amount)
+
+
+# -- the table ---------------------------------------------------------------------------------------------------
+
+
+async def test_what_all_accept_becomes_a_treaty_in_force(table: Table) -> None:
+    talks = await table.talks(topic="Salt for timber")
+    await table.offer(talks, pays(100), FAIR)
+    made = await table.do(AnswerOffer(negotiation_id=talks, faction_id=FORD, number=1, accept=True))
+    assert made.state == "agreed" and made.treaty_id
+    treaty = (
+        await table.fetch(
+            "SELECT name, kind, state FROM treaties WHERE world_id = $1 AND id = $2", made.treaty_id
+        )
+    )[0]
+    assert tuple(treaty) == ("Salt for timber", "trade", "in_force")
+    (ended,) = await table.events("negotiation_ended")
+    assert (ended["state"], ended["treaty_id"]) == ("agreed", str(made.treaty_id))
+    await table.refused("negotiation_over", WalkOut(negotiation_id=talks, faction_id=ASH))
+    left = await table.fetch(
+        "SELECT 1 FROM timers WHERE world_id = $1 AND kind LIKE 'diplomacy.negotiation%'"
+    )
+    assert not left
+
+
+async def test_counter_offers_say_what_differs(table: Table) -> None:
+    talks = await table.talks()
+    await table.offer(talks, pays(100), FAIR)
+    borders = OpenBorders(faction_id=ASH, to_id=FORD)
+    await table.offer(talks, pays(150), borders, by=FORD)
+    told = (await table.events("offer_made"))[1]
+    assert told["counters"] == 1
+    assert [c["type"] for c in told["added"]] == ["open_borders"]
+    assert [c["type"] for c in told["dropped"]] == ["custom"]
+    assert [c["amount"] for c in told["changed"]] == [150]
+    rows = await table.fetch(
+        "SELECT number, state FROM negotiation_offers WHERE world_id = $1 AND negotiation_id = $2 ORDER BY number",
+        talks,
+    )
+    assert [tuple(r) for r in rows] == [(1, "countered"), (2, "standing")]
+    await table.offer(talks, pays(140), borders, by=FORD)
+    rows = await table.fetch("SELECT state FROM negotiation_offers WHERE world_id = $1 AND number = 2")
+    assert rows[0]["state"] == "withdrawn"
+
+
+async def test_refusals_of_the_table(table: Table) -> None:
+    talks = await table.talks()
+
+    def answer(by: UUID = FORD, number: int = 1) -> AnswerOffer:
+        return AnswerOffer(negotiation_id=talks, faction_id=by, number=number, accept=True)
+
+    await table.refused("no_offer_stands", answer())
+    await table.refused(
+        "negotiates_with_itself", OpenNegotiation(faction_id=ASH, with_ids=[ASH], kind="trade")
+    )
+    await table.refused(
+        "faction_not_found", OpenNegotiation(faction_id=ASH, with_ids=[UUID(int=1)], kind="trade")
+    )
+    await table.offer(talks, FAIR)
+    await table.refused("own_offer", answer(ASH))
+    await table.refused("no_offer_stands", answer(number=2))
+    await table.refused("not_at_the_table", answer(MOOR))
+    same = MakeOffer(negotiation_id=talks, faction_id=FORD, clauses=[FAIR], days=360)
+    await table.refused("offer_repeated", same)
+    strange = MakeOffer(negotiation_id=talks, faction_id=FORD, clauses=[pays(1, ASH, MOOR)])
+    await table.refused("clause_names_no_party", strange)
+    both = MakeOffer(negotiation_id=talks, faction_id=FORD, clauses=[pays(1), pays(1, FORD, ASH)])
+    await table.refused("clauses_contradict", both)
+    unknown = WalkOut(negotiation_id=UUID(int=1), faction_id=ASH)
+    await table.refused("negotiation_not_found", unknown)
+    secret = await table.talks(in_secret=True)
+    await table.refused("negotiation_not_found", WalkOut(negotiation_id=secret, faction_id=MOOR))
+
+
+async def test_only_who_may_negotiate_does(table: Table) -> None:
+    talks = await table.talks()
+    ben, cyn = await table.player(BEN), await table.player(CYN)
+
+    def out(as_id: UUID | None) -> WalkOut:
+        return WalkOut(negotiation_id=talks, faction_id=ASH, character_id=as_id)
+
+    await table.refused("role_may_not", out(CYN), cyn)
+    await table.refused("not_your_character", out(BEN), cyn)
+    await table.refused("name_who_acts", out(None), ben)
+    await table.refused("not_a_member", WalkOut(negotiation_id=talks, faction_id=FORD, character_id=BEN), ben)
+    await table.do(out(BEN), ben)
+    (ended,) = await table.events("negotiation_ended")
+    assert (ended["state"], ended["faction_id"], ended["by_id"]) == ("walked_out", str(ASH), str(BEN))
+
+
+async def test_what_cannot_be_paid_is_not_agreed(table: Table) -> None:
+    talks = await table.talks()
+    await table.offer(talks, pays(5_000))
+    accept = AnswerOffer(negotiation_id=talks, faction_id=FORD, number=1, accept=True)
+    await table.refused("amount_not_covered", accept)
+    assert await table.state(talks) == "open"
+
+
+async def test_the_deadline_ends_the_talks(table: Table) -> None:
+    talks = await table.talks(deadline_days=2)
+    await table.offer(talks, FAIR)
+    await table.advance(2 * DAY)
+    assert await table.state(talks) == "expired"
+    (ended,) = await table.events("negotiation_ended")
+    assert ended["state"] == "expired"
+    rows = await table.fetch("SELECT state FROM negotiation_offers WHERE world_id = $1")
+    assert [r["state"] for r in rows] == ["lapsed"]
+
+
+async def test_secret_talks_are_heard_by_the_parties(table: Table) -> None:
+    await table.talks(in_secret=True)
+    await table.talks(MOOR)
+    rows = await table.fetch(
+        "SELECT audience FROM events WHERE world_id = $1 AND type = 'diplomacy.negotiation_started' ORDER BY seq"
+    )
+    assert set(rows[0]["audience"]) == {ASH, FORD} and rows[1]["audience"] is None
+
+
+# -- persuasion --------------------------------------------------------------------------------------------------
+
+
+async def test_persuasion_moves_what_a_party_leans_to_by_skill_and_dice(table: Table) -> None:
+    await table.do(UpdateCharacter(character_id=BEN, skills={"rhetoric": 100}))
+    talks = await table.talks()
+    reason = Persuade(
+        negotiation_id=talks, faction_id=ASH, character_id=BEN, target_id=FORD, approach="reason"
+    )
+    made = await table.do(reason)
+    (told,) = await table.events("party_persuaded")
+    assert told["score"] == pytest.approx(0.5 * told["roll"] + sum(p["amount"] for p in told["parts"]))
+    assert told["lean"] == pytest.approx(max(-6.0, min(8.0, (told["score"] - 50) / 5))) == made.lean
+    assert {p["what"]: p["amount"] for p in told["parts"]}["skill"] == 50
+    rows = await table.fetch(
+        "SELECT lean FROM negotiation_parties WHERE world_id = $1 AND faction_id = $2", FORD
+    )
+    assert rows[0]["lean"] == pytest.approx(made.lean)
+    await table.refused("approach_spent", reason)
+    await table.offer(talks, FAIR)
+    await table.do(reason)
+
+
+async def test_a_threat_that_fails_is_resented(table: Table) -> None:
+    await table.do(UpdateCharacter(character_id=BEN, skills={"intimidation": 0, "menace": 0, "command": 0}))
+    talks = await table.talks()
+    threat = Persuade(
+        negotiation_id=talks, faction_id=ASH, character_id=BEN, target_id=FORD, approach="intimidate"
+    )
+    made = await table.do(threat)
+    assert made.lean < 0
+    (felt,) = await table.events("relationship_changed")
+    assert (felt["holder_id"], felt["about_id"], felt["opinion"]) == (str(FORD), str(ASH), -4.0)
+
+
+# -- factions that run themselves ----------------------------------------------------------------------------
+
+
+async def test_a_faction_that_runs_itself_counters_and_is_accepted(table: Table) -> None:
+    talks = await table.talks(MOOR, kind="defence_pact")
+    await table.offer(talks, Defend(protector_id=MOOR, protected_id=ASH))
+    await table.advance(2 * DAY)
+    (weighed,) = await table.events("offer_weighed")
+    assert weighed["verdict"] == "counter"
+    assert weighed["utility"] == pytest.approx(sum(p["amount"] for p in weighed["parts"]))
+    counter = (await table.events("offer_made"))[1]
+    assert counter["faction_id"] == str(MOOR) and [c["type"] for c in counter["added"]] == ["pay"]
+    made = await table.do(AnswerOffer(negotiation_id=talks, faction_id=ASH, number=2, accept=True))
+    assert made.state == "agreed"
+
+
+async def test_what_is_persuaded_can_be_accepted(table: Table) -> None:
+    talks = await table.talks(MOOR)
+    await table.offer(talks, pays(10, MOOR, ASH))
+    await table.server.superuser(
+        "UPDATE negotiation_parties SET lean = 10 WHERE world_id = $1 AND faction_id = $2 RETURNING 1",
+        table.world_id, MOOR,
+    )  # fmt: skip
+    made = await table.do(Deliberate(negotiation_id=talks, faction_id=MOOR))
+    assert (made.verdict, made.state) == ("accept", "agreed")
+
+
+async def test_hatred_refuses_with_reasons(table: Table) -> None:
+    await table.do(SetRelation(a_id=ASH, b_id=MOOR, tension=100))
+    talks = await table.talks(MOOR)
+    await table.offer(talks, pays(900, MOOR, ASH))
+    made = await table.do(Deliberate(negotiation_id=talks, faction_id=MOOR))
+    assert made.verdict == "refuse"
+    (weighed,) = await table.events("offer_weighed")
+    assert any("tension" in reason for reason in weighed["reasons"])
+
+
+async def test_two_that_run_themselves_come_to_an_end(table: Table) -> None:
+    other = UUID(int=504)
+    await table.do(FoundFaction(id=other, name="Fen", treasury=500, self_run=True))
+    talks = await table.talks(other, faction_id=MOOR, kind="non_aggression")
+    await table.advance(20 * DAY)
+    assert await table.state(talks) == "agreed"
+    (ended,) = await table.events("negotiation_ended")
+    assert ended["treaty_id"] is not None
+
+
+async def test_no_offer_is_made_again_that_was_lost(table: Table) -> None:
+    talks = await table.talks(ASH, faction_id=MOOR, deadline_days=60)
+    for _ in range(8):
+        await table.advance(2 * DAY)
+        rows = await table.fetch(
+            "SELECT number FROM negotiation_offers WHERE world_id = $1 AND state = 'standing'"
+        )
+        if rows:
+            number = rows[0]["number"]
+            await table.do(AnswerOffer(negotiation_id=talks, faction_id=ASH, number=number, accept=False))
+    assert await table.state(talks) == "walked_out"
+    rows = await table.fetch("SELECT mark FROM negotiation_offers WHERE world_id = $1")
+    assert rows and len({r["mark"] for r in rows}) == len(rows)
