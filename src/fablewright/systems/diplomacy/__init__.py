@@ -24,6 +24,7 @@ from fablewright.systems.diplomacy import (
     nego_timers,
     negotiations,
     persuasion,
+    sanctions,
     service,
     treaties,
     treaty_changes,
@@ -43,7 +44,8 @@ from fablewright.systems.diplomacy.timers import TRUCES
 
 PARTS: Final[tuple[ModuleType, ...]] = (
     treaties, treaty_changes, treaty_events, treaty_timers, watching,
-    negotiations, nego_timers, persuasion, nego_events, nego_router, incidents, wars, campaigns, war_timers, war_router,
+    negotiations, nego_timers, persuasion, nego_events, nego_router, incidents, wars, campaigns, sanctions,
+    war_timers, war_router,
 )  # fmt: skip
 """The files of this system that bring something of their own, under the names that `_brought` asks for."""
 

@@ -82,7 +82,7 @@ async def fight(tx: Transaction, command: FightBattle) -> WarDetail:
             parts=told_parts(fought.parts),
         )
     )  # fmt: skip
-    await _bury(tx, war["id"], {us: fought.attacker_losses, them: fought.defender_losses})
+    await _bury(tx, war["id"], [(us, fought.attacker_losses), (them, fought.defender_losses)])
     if land is not None:
         taken = fought.winner == "attacker"
         await regions.shake(tx, {land.id: -0.2 if taken else -0.1}, "battle", cause=told)
@@ -96,11 +96,11 @@ def _host(faction: Faction, troops: float, party: Any, now: int) -> battle.Host:
     return battle.Host(troops, quality, battle.morale(war_views.exhaustion_of(party, now)))
 
 
-async def _bury(tx: Transaction, war_id: UUID, losses: dict[Faction, float]) -> None:
+async def _bury(tx: Transaction, war_id: UUID, losses: Sequence[tuple[Faction, float]]) -> None:
     """Take the fallen from the strength of both."""
-    left = {faction.id: faction.strength - lost for faction, lost in losses.items()}
+    left = {faction.id: faction.strength - lost for faction, lost in losses}
     await factions.strengthen(tx, left, "losses in battle")
-    for faction, lost in sorted(losses.items(), key=lambda item: item[0].id):
+    for faction, lost in sorted(losses, key=lambda item: item[0].id):
         await tx.execute(
             "UPDATE war_parties SET losses = losses + $4 WHERE world_id = $1 AND war_id = $2 AND faction_id = $3",
             tx.world_id, war_id, faction.id, lost,

@@ -17,7 +17,7 @@ from fablewright.gateway.api import (
     position_of,
     refusals,
 )
-from fablewright.systems.diplomacy import battle, ladder, war_views
+from fablewright.systems.diplomacy import battle, ladder, war_commands, war_views
 from fablewright.systems.diplomacy.ladder import Answer
 from fablewright.systems.diplomacy.views import now_of
 from fablewright.systems.diplomacy.war_commands import (
@@ -29,12 +29,15 @@ from fablewright.systems.diplomacy.war_commands import (
     DeclareWar,
     EscalateIncident,
     FightBattle,
+    ImposeSanction,
+    JoinSanction,
+    LeaveSanction,
     MakePeace,
     Money,
     ReportIncident,
     SettleIncident,
 )
-from fablewright.systems.diplomacy.war_views import IncidentView, WarDetail, WarView
+from fablewright.systems.diplomacy.war_views import IncidentView, SanctionView, WarDetail, WarView
 
 router = APIRouter(tags=["diplomacy"])
 
@@ -252,6 +255,71 @@ async def fight_battle(
 async def make_peace(world_id: UUID, war_id: UUID, body: PeaceBody, caller: Caller) -> Committed[WarDetail]:
     """End a war."""
     return await caller.execute(MakePeace(war_id=war_id, **dict(body)), world_id)  # type: ignore[no-any-return]
+
+
+# -- sanctions -------------------------------------------------------------------------------------------------
+
+
+class MemberBody(_Body):
+    """Which faction joins or leaves a sanction."""
+
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"faction_id": TWO}]})
+
+    faction_id: UUID
+
+
+@router.post("/worlds/{world_id}/sanctions", responses=refusals(ImposeSanction))
+async def impose_sanction(world_id: UUID, body: ImposeSanction, caller: Caller) -> Committed[SanctionView]:
+    """Sanction a faction; it binds markets, ledger and travel at once."""
+    return await caller.execute(body, world_id)  # type: ignore[no-any-return]
+
+
+@router.get("/worlds/{world_id}/sanctions", responses=refusals(CURSOR_INVALID, PAGE_TOO_LARGE))
+async def list_sanctions(
+    world_id: UUID,
+    caller: Caller,
+    paging: Paging,
+    faction_id: Annotated[UUID | None, Query(description="Only those of or by this faction.")] = None,
+    lifted: Annotated[
+        bool | None, Query(description="Only those that were lifted, or that were not.")
+    ] = None,
+) -> Page[SanctionView]:
+    """The sanctions of the world, newest first."""
+    after = position_of(paging, UUID)
+    async with caller.reading(world_id) as connection:
+        rows = await war_views.list_sanctions(
+            connection, world_id, faction_id=faction_id, lifted=lifted, after=after[0] if after else None,
+            limit=paging.limit + 1,
+        )  # fmt: skip
+    return page_of(rows, paging, lambda s: [str(s.id)])
+
+
+@router.get("/worlds/{world_id}/sanctions/{sanction_id}", responses=refusals(war_commands.SANCTION_NOT_FOUND))
+async def get_sanction(world_id: UUID, sanction_id: UUID, caller: Caller) -> SanctionView:
+    """One sanction, who takes part, and who breached it."""
+    async with caller.reading(world_id) as connection:
+        found = await war_views.sanction(connection, world_id, sanction_id)
+    if found is None:
+        raise war_commands.SANCTION_NOT_FOUND(sanction_id=str(sanction_id))
+    return found
+
+
+@router.post("/worlds/{world_id}/sanctions/{sanction_id}/join", responses=refusals(JoinSanction))
+async def join_sanction(
+    world_id: UUID, sanction_id: UUID, body: MemberBody, caller: Caller
+) -> Committed[SanctionView]:
+    """Take part in a sanction of others."""
+    command = JoinSanction(sanction_id=sanction_id, **dict(body))
+    return await caller.execute(command, world_id)  # type: ignore[no-any-return]
+
+
+@router.post("/worlds/{world_id}/sanctions/{sanction_id}/leave", responses=refusals(LeaveSanction))
+async def leave_sanction(
+    world_id: UUID, sanction_id: UUID, body: MemberBody, caller: Caller
+) -> Committed[SanctionView]:
+    """Take part no more; the last to leave lifts it."""
+    command = LeaveSanction(sanction_id=sanction_id, **dict(body))
+    return await caller.execute(command, world_id)  # type: ignore[no-any-return]
 
 
 ROUTER = router

@@ -1,5 +1,5 @@
 """What falls due in incidents, sanctions, ultimatums and wars: the kinds that these bring, in one list."""
 
-from fablewright.systems.diplomacy import incidents, wars
+from fablewright.systems.diplomacy import incidents, sanctions, wars
 
-TIMERS = (*incidents.KINDS, *wars.KINDS)
+TIMERS = (*incidents.KINDS, *sanctions.KINDS, *wars.KINDS)

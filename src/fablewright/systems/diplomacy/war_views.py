@@ -14,6 +14,10 @@ INCIDENT: Final = (
     "id, kind, injured_id, accused_id, severity, evidence, description, region_id, event_id, follows_id, state, "
     "rung, answer, paid, tried, answer_by, by_id, at, changed_at, closed_at"
 )
+SANCTION: Final = (
+    "id, target_id, kind, good, rate, reason, lift_when::text AS lift_when, incident_id, hold_id, frozen, until_at, "
+    "by_id, at, lifted_at, lift_reason"
+)
 WAR: Final = (
     "id, name, attacker_id, defender_id, cause, cause_id, reason, legitimacy, "
     "legitimacy_parts::text AS legitimacy_parts, battle_score, treaty_id, outcome, by_id, at, ended_at"
@@ -287,3 +291,104 @@ async def list_wars(
         )
         for row in rows
     ]  # fmt: skip
+
+
+# -- sanctions -------------------------------------------------------------------------------------------------
+
+
+class SanctionMemberView(BaseModel):
+    """A faction that takes part in a sanction."""
+
+    faction_id: UUID
+    joined_at: int
+    left_at: int | None
+
+
+class BreachView(BaseModel):
+    """That a member did what its own sanction forbids."""
+
+    faction_id: UUID
+    event_id: UUID = Field(description="The evidence.")
+    words: str
+    at: int
+
+
+class SanctionView(BaseModel):
+    """What a bloc does to a faction short of war."""
+
+    id: UUID
+    target_id: UUID
+    kind: str
+    good: str | None
+    rate: float
+    reason: str
+    lift_when: list[dict[str, Any]] = Field(description="When all of these hold, it ends by itself.")
+    incident_id: UUID | None
+    frozen: int = Field(description="How much of the treasury a freeze holds.")
+    until_at: int | None
+    by_id: UUID | None
+    at: int
+    lifted_at: int | None
+    lift_reason: str | None
+    members: list[SanctionMemberView]
+    breaches: list[BreachView]
+
+
+MEMBERS: Final = """
+SELECT sanction_id, faction_id, joined_at, left_at FROM sanction_members
+WHERE world_id = $1 AND sanction_id = ANY($2::uuid[]) ORDER BY sanction_id, joined_at, faction_id
+"""
+BREACHES: Final = """
+SELECT sanction_id, faction_id, event_id, words, at FROM sanction_breaches
+WHERE world_id = $1 AND sanction_id = ANY($2::uuid[]) ORDER BY sanction_id, id
+"""
+
+
+async def _sanctions(connection: Any, world_id: UUID, rows: Sequence[Any]) -> list[SanctionView]:
+    ids = [row["id"] for row in rows]
+    members = await connection.fetch(MEMBERS, world_id, ids)
+    breaches = await connection.fetch(BREACHES, world_id, ids)
+    return [
+        SanctionView.model_construct(
+            **{n: row[n] for n in SanctionView.model_fields if n in row and n != "lift_when"},
+            lift_when=orjson.loads(row["lift_when"]),
+            members=[
+                SanctionMemberView.model_construct(**{n: m[n] for n in SanctionMemberView.model_fields})
+                for m in members if m["sanction_id"] == row["id"]
+            ],
+            breaches=[
+                BreachView.model_construct(**{n: b[n] for n in BreachView.model_fields})
+                for b in breaches if b["sanction_id"] == row["id"]
+            ],
+        )
+        for row in rows
+    ]  # fmt: skip
+
+
+async def sanction(connection: Any, world_id: UUID, sanction_id: UUID) -> SanctionView | None:
+    """One sanction; None if it is unknown."""
+    rows = await connection.fetch(
+        f"SELECT {SANCTION} FROM sanctions WHERE world_id = $1 AND id = $2",  # noqa: S608
+        world_id, sanction_id,
+    )  # fmt: skip
+    return (await _sanctions(connection, world_id, rows))[0] if rows else None
+
+
+async def list_sanctions(
+    connection: Any,
+    world_id: UUID,
+    *,
+    faction_id: UUID | None,
+    lifted: bool | None,
+    after: UUID | None,
+    limit: int,
+) -> list[SanctionView]:
+    """Up to `limit` sanctions, newest first, before one; of or by a faction, and only those lifted (or not)."""
+    rows = await connection.fetch(
+        f"SELECT {SANCTION} FROM sanctions s WHERE world_id = $1 "  # noqa: S608
+        "AND ($2::uuid IS NULL OR target_id = $2 OR EXISTS (SELECT 1 FROM sanction_members m WHERE m.world_id = $1 "
+        "AND m.sanction_id = s.id AND m.faction_id = $2)) AND ($3::bool IS NULL OR (lifted_at IS NOT NULL) = $3) "
+        "AND ($4::uuid IS NULL OR id < $4) ORDER BY id DESC LIMIT $5",
+        world_id, faction_id, lifted, after, limit,
+    )  # fmt: skip
+    return await _sanctions(connection, world_id, rows)

@@ -206,8 +206,8 @@ FOUNDED: Final = {
     "AND p.state = 'fighting' JOIN relations r ON r.world_id = $1 "
     "AND r.low_id = least(p.faction_id, $2) AND r.high_id = greatest(p.faction_id, $2) AND r.status = 'allied' "
     "WHERE w.world_id = $1 AND w.ended_at IS NULL LIMIT 1",
-    "broken_treaty": "SELECT true FROM violations v JOIN clauses c ON c.world_id = $1 AND c.id = v.clause_id "
-    "JOIN treaty_parties p ON p.world_id = $1 AND p.treaty_id = c.treaty_id AND p.faction_id = $2 "
+    "broken_treaty": "SELECT true FROM treaty_violations v JOIN treaty_parties p ON p.world_id = $1 "
+    "AND p.treaty_id = v.treaty_id AND p.faction_id = $2 "
     "WHERE v.world_id = $1 AND v.faction_id = $3 AND v.state = 'confirmed' LIMIT 1",
 }  # fmt: skip
 """By cause, whether $2 has it against $3."""

@@ -1,0 +1,384 @@
+"""What the commands about sanctions do, who breaches them, and when they end by themselves; a noun of its own.
+
+A sanction stands as restrictions that other systems keep and check: embargoes and tariffs in `markets`, travel bans
+in `regions`, frozen assets as a hold of the `ledger`. Each member's have the source `sanction:<id>:<faction>`.
+
+Locks, in this order: memberships, factions, accounts of the ledger, relations, sanctions, markets.
+"""
+
+from collections.abc import Iterable, Sequence
+from typing import Any, Final
+from uuid import UUID
+
+import orjson
+
+from fablewright.core.clock import DAY
+from fablewright.core.system import Handler, Reaction, TimerKind
+from fablewright.core.transaction import EventRecord, Timer, Transaction
+from fablewright.systems.diplomacy import incidents, ladder, war_commands, war_views
+from fablewright.systems.diplomacy.events import RelationshipChanged, TensionChanged
+from fablewright.systems.diplomacy.service import peek as peek_relations
+from fablewright.systems.diplomacy.service import relations_book, write
+from fablewright.systems.diplomacy.war_commands import ImposeSanction, JoinSanction, LeaveSanction
+from fablewright.systems.diplomacy.war_events import (
+    IncidentResolved,
+    PeaceMade,
+    SanctionBreached,
+    SanctionImposed,
+    SanctionJoined,
+    SanctionLeft,
+    SanctionLifted,
+)
+from fablewright.systems.diplomacy.war_views import SANCTION, SanctionView
+from fablewright.systems.factions import service as factions
+from fablewright.systems.ledger import service as ledger
+from fablewright.systems.markets import service as markets
+from fablewright.systems.markets.events import Bought, RouteOpened, Sold
+from fablewright.systems.markets.rules import Restraint, Restriction
+from fablewright.systems.regions import service as regions
+
+REVIEW: Final = "diplomacy.sanction_review"
+"""The kind of timer that ends a sanction whose time is over or whose conditions hold; its data names it."""
+REVIEW_EVERY: Final = 30 * DAY
+"""So often sanctions with conditions are looked at, since tension and opinion also change by themselves (world ms)."""
+FREEZE: Final = "diplomacy.asset_freeze"
+
+HARM: Final = {"tariff": 4.0, "travel_ban": 6.0, "embargo": 8.0, "asset_freeze": 10.0}
+"""What a sanction adds to the tension with each member; the target thinks worse of it by twice as much."""
+BREACH_OPINION: Final = -12.0
+BREACH_TRUST: Final = -0.1
+BREACHED: Final = "broke our common sanction"
+
+ADD: Final = """
+INSERT INTO sanctions (world_id, id, target_id, kind, good, rate, reason, lift_when, incident_id, hold_id, frozen,
+                       until_at, by_id, at)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8::jsonb, $9, $10, $11, $12, $13, $14)
+"""
+ADD_MEMBER: Final = """
+INSERT INTO sanction_members (world_id, sanction_id, faction_id, joined_at) VALUES ($1, $2, $3, $4)
+ON CONFLICT (world_id, sanction_id, faction_id) DO UPDATE SET joined_at = excluded.joined_at, left_at = NULL
+"""
+MEMBERS: Final = """
+SELECT faction_id FROM sanction_members WHERE world_id = $1 AND sanction_id = $2 AND left_at IS NULL ORDER BY faction_id
+"""
+GET: Final = f"SELECT {SANCTION} FROM sanctions s WHERE world_id = $1 AND id = $2"  # noqa: S608
+LOCK: Final = f"{GET} FOR NO KEY UPDATE"
+BROKEN: Final = """
+SELECT s.id, s.target_id, s.kind, m.faction_id
+FROM sanctions s JOIN sanction_members m ON m.world_id = $1 AND m.sanction_id = s.id AND m.left_at IS NULL
+WHERE s.world_id = $1 AND s.lifted_at IS NULL AND s.kind = 'embargo' AND m.faction_id = $2
+  AND (s.good IS NULL OR s.good = $4)
+  AND EXISTS (SELECT 1 FROM regions r
+              WHERE r.world_id = $1 AND r.id = ANY($3::uuid[]) AND r.controller_id = s.target_id)
+ORDER BY s.id
+"""
+CONCERNED: Final = """
+SELECT id FROM sanctions
+WHERE world_id = $1 AND lifted_at IS NULL AND jsonb_array_length(lift_when) > 0
+  AND (target_id = ANY($2::uuid[]) OR incident_id = ANY($2::uuid[])) ORDER BY id
+"""
+AT_WAR: Final = """
+SELECT 1 FROM relations WHERE world_id = $1 AND status = 'war'
+  AND ((low_id = $2 AND high_id = ANY($3::uuid[])) OR (high_id = $2 AND low_id = ANY($3::uuid[])))
+"""
+
+
+# -- commands ------------------------------------------------------------------------------------------------
+
+
+async def impose(tx: Transaction, command: ImposeSanction) -> SanctionView:
+    """Sanction a faction; it binds at once."""
+    if command.faction_id == command.target_id:
+        raise war_commands.SANCTION_ON_ONESELF(faction_id=str(command.faction_id))
+    of_trade = command.kind in ("embargo", "tariff")
+    if (command.kind == "tariff") != (command.rate > 0) or (command.good is not None and not of_trade):
+        raise war_commands.SANCTION_SHAPE(kind=command.kind, rate=command.rate, good=command.good)
+    if command.until_at is not None and command.until_at <= tx.now:
+        raise war_commands.DEADLINE_IN_THE_PAST(f"It is {tx.now} in the world.", now=tx.now)
+    if any(each.kind == "incident_settled" for each in command.lift_when) and command.incident_id is None:
+        raise ladder.INCIDENT_NOT_FOUND("Name the incident whose settlement lifts the sanction.")
+    if command.incident_id is not None:
+        await incidents.peek(tx, command.incident_id)
+    await factions.may(tx, command.faction_id, command.character_id, "sanction")
+    target = (await factions.require(tx, [command.target_id, command.faction_id]))[command.target_id]
+    sanction_id = tx.new_id()
+    hold_id, frozen = None, 0
+    if command.kind == "asset_freeze":
+        hold_id, frozen = await _freeze(tx, sanction_id, target.id, target.currency)
+    book = await relations_book(tx, [(command.faction_id, command.target_id)])
+    conditions = [each.model_dump() for each in command.lift_when]
+    await tx.execute(
+        ADD, tx.world_id, sanction_id, command.target_id, command.kind, command.good, command.rate, command.reason,
+        orjson.dumps(conditions).decode(), command.incident_id, hold_id, frozen, command.until_at,
+        command.character_id, tx.now,
+    )  # fmt: skip
+    told = tx.emit(
+        SanctionImposed(
+            sanction_id=sanction_id, faction_id=command.faction_id, target_id=command.target_id, kind=command.kind,
+            by_id=command.character_id, good=command.good, rate=command.rate, reason=command.reason,
+            until_at=command.until_at, frozen=frozen, lift_when=conditions,
+        )
+    )  # fmt: skip
+    if command.until_at is not None or conditions:
+        due = min(tx.now + REVIEW_EVERY, command.until_at or tx.now + REVIEW_EVERY)
+        await tx.schedule(REVIEW, due, {"sanction_id": str(sanction_id)})
+    await _bind(tx, await tx.fetchrow(GET, tx.world_id, sanction_id), command.faction_id, book, told)
+    return await _view(tx, sanction_id)
+
+
+async def join(tx: Transaction, command: JoinSanction) -> SanctionView:
+    """Take part in a sanction of others."""
+    await factions.may(tx, command.faction_id, command.character_id, "sanction")
+    row = await _get(tx, command.sanction_id)
+    if row["target_id"] == command.faction_id:
+        raise war_commands.SANCTION_ON_ONESELF(faction_id=str(command.faction_id))
+    book = await relations_book(tx, [(command.faction_id, row["target_id"])])
+    row = await _get(tx, command.sanction_id, LOCK)
+    if command.faction_id in await _members(tx, row["id"]):
+        raise war_commands.ALREADY_SANCTIONING(faction_id=str(command.faction_id))
+    told = tx.emit(SanctionJoined(**_whom(row, command.faction_id, command.character_id)))
+    await _bind(tx, row, command.faction_id, book, told)
+    return await _view(tx, row["id"])
+
+
+async def leave(tx: Transaction, command: LeaveSanction) -> SanctionView:
+    """Take part no more; the last to leave lifts it."""
+    await factions.may(tx, command.faction_id, command.character_id, "sanction")
+    row = await _get(tx, command.sanction_id)
+    members = await _members(tx, row["id"])
+    if command.faction_id not in members:
+        raise war_commands.NOT_IN_SANCTION(faction_id=str(command.faction_id))
+    if members == [command.faction_id]:
+        await lift(tx, row["id"], "the last member has left it", by_id=command.character_id)
+        return await _view(tx, row["id"])
+    row = await _get(tx, command.sanction_id, LOCK)
+    await tx.execute(
+        "UPDATE sanction_members SET left_at = $4 WHERE world_id = $1 AND sanction_id = $2 AND faction_id = $3",
+        tx.world_id, row["id"], command.faction_id, tx.now,
+    )  # fmt: skip
+    told = tx.emit(SanctionLeft(**_whom(row, command.faction_id, command.character_id)))
+    await _unbind(tx, row["id"], [command.faction_id], told)
+    return await _view(tx, row["id"])
+
+
+async def lift(
+    tx: Transaction,
+    sanction_id: UUID,
+    reason: str,
+    *,
+    by_id: UUID | None = None,
+    cause: EventRecord | None = None,
+) -> bool:
+    """End a sanction and all that stands for it; False if it was over."""
+    row = await tx.fetchrow(GET, tx.world_id, sanction_id)
+    if row is None or row["lifted_at"] is not None:
+        return False
+    book = None if row["hold_id"] is None else await ledger.open_holds(tx, [row["hold_id"]])
+    row = await tx.fetchrow(LOCK, tx.world_id, sanction_id)
+    if row["lifted_at"] is not None:
+        return False
+    await tx.execute(
+        "UPDATE sanctions SET lifted_at = $3, lift_reason = $4 WHERE world_id = $1 AND id = $2",
+        tx.world_id, sanction_id, tx.now, reason,
+    )  # fmt: skip
+    members = await _members(tx, sanction_id)
+    told = tx.emit(
+        SanctionLifted(**_whom(row, members[0] if members else None, by_id), reason=reason), cause=cause
+    )
+    await tx.cancel_timers(REVIEW, sanction_id=str(sanction_id))
+    if book is not None:
+        held = book.holds.get(row["hold_id"])
+        if held is not None and held.state == "open":
+            book.release(held)
+        await ledger.write(tx, book)
+    await _unbind(tx, sanction_id, members, told)
+    return True
+
+
+# -- what it binds -------------------------------------------------------------------------------------------
+
+
+def source(sanction_id: UUID, member_id: UUID) -> str:
+    """By which name the restrictions of a member of a sanction stand in other systems."""
+    return f"sanction:{sanction_id}:{member_id}"
+
+
+async def _bind(tx: Transaction, row: Any, member: UUID, book: Any, told: EventRecord) -> None:
+    """Let a member's part of the sanction hold in the systems it concerns."""
+    target, name, reason = row["target_id"], source(row["id"], member), f"sanction: {row['reason']}"[:200]
+    await tx.execute(ADD_MEMBER, tx.world_id, row["id"], member, tx.now)
+    harm = HARM[row["kind"]]
+    book.tense(member, target, harm, f"a sanction ({row['kind'].replace('_', ' ')})")
+    book.opine(target, member, "sanction", -2 * harm, "sanctioned us", 180, told.id, cap=50)
+    await write(tx, book)
+    if row["kind"] == "travel_ban":
+        held = await tx.fetch(
+            "SELECT id FROM regions WHERE world_id = $1 AND controller_id = $2 AND removed_at IS NULL ORDER BY id",
+            tx.world_id, member,
+        )  # fmt: skip
+        await regions.restrict(tx, [regions.Ban(r["id"], target, name, reason) for r in held], cause=told)
+    elif row["kind"] == "embargo":
+        cut = Restriction(name, Restraint.EMBARGO, row["good"], member, target, 1.0, reason, both_ways=True)
+        await markets.restrict(tx, [cut], cause=told)
+    elif row["kind"] == "tariff":
+        tax = Restriction(name, Restraint.TARIFF, row["good"], target, member, row["rate"], reason)
+        await markets.restrict(tx, [tax], cause=told)
+
+
+async def _unbind(tx: Transaction, sanction_id: UUID, members: Iterable[UUID], told: EventRecord) -> None:
+    for member in members:
+        await regions.lift(tx, source(sanction_id, member), cause=told)
+        await markets.lift(tx, source(sanction_id, member), cause=told)
+
+
+async def _freeze(tx: Transaction, sanction_id: UUID, target: UUID, currency: str) -> tuple[UUID | None, int]:
+    """Reserve all that a treasury can spend now. What comes in later is free."""
+    book = await ledger.open_book(tx, [(target, currency), (ledger.SINK, currency)], create=True)
+    account = book.accounts.get((target, currency))
+    if account is None or account.available <= 0:
+        return None, 0
+    held = book.hold(
+        target, ledger.SINK, currency, account.available, kind=FREEZE, reason="assets frozen by a sanction",
+        reference=f"sanction:{sanction_id}",
+    )  # fmt: skip
+    await ledger.write(tx, book)
+    return held.id, held.amount
+
+
+# -- breaches ------------------------------------------------------------------------------------------------
+
+
+async def watch(tx: Transaction, records: list[EventRecord]) -> None:
+    """See members trade with whom they have an embargo on."""
+    for record in records:
+        event = record.event
+        if isinstance(event, RouteOpened):
+            who, where, words = (
+                event.owner_id,
+                [event.from_region, event.to_region],
+                f"opened a route for {event.good}",
+            )
+        elif isinstance(event, Bought | Sold):
+            did = "bought" if isinstance(event, Bought) else "sold"
+            who, where, words = event.owner_id, [event.region_id], f"{did} {event.good}"
+        else:
+            continue
+        if who is None:
+            continue
+        for row in await tx.fetch(BROKEN, tx.world_id, who, where, event.good):
+            await _breached(tx, row, record, words)
+
+
+async def _breached(tx: Transaction, row: Any, record: EventRecord, words: str) -> None:
+    added = await tx.execute(
+        "INSERT INTO sanction_breaches (world_id, id, sanction_id, faction_id, event_id, words, at) "
+        "VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT DO NOTHING",
+        tx.world_id, tx.new_id(), row["id"], row["faction_id"], record.id, words, tx.now,
+    )  # fmt: skip
+    if not added:
+        return
+    others = [m for m in await _members(tx, row["id"]) if m != row["faction_id"]]
+    told = tx.emit(
+        SanctionBreached(**_whom(row, row["faction_id"], None), event_id=record.id, words=words), cause=record
+    )
+    book = await relations_book(tx, [(other, row["faction_id"]) for other in others])
+    for other in others:
+        book.opine(
+            other, row["faction_id"], "sanction_breach", BREACH_OPINION, BREACHED, 180, told.id, cap=50
+        )  # fmt: skip
+        book.trust(other, row["faction_id"], BREACH_TRUST, BREACHED)
+    await write(tx, book)
+
+
+# -- the end -------------------------------------------------------------------------------------------------
+
+
+async def review(tx: Transaction, timers: Sequence[Timer]) -> None:
+    """Sanctions whose time is over or whose conditions hold end; the others are looked at again later."""
+    for sanction_id in sorted({UUID(timer.data["sanction_id"]) for timer in timers}):
+        row = await tx.fetchrow(GET, tx.world_id, sanction_id)
+        if row is None or row["lifted_at"] is not None:
+            continue
+        if row["until_at"] is not None and row["until_at"] <= tx.now:
+            await lift(tx, sanction_id, "its time is over")
+        elif not await _lift_if_met(tx, row, None):
+            due = min(tx.now + REVIEW_EVERY, row["until_at"] or tx.now + REVIEW_EVERY)
+            await tx.schedule(REVIEW, due, {"sanction_id": str(sanction_id)})
+
+
+async def reconsider(tx: Transaction, records: list[EventRecord]) -> None:
+    """After what may fulfil conditions, lift the sanctions whose conditions hold."""
+    concerned = sorted({about for record in records for about in record.about})
+    for row in await tx.fetch(CONCERNED, tx.world_id, concerned):
+        await _lift_if_met(tx, await tx.fetchrow(GET, tx.world_id, row["id"]), records[-1])
+
+
+async def _lift_if_met(tx: Transaction, row: Any, cause: EventRecord | None) -> bool:
+    conditions = orjson.loads(row["lift_when"])
+    members = await _members(tx, row["id"])
+    if not conditions or not members:
+        return False
+    book = await peek_relations(tx, tx.world_id, tx.now, [(m, row["target_id"]) for m in members])
+    for each in conditions:
+        if each["kind"] == "tension_below":
+            met = all(book.tension(m, row["target_id"]) < each["value"] for m in members)
+        elif each["kind"] == "opinion_above":
+            met = all(book.opinion(m, row["target_id"]) > each["value"] for m in members)
+        elif each["kind"] == "peace":
+            met = not await tx.fetchval(AT_WAR, tx.world_id, row["target_id"], members)
+        else:
+            met = (await incidents.peek(tx, row["incident_id"]))["closed_at"] is not None
+        if not met:
+            return False
+    said = ", ".join(each["kind"].replace("_", " ") for each in conditions)
+    return await lift(tx, row["id"], f"its conditions hold: {said}", cause=cause)
+
+
+# -- helpers -------------------------------------------------------------------------------------------------
+
+
+async def _get(tx: Transaction, sanction_id: UUID, sql: str = GET) -> Any:
+    """A sanction that is not lifted. Refuses `sanction_not_found`, `sanction_lifted`."""
+    row = await tx.fetchrow(sql, tx.world_id, sanction_id)
+    if row is None:
+        raise war_commands.SANCTION_NOT_FOUND(sanction_id=str(sanction_id))
+    if row["lifted_at"] is not None:
+        raise war_commands.SANCTION_LIFTED(lifted_at=row["lifted_at"])
+    return row
+
+
+async def _members(tx: Transaction, sanction_id: UUID) -> list[UUID]:
+    return [row["faction_id"] for row in await tx.fetch(MEMBERS, tx.world_id, sanction_id)]
+
+
+def _whom(row: Any, faction_id: UUID | None, by_id: UUID | None) -> dict[str, Any]:
+    return {
+        "sanction_id": row["id"], "faction_id": faction_id, "target_id": row["target_id"], "kind": row["kind"],
+        "by_id": by_id,
+    }  # fmt: skip
+
+
+async def _view(tx: Transaction, sanction_id: UUID) -> SanctionView:
+    found = await war_views.sanction(tx, tx.world_id, sanction_id)
+    assert found is not None
+    return found
+
+
+async def _review(tx: Transaction, timers: list[Timer]) -> None:
+    await review(tx, timers)
+
+
+HANDLERS = (
+    Handler(ImposeSanction, one=impose),
+    Handler(JoinSanction, one=join),
+    Handler(LeaveSanction, one=leave),
+)
+EVENTS = (SanctionImposed, SanctionJoined, SanctionLeft, SanctionBreached, SanctionLifted)
+KINDS = (TimerKind(REVIEW, _review),)
+GUARDING = (
+    Reaction("diplomacy.sanctions_watch", (RouteOpened, Bought, Sold), watch),
+    Reaction(
+        "diplomacy.sanctions_reconsidered", (IncidentResolved, PeaceMade, TensionChanged, RelationshipChanged),
+        reconsider,
+    ),
+)  # fmt: skip
