@@ -283,12 +283,23 @@ async def test_a_faction_that_runs_itself_counters_and_is_accepted(table: Table)
 
 
 async def test_what_is_persuaded_can_be_accepted(table: Table) -> None:
+    await table.do(UpdateCharacter(character_id=BEN, skills={"rhetoric": 100, "charm": 100, "trade": 100}))
     talks = await table.talks(MOOR)
-    await table.offer(talks, pays(10, MOOR, ASH))
-    await table.server.superuser(
-        "UPDATE negotiation_parties SET lean = 10 WHERE world_id = $1 AND faction_id = $2 RETURNING 1",
-        table.world_id, MOOR,
-    )  # fmt: skip
+    asks = [pays(20, MOOR, ASH)]
+    await table.offer(talks, *asks)
+    before = await table.do(Deliberate(negotiation_id=talks, faction_id=MOOR))
+    assert before.verdict == "refuse"
+    ways = ("reason", "charm", "bargain")
+    gained = [
+        (
+            await table.do(
+                Persuade(negotiation_id=talks, faction_id=ASH, character_id=BEN, target_id=MOOR, approach=way)
+            )
+        ).lean
+        for way in ways
+    ]
+    assert sum(gained) > 4
+    await table.offer(talks, *asks)
     made = await table.do(Deliberate(negotiation_id=talks, faction_id=MOOR))
     assert (made.verdict, made.state) == ("accept", "agreed")
 
