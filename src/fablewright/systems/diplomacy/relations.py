@@ -144,6 +144,8 @@ def opinion_of(modifiers: Iterable[Modifier], now: int) -> float:
 
 def trust_now(trust: float, at: int, now: int) -> float:
     """What a trust (0..1) of world time `at` is at `now`: it drifts back to that of strangers."""
+    if now <= at:
+        return trust
     return TRUST_OF_STRANGERS + (trust - TRUST_OF_STRANGERS) * left(at, now, TRUST_HALF_LIFE_DAYS)
 
 

@@ -4,7 +4,6 @@ from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import APIRouter, Query, Response
-from pydantic import BaseModel
 
 from fablewright.core.actors import Role
 from fablewright.gateway.api import MEMBER_ROLE, Caller, CallerInfo, Committed, refusals
@@ -17,7 +16,6 @@ from fablewright.systems.diplomacy.commands import (
     OpinionKey,
     RelationFields,
     SetRelation,
-    SetRelations,
 )
 from fablewright.systems.diplomacy.relations import ordered
 from fablewright.systems.diplomacy.rules import (
@@ -31,13 +29,7 @@ from fablewright.systems.factions import service as factions
 router = APIRouter(tags=["diplomacy"])
 
 RELATIONS = "/worlds/{world_id}/relations"
-PAIR = RELATIONS + "/{faction_id}/{other_id}"
-
-
-class RelationCount(BaseModel):
-    """How many relations were set."""
-
-    relations: int
+PAIR = RELATIONS + "/{faction_id}/{other_faction_id}"
 
 
 async def _entered(caller: CallerInfo, connection: Any, world_id: UUID) -> tuple[Sees, Role]:
@@ -67,61 +59,59 @@ async def get_relations(
     return Response(body, media_type="application/json")
 
 
-@router.post(RELATIONS, responses=refusals(SetRelations))
-async def set_relations(world_id: UUID, body: SetRelations, caller: Caller) -> Committed[RelationCount]:
-    """Say what stands between many factions, all of it or nothing. For game masters."""
-    return await caller.execute(body, world_id)  # type: ignore[no-any-return]
-
-
 @router.get(PAIR, responses=refusals(SAME_FACTION, RELATION_FACTION_NOT_FOUND))
-async def get_relation(world_id: UUID, faction_id: UUID, other_id: UUID, caller: Caller) -> RelationView:
+async def get_relation(
+    world_id: UUID, faction_id: UUID, other_faction_id: UUID, caller: Caller
+) -> RelationView:
     """What stands between two factions, with the reasons why they think of each other as they do."""
     async with caller.runtime.database.reading() as connection:
         sees, _ = await _entered(caller, connection, world_id)
-        ordered(faction_id, other_id)
-        await views.check_factions(connection, world_id, faction_id, other_id)
+        ordered(faction_id, other_faction_id)
+        await views.check_factions(connection, world_id, faction_id, other_faction_id)
         now = await views.now_of(connection, world_id)
-        book = await service.peek(connection, world_id, now, [(faction_id, other_id)])
-    return views.relation_view(book, faction_id, other_id, sees=sees)
+        book = await service.peek(connection, world_id, now, [(faction_id, other_faction_id)])
+    return views.relation_view(book, faction_id, other_faction_id, sees=sees)
 
 
 @router.put(PAIR, responses=refusals(SetRelation))
 async def set_relation(
-    world_id: UUID, faction_id: UUID, other_id: UUID, body: RelationFields, caller: Caller
+    world_id: UUID, faction_id: UUID, other_faction_id: UUID, body: RelationFields, caller: Caller
 ) -> Committed[RelationView]:
     """Say what stands between two factions, whatever it was. For game masters."""
-    command = SetRelation(a_id=faction_id, b_id=other_id, **body.model_dump())
+    command = SetRelation(a_id=faction_id, b_id=other_faction_id, **body.model_dump())
     return await caller.execute(command, world_id)  # type: ignore[no-any-return]
 
 
 @router.get(PAIR + "/timeline", responses=refusals(SAME_FACTION, RELATION_FACTION_NOT_FOUND))
 async def get_timeline(
-    world_id: UUID, faction_id: UUID, other_id: UUID, caller: Caller,
+    world_id: UUID, faction_id: UUID, other_faction_id: UUID, caller: Caller,
     before: Annotated[int | None, Query(ge=1, lt=2**62, description="Only what has a smaller `seq`.")] = None,
     limit: Annotated[int, Query(ge=1, le=200, description="Most items to return.")] = 50,
 ) -> TimelineView:  # fmt: skip
     """What happened between two factions, newest first, as far as you may see it."""
     async with caller.runtime.database.reading() as connection:
         _, role = await _entered(caller, connection, world_id)
-        ordered(faction_id, other_id)
-        await views.check_factions(connection, world_id, faction_id, other_id)
+        ordered(faction_id, other_faction_id)
+        await views.check_factions(connection, world_id, faction_id, other_faction_id)
         wanted = await reader_filter(connection, caller.runtime, world_id, caller.signed_in(), role)
-        return await views.timeline(connection, world_id, (faction_id, other_id), wanted, before, limit)
+        return await views.timeline(
+            connection, world_id, (faction_id, other_faction_id), wanted, before, limit
+        )
 
 
 @router.post(PAIR + "/opinions", status_code=201, responses=refusals(AddOpinion))
 async def add_opinion(
-    world_id: UUID, faction_id: UUID, other_id: UUID, body: OpinionFields, caller: Caller
+    world_id: UUID, faction_id: UUID, other_faction_id: UUID, body: OpinionFields, caller: Caller
 ) -> Committed[RelationView]:
     """Give the first faction a reason to think well or badly of the second. For game masters."""
-    command = AddOpinion(holder_id=faction_id, about_id=other_id, **body.model_dump())
+    command = AddOpinion(holder_id=faction_id, about_id=other_faction_id, **body.model_dump())
     return await caller.execute(command, world_id, status=201)  # type: ignore[no-any-return]
 
 
 @router.delete(PAIR + "/opinions/{opinion_key}", responses=refusals(DropOpinion))
 async def drop_opinion(
-    world_id: UUID, faction_id: UUID, other_id: UUID, opinion_key: OpinionKey, caller: Caller
+    world_id: UUID, faction_id: UUID, other_faction_id: UUID, opinion_key: OpinionKey, caller: Caller
 ) -> Committed[RelationView]:
     """Take a reason out of what the first faction thinks of the second. For game masters."""
-    command = DropOpinion(holder_id=faction_id, about_id=other_id, key=opinion_key)
+    command = DropOpinion(holder_id=faction_id, about_id=other_faction_id, key=opinion_key)
     return await caller.execute(command, world_id)  # type: ignore[no-any-return]
