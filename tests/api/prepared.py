@@ -13,8 +13,18 @@ from fablewright.systems.characters.commands import CreateCharacter
 from fablewright.systems.custom_events.commands import SCHEMA_EXAMPLE, RegisterEventType
 from fablewright.systems.dialogue.commands import DefineInteractionType, SetGrammar
 from fablewright.systems.dialogue.effects import DUEL, TypeDefinition
+from fablewright.systems.diplomacy.commands import OPINION_EXAMPLE, AddOpinion
+from fablewright.systems.factions.commands import FoundFaction, MemberValue
 from fablewright.systems.leaderboards.commands import EXAMPLES, DefineBoard, SubmitScore
 from fablewright.systems.ledger.commands import Hold, Transfer
+from fablewright.systems.markets.commands import (
+    Buy,
+    DefineGoods,
+    GoodValue,
+    ImposeRestriction,
+    OpenRoute,
+    SetMarket,
+)
 from fablewright.systems.memory.commands import PlantMemory
 from fablewright.systems.points.commands import Award, AwardRuleSpec, DefineAwardRule, GrantTitle, StartBonus
 from fablewright.systems.points.guards import Limits, Window
@@ -70,7 +80,8 @@ class Prepared:
         if not isinstance(value, dict):
             return value
         lists = {f"{name}s": [value] for name, value in self.ids.items()} | {
-            "about_ids": [self.ids["target_id"]], "taker_ids": [self.ids["target_id"]]
+            "about_ids": [self.ids["target_id"]],
+            "taker_ids": [self.ids["target_id"]],
         }
         known = {**self.ids, **lists, "work_id": self.ids["place_id"], "home_id": self.ids["place_id"]}
         return {name: known.get(name, self.filled(inner)) for name, inner in value.items()}
@@ -128,6 +139,21 @@ async def prepare(server: Server) -> Prepared:
     await server.do(AcceptQuest(key="lost_ferry", character_id=one), owner.actor, world_id)
     asked = ReachObjective(key="lost_ferry", taker_id=one, objective="ask")
     await server.do(asked, owner.actor, world_id)
+    realm = FoundFaction(
+        name="House Ash", leader_id=one, members=[MemberValue(character_id=two)], treasury=500
+    )
+    faction = await server.do(realm, owner.actor, world_id)
+    rival = await server.do(FoundFaction(name="House Birch"), owner.actor, world_id)
+    enemy = AddOpinion(holder_id=faction.id, about_id=rival.id, **OPINION_EXAMPLE)
+    await server.do(enemy, owner.actor, world_id)
+    await server.do(
+        DefineGoods(goods=[GoodValue(key="grain", name="Grain", base_price=4)]), owner.actor, world_id
+    )
+    await server.do(SetMarket(region_id=vale, good="grain", supply=500), owner.actor, world_id)
+    await server.do(Buy(character_id=one, region_id=vale, good="grain", units=2), owner.actor, world_id)
+    trades = OpenRoute(from_region=fens, to_region=vale, good="grain", per_day=5)
+    trade_route = await server.do(trades, owner.actor, world_id)
+    taxed = await server.do(ImposeRestriction(kind="tariff", rate=0.1), owner.actor, world_id)
     key = await server.do(CreateApiKey(name="bot", scopes=["read"]), owner.actor)
     advance = await server.do(AdvanceWorld(by_ms=1), owner.actor, world_id)
     with suppress(Refused):  # it may have arrived by itself
@@ -140,7 +166,10 @@ async def prepare(server: Server) -> Prepared:
         "debit": "mint", "credit": one, "verdict_id": held.verdict_id, "rule_key": "quest_completed",
         "achievement_key": "hero_of_the_day", "award_id": given.transfer_id,
         "event_type": kind.type, "bonus_id": bonus.id, "from_id": one, "to_id": two,
+        "faction_id": faction.id, "member_id": two, "other_faction_id": rival.id, "opinion_key": "shared_enemy",
         "board_key": "ford", "subject_id": one, "quest_key": "lost_ferry", "taker_id": one,
         "region_id": vale, "to_region_id": fens, "to": fens, "ban_id": ban["id"],
+        "from_region": vale, "to_region": fens, "good": "grain", "route_id": trade_route["id"],
+        "restriction_id": taxed["ids"][0],
     }  # fmt: skip
     return Prepared(owner, world_id, {name: str(value) for name, value in ids.items()})

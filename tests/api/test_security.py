@@ -45,6 +45,7 @@ OBSERVERS_MAY_CHANGE = {"leave_world"}
 OBSERVERS_MAY_COMMAND = {"worlds.leave_world"}
 
 CHARACTER = {"character_id": "character_id"}
+FACTION = {"faction_id": "faction_id"}
 SUM = {"debit": "mint", "credit": "sink", "currency": "points", "amount": 1}
 PAYLOADS: dict[str, dict[str, Any]] = {
     "worlds.update_world": {"name": "x"}, "worlds.delete_world": {}, "worlds.set_clock": {"paused": True},
@@ -60,6 +61,13 @@ PAYLOADS: dict[str, dict[str, Any]] = {
     "regions.walk": {**CHARACTER, "place_id": "place_id"},
     "regions.define_regions": {"regions": [{"name": "x"}]}, "regions.remove_region": {"region_id": "region_id"},
     "regions.set_control": {"region_id": "region_id", "controller_id": None},
+    "markets.define_goods": {"goods": [{"key": "salt", "name": "Salt", "base_price": 1}]},
+    "markets.set_market": {"region_id": "region_id", "good": "grain", "supply": 50},
+    "markets.open_route": {"from_region": "from_region", "to_region": "to_region", "good": "grain", "per_day": 1},
+    "markets.close_route": {"route_id": "route_id"}, "markets.impose_restriction": {"kind": "embargo"},
+    "markets.lift_restriction": {"restriction_id": "restriction_id"},
+    "markets.buy": {**CHARACTER, "region_id": "region_id", "good": "grain", "units": 1},
+    "markets.sell": {**CHARACTER, "region_id": "region_id", "good": "grain", "units": 1},
     "regions.ban_movement": {"region_id": "region_id"}, "regions.lift_ban": {"ban_id": "ban_id"},
     "travel.travel": {**CHARACTER, "to_region_id": "to_region_id"}, "travel.cancel_travel": CHARACTER,
     "relationships.set_tie": {"source_id": "source_id", "target_id": "target_id", "strength": 0.1},
@@ -75,6 +83,22 @@ PAYLOADS: dict[str, dict[str, Any]] = {
     "custom_events.register_event_type": {"type": "game.won", "data_schema": {}},
     "custom_events.remove_event_type": {"type": "game.quest_finished"},
     "custom_events.record_event": {"type": "game.quest_finished", "data": {"quest": "x", "score": 1}},
+    "diplomacy.set_relation": {"a_id": "faction_id", "b_id": "other_faction_id", "tension": 1},
+    "diplomacy.set_relations": {"relations": [
+        {"a_id": str(UUID(int=1)), "b_id": str(UUID(int=2)), "tension": 1}]},
+    "diplomacy.add_opinion": {
+        "holder_id": "faction_id", "about_id": "other_faction_id", "key": "x", "amount": 1, "reason": "x"},
+    "diplomacy.drop_opinion": {
+        "holder_id": "faction_id", "about_id": "other_faction_id", "key": "shared_enemy"},
+    "factions.found_faction": {"name": "x"}, "factions.change_faction": {**FACTION, "self_run": True},
+    "factions.dissolve_faction": {**FACTION, **CHARACTER}, "factions.leave": CHARACTER,
+    "factions.add_member": {**FACTION, **CHARACTER, "member_id": "member_id"},
+    "factions.remove_member": {**FACTION, **CHARACTER, "member_id": "member_id"},
+    "factions.set_rank": {**FACTION, **CHARACTER, "member_id": "member_id", "rank": "officer"},
+    "factions.set_leader": {**FACTION, **CHARACTER, "member_id": "member_id"},
+    "factions.grant_treasury": {**FACTION, "amount": 1},
+    "factions.spend_treasury": {**FACTION, **CHARACTER, "amount": 1},
+    "factions.set_strength": {**FACTION, "strength": 5},
     "ledger.define_currency": {"code": "gold", "name": "x"},
     "ledger.open_account": {"owner_id": "target_id", "currency": "points"},
     "ledger.limit_account": {"owner_id": "owner_id", "currency": "points", "max_balance": 99},
