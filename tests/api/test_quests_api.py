@@ -225,7 +225,7 @@ async def test_outsiders_cannot_act_for_a_faction(board: Board) -> None:
     await board.ok("PUT", "/quests/together", body={**WINNER, "takers": "faction"})
     await board.ok("PUT", "/quests/guild", body={**FORK, "only_for": [guild]})
     act = {"character_id": str(board.ben), "faction_id": guild}
-    await board.refused(403, "not_a_member", "POST", "/quests/together/accept", board.rival, act)
+    await board.refused(409, "not_a_member", "POST", "/quests/together/accept", board.rival, act)
     await board.refused(
         403,
         "quest_not_for_them",

@@ -44,7 +44,7 @@ EXTRA_FILES = {
         "ultimatums.py", "sanctions.py", "wars.py", "campaigns.py", "coalitions.py", "ladder.py", "battle.py", "war_tables.py", "war_commands.py",
         "war_events.py", "war_views.py", "war_router.py", "war_timers.py",
     },
-    "quests": {"takings.py"},
+    "quests": {"takings.py", "templates.py"},
     "director": {"arcs.py", "options.py", "scene.py", "story.py", "why.py"},
     "fablewright_weather": {"migrations"},
 }
@@ -62,7 +62,7 @@ CHANCE = {"core/dice.py"}
 PRINTERS = ("cli/",)
 PURE = (
     "rules.py", "commands.py", "events.py", "emotions.py", "effects.py", "exchange.py", "stage.py", "voice.py",
-    "moments.py", "grammar.py", "arcs.py", "options.py", "rumours.py", "reflections.py", "guards.py", "book.py",
+    "moments.py", "grammar.py", "arcs.py", "options.py", "rumours.py", "reflections.py", "guards.py", "book.py", "templates.py",
     "relations.py", "clauses.py", "evaluator.py", "ladder.py", "battle.py",
 )  # fmt: skip
 PURE_CORE = tuple(

@@ -76,7 +76,7 @@ def test_the_documented_example_is_a_quest() -> None:
 
 
 def test_a_counted_objective_ends_the_quest_at_its_goal() -> None:
-    course = Course.begin(quest(objective(measure=WON, goal=3)), 10)
+    course = Course.fresh(quest(objective(measure=WON, goal=3)), 10)
     for number in (1, 2):
         course.hit("a", 1.0, 10 + number)
         assert (course.outcome, course.stands["a"].current) == (None, number)
@@ -89,7 +89,7 @@ def test_a_counted_objective_ends_the_quest_at_its_goal() -> None:
 
 
 def test_what_happened_before_an_objective_opened_does_not_count() -> None:
-    course = Course.begin(quest(objective(measure=WON)), 10)
+    course = Course.fresh(quest(objective(measure=WON)), 10)
     course.hit("a", 1.0, 9)
     assert course.stands["a"].current == 0
     course.hit("b", 1.0, 11)
@@ -109,7 +109,7 @@ def test_each_kind_counts_in_its_own_way(
     kind: str, amounts: list[float | str], currents: list[float]
 ) -> None:
     field = {} if kind == "count" else {"field": "n"}
-    course = Course.begin(quest(objective(measure={**WON, "kind": kind, **field}, goal=100)), 0)
+    course = Course.fresh(quest(objective(measure={**WON, "kind": kind, **field}, goal=100)), 0)
     found = []
     for amount in amounts:
         course.hit("a", amount, 1)
@@ -118,7 +118,7 @@ def test_each_kind_counts_in_its_own_way(
 
 
 def test_a_choice_opens_one_way_and_closes_the_other() -> None:
-    course = Course.begin(quest(*FORK, outcomes=HUSHED), 0)
+    course = Course.fresh(quest(*FORK, outcomes=HUSHED), 0)
     assert course.open == ["win"]
     course.hit("win", 1.0, 1)
     course.hit("win", 1.0, 2)
@@ -131,7 +131,7 @@ def test_a_choice_opens_one_way_and_closes_the_other() -> None:
 
 
 def test_the_other_choice_ends_it_otherwise() -> None:
-    course = Course.begin(quest(*FORK, outcomes=HUSHED), 0)
+    course = Course.fresh(quest(*FORK, outcomes=HUSHED), 0)
     course.reach("win", 1)
     course.reach("hush", 2)
     assert course.outcome == "hushed"
@@ -142,14 +142,14 @@ def test_what_is_ruled_out_before_it_opens_never_opens() -> None:
     definition = quest(
         objective("a", opens=["c"]), objective("b", closes=["c"]), objective("c"), objective("d")
     )
-    course = Course.begin(definition, 0)
+    course = Course.fresh(definition, 0)
     course.reach("b", 1)
     course.reach("a", 2)
     assert (course.stands["c"].state, course.open) == ("closed", ["d"])
 
 
 def test_optional_objectives_are_not_waited_for() -> None:
-    course = Course.begin(quest(objective("a"), objective("b", optional=True)), 0)
+    course = Course.fresh(quest(objective("a"), objective("b", optional=True)), 0)
     course.reach("b", 1)
     assert course.outcome is None
     course.reach("a", 2)
@@ -163,7 +163,7 @@ def test_optional_objectives_are_not_waited_for() -> None:
 )
 def test_a_course_keeps_its_bounds(hits: list[tuple[str, float]]) -> None:
     """Whatever is counted: what is reached stays so, what is over changes no more, something is open till then."""
-    course = Course.begin(quest(*FORK, outcomes=HUSHED), 0)
+    course = Course.fresh(quest(*FORK, outcomes=HUSHED), 0)
     done: set[str] = set()
     for key, amount in hits:
         before = dict(course.stands)

@@ -7,6 +7,7 @@ from pydantic import ConfigDict, Field, StringConstraints
 
 from fablewright.core.actors import Role, at_least
 from fablewright.core.messages import Command
+from fablewright.systems.factions.rules import NOT_A_MEMBER
 from fablewright.systems.quests import rules
 from fablewright.systems.quests.rules import QuestDefinition, QuestKey
 
@@ -105,7 +106,7 @@ class AcceptQuest(_AsTaker):
     message_type = "quests.accept_quest"
     allowed = at_least(Role.PLAYER, acts_as=("character_id",))
     refusals = (
-        rules.QUEST_NOT_FOUND, rules.QUEST_OVER, rules.TAKER_NOT_FOUND, rules.WRONG_TAKER, rules.NOT_A_MEMBER,
+        rules.QUEST_NOT_FOUND, rules.QUEST_OVER, rules.TAKER_NOT_FOUND, rules.WRONG_TAKER, NOT_A_MEMBER,
         rules.NOT_FOR_THEM, rules.NOT_OFFERED, rules.ALREADY_TAKEN, rules.ALREADY_FINISHED,
         rules.REQUIREMENTS_MISSING, rules.NO_PLACE_LEFT,
     )  # fmt: skip
@@ -117,7 +118,7 @@ class DeclineQuest(_AsTaker):
     message_type = "quests.decline_quest"
     allowed = at_least(Role.PLAYER, acts_as=("character_id",))
     refusals = (
-        rules.QUEST_NOT_FOUND, rules.TAKER_NOT_FOUND, rules.WRONG_TAKER, rules.NOT_A_MEMBER, rules.NOT_OFFERED,
+        rules.QUEST_NOT_FOUND, rules.TAKER_NOT_FOUND, rules.WRONG_TAKER, NOT_A_MEMBER, rules.NOT_OFFERED,
     )  # fmt: skip
 
 
@@ -127,7 +128,7 @@ class AbandonQuest(_AsTaker):
     message_type = "quests.abandon_quest"
     allowed = at_least(Role.PLAYER, acts_as=("character_id",))
     refusals = (
-        rules.QUEST_NOT_FOUND, rules.TAKER_NOT_FOUND, rules.WRONG_TAKER, rules.NOT_A_MEMBER, rules.NOT_TAKEN,
+        rules.QUEST_NOT_FOUND, rules.TAKER_NOT_FOUND, rules.WRONG_TAKER, NOT_A_MEMBER, rules.NOT_TAKEN,
     )  # fmt: skip
 
 
@@ -137,7 +138,7 @@ class ChooseObjective(_AsTaker):
     message_type = "quests.choose_objective"
     allowed = at_least(Role.PLAYER, acts_as=("character_id",))
     refusals = (
-        rules.QUEST_NOT_FOUND, rules.TAKER_NOT_FOUND, rules.WRONG_TAKER, rules.NOT_A_MEMBER, rules.NOT_TAKEN,
+        rules.QUEST_NOT_FOUND, rules.TAKER_NOT_FOUND, rules.WRONG_TAKER, NOT_A_MEMBER, rules.NOT_TAKEN,
         rules.OBJECTIVE_NOT_FOUND, rules.OBJECTIVE_NOT_OPEN, rules.NOT_A_CHOICE,
     )  # fmt: skip
 

@@ -13,7 +13,7 @@ from fablewright.core.system import Reaction
 from fablewright.core.transaction import EventRecord, Transaction
 from fablewright.systems.characters.events import CharacterDeleted
 from fablewright.systems.quests import events, rules, service, takings, views
-from fablewright.systems.quests.rules import Template
+from fablewright.systems.quests.templates import Template
 
 log = structlog.get_logger(__name__)
 

@@ -1,7 +1,6 @@
 """What a quest is, how somebody's course through it goes, and what it ends in. Pure."""
 
-import re
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Final, Literal, NamedTuple, Self
 from uuid import UUID
@@ -9,7 +8,7 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
 from fablewright.core.clock import DAY
-from fablewright.core.conditions import Conditions, FieldPath, Holds, compiled, reader
+from fablewright.core.conditions import Holds, compiled, reader
 from fablewright.core.refusal import CONFLICT, FORBIDDEN, INVALID, NOT_FOUND, Refusal
 from fablewright.systems.progress.rules import MeasureSpec, hears, item_of, number_of, subjects_at
 
@@ -62,9 +61,6 @@ WRONG_TAKER = Refusal(
     "This quest is for the other kind of taker: characters take some, factions others. See `takers`.",
 )  # fmt: skip
 NOT_FOR_THEM = Refusal("quest_not_for_them", FORBIDDEN, "This quest is only for those that it names.")
-NOT_A_MEMBER = Refusal(
-    "not_a_member", FORBIDDEN, "The character does not belong to that faction. Act as one of its members."
-)
 NOT_OFFERED = Refusal(
     "quest_not_offered", CONFLICT, "This quest must be offered first, and it is not offered to them."
 )
@@ -322,7 +318,7 @@ class Course:
     """What was reached since it was loaded, in order."""
 
     @staticmethod
-    def begin(definition: QuestDefinition, now: int) -> "Course":
+    def fresh(definition: QuestDefinition, now: int) -> "Course":
         """The course of who has just accepted."""
         return Course(definition, {key: Stand(opened_at=now) for key in first(definition)}, changed=True)
 
@@ -460,60 +456,3 @@ def missing(needs: Iterable[Need], finished: Collection[tuple[str, str]]) -> lis
         for need in needs
         if (need.quest not in keys if need.outcome is None else (need.quest, need.outcome) not in finished)
     ]
-
-
-# -- quests from templates -----------------------------------------------------------------------------------
-
-
-class Template(_Value):
-    """What a quest is made of when something happens.
-
-    In `definition`, a text `$name` stands for the fact of that name, and `{name}` inside a text for its words.
-    """
-
-    key: QuestKey
-    on: list[str] = Field(
-        [], max_length=MOST_NAMED, description="Events that it is made from; empty: by hand."
-    )
-    where: Conditions = Field([], description="What must hold of their data.")
-    facts: dict[str, FieldPath] = Field({}, description="Where in their data the facts stand.")
-    about: str = ""
-    open_days: float = Field(60, gt=0, le=MOST_DAYS, description="World days after which its quest is over.")
-    definition: dict[str, Any]
-
-    def needs(self) -> set[str]:
-        """The facts that its definition names."""
-        return set(_named(self.definition))
-
-    def filled(self, facts: Mapping[str, Any], words: Mapping[str, str]) -> QuestDefinition:
-        """The quest that it makes of these facts; `words` are how texts speak of them."""
-        return QuestDefinition.model_validate(_fill(self.definition, facts, words))
-
-
-_FACT: Final = re.compile(r"^\$([a-z_]+)$")
-_WORD: Final = re.compile(r"\{([a-z_]+)\}")
-
-
-def _named(value: Any) -> Iterator[str]:
-    if isinstance(value, dict):
-        for inner in value.values():
-            yield from _named(inner)
-    elif isinstance(value, list):
-        for inner in value:
-            yield from _named(inner)
-    elif isinstance(value, str):
-        whole = _FACT.match(value)
-        yield from [whole[1]] if whole else _WORD.findall(value)
-
-
-def _fill(value: Any, facts: Mapping[str, Any], words: Mapping[str, str]) -> Any:
-    if isinstance(value, dict):
-        return {key: _fill(inner, facts, words) for key, inner in value.items()}
-    if isinstance(value, list):
-        return [_fill(inner, facts, words) for inner in value]
-    if not isinstance(value, str):
-        return value
-    whole = _FACT.match(value)
-    if whole:
-        return facts[whole[1]]
-    return _WORD.sub(lambda found: words[found[1]], value)

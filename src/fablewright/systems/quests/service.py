@@ -9,6 +9,7 @@ from pydantic import ValidationError
 from fablewright.core.clock import DAY
 from fablewright.core.dice import text_of
 from fablewright.core.transaction import EventRecord, Transaction
+from fablewright.systems.factions.rules import NOT_A_MEMBER
 from fablewright.systems.quests import events, rules, views
 from fablewright.systems.quests.commands import (
     AbandonQuest,
@@ -22,8 +23,9 @@ from fablewright.systems.quests.commands import (
     ReachObjective,
     RemoveQuest,
 )
-from fablewright.systems.quests.rules import Course, Objective, QuestDefinition, Template
+from fablewright.systems.quests.rules import Course, Objective, QuestDefinition
 from fablewright.systems.quests.takings import DUE, Ending, Quest, Taking, end, factions_of, settle
+from fablewright.systems.quests.templates import Template
 from fablewright.systems.quests.views import COLUMNS, TAKING, parsed
 
 QUEST: Final = f"""
@@ -251,7 +253,7 @@ async def accept(tx: Transaction, command: AcceptQuest) -> dict[str, Any]:
     rows = await tx.fetch(OPEN, tx.world_id, quest.id, [taker_id])
     found = rows[0] if rows else None
     await _check_may_accept(tx, quest, taker_id, None if found is None else found["state"])
-    course = Course.begin(quest.definition, tx.now)
+    course = Course.fresh(quest.definition, tx.now)
     id_ = tx.new_id() if found is None else found["id"]
     taking = Taking(id_, quest, taker_id, command.character_id, "accepted", course)
     due = rules.due_at(quest.definition, tx.now)
@@ -336,7 +338,7 @@ async def _taker(
     await _check_taker(tx, quest, faction_id or who)
     assert faction_id is not None
     if faction_id not in own.get(who, ()):
-        raise rules.NOT_A_MEMBER(faction_id=str(faction_id))
+        raise NOT_A_MEMBER(faction_id=str(faction_id))
     return faction_id
 
 

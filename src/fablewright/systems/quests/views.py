@@ -14,8 +14,8 @@ from fablewright.systems.quests.rules import (
     QuestDefinition,
     Stand,
     State,
-    Template,
 )
+from fablewright.systems.quests.templates import Template
 
 COLUMNS: Final = "q.id, q.key, q.spec::text AS spec, q.template, q.origin_id, q.at, q.removed_at, q.watched"
 TAKING: Final = (
