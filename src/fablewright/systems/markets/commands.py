@@ -64,7 +64,6 @@ RestraintKind = Literal["embargo", "tariff", "blockade"]
 
 _REGION = "01890a5d-ac96-774b-bcce-b302099a80a1"
 _OTHER = "01890a5d-ac96-774b-bcce-b302099a80a2"
-_FACTION = "01890a5d-ac96-774b-bcce-b302099a80b1"
 _CHARACTER = "01890a5d-ac96-774b-bcce-b302099a8057"
 
 
@@ -140,7 +139,6 @@ class OpenRoute(Command):
         json_schema_extra={
             "examples": [
                 {
-                    "faction_id": _FACTION,
                     "from_region": _REGION,
                     "to_region": _OTHER,
                     "good": "grain",
@@ -260,7 +258,15 @@ class Buy(_Dealing):
 
     model_config = ConfigDict(
         json_schema_extra={
-            "examples": [{"character_id": _CHARACTER, "good": "grain", "units": 1, "at_most": 500}]
+            "examples": [
+                {
+                    "character_id": _CHARACTER,
+                    "region_id": _REGION,
+                    "good": "grain",
+                    "units": 1,
+                    "at_most": 500,
+                }
+            ]
         }
     )
     message_type = "markets.buy"
@@ -276,7 +282,9 @@ class Sell(_Dealing):
     """Sell a good of one's stock on the market of a region: who sells much drives the price down."""
 
     model_config = ConfigDict(
-        json_schema_extra={"examples": [{"character_id": _CHARACTER, "good": "grain", "units": 1}]}
+        json_schema_extra={
+            "examples": [{"character_id": _CHARACTER, "region_id": _REGION, "good": "grain", "units": 1}]
+        }
     )
     message_type = "markets.sell"
     allowed = at_least(Role.PLAYER, acts_as=("character_id",))
