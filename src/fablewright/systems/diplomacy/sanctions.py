@@ -102,9 +102,10 @@ async def impose(tx: Transaction, command: ImposeSanction) -> SanctionView:
     await factions.may(tx, command.faction_id, command.character_id, "sanction")
     target = (await factions.require(tx, [command.target_id, command.faction_id]))[command.target_id]
     sanction_id = tx.new_id()
-    hold_id, frozen = None, 0
+    assets, held = None, None
     if command.kind == "asset_freeze":
-        hold_id, frozen = await _freeze(tx, sanction_id, target.id, target.currency)
+        assets, held = await _freeze(tx, sanction_id, target.id, target.currency)
+    hold_id, frozen = (held.id, held.amount) if held else (None, 0)
     book = await relations_book(tx, [(command.faction_id, command.target_id)])
     conditions = [each.model_dump() for each in command.lift_when]
     await tx.execute(
@@ -119,6 +120,9 @@ async def impose(tx: Transaction, command: ImposeSanction) -> SanctionView:
             until_at=command.until_at, frozen=frozen, lift_when=conditions,
         )
     )  # fmt: skip
+    if assets is not None and held is not None:
+        assets.told(held, told.id)
+        await ledger.write(tx, assets)
     if command.until_at is not None or conditions:
         due = min(tx.now + REVIEW_EVERY, command.until_at or tx.now + REVIEW_EVERY)
         await tx.schedule(REVIEW, due, {"sanction_id": str(sanction_id)})
@@ -231,18 +235,19 @@ async def _unbind(tx: Transaction, sanction_id: UUID, members: Iterable[UUID], t
         await markets.lift(tx, source(sanction_id, member), cause=told)
 
 
-async def _freeze(tx: Transaction, sanction_id: UUID, target: UUID, currency: str) -> tuple[UUID | None, int]:
-    """Reserve all that a treasury can spend now. What comes in later is free."""
+async def _freeze(
+    tx: Transaction, sanction_id: UUID, target: UUID, currency: str
+) -> tuple[ledger.Book, ledger.HoldState | None]:
+    """Plan to reserve all that a treasury can spend now. What comes in later is free."""
     book = await ledger.open_book(tx, [(target, currency), (ledger.SINK, currency)], create=True)
     account = book.accounts.get((target, currency))
     if account is None or account.available <= 0:
-        return None, 0
+        return book, None
     held = book.hold(
         target, ledger.SINK, currency, account.available, kind=FREEZE, reason="assets frozen by a sanction",
         reference=f"sanction:{sanction_id}",
     )  # fmt: skip
-    await ledger.write(tx, book)
-    return held.id, held.amount
+    return book, held
 
 
 # -- breaches ------------------------------------------------------------------------------------------------
