@@ -41,6 +41,11 @@ def make_settings(folder: Path, **values: object) -> Settings:
     return Settings(_env_file=None, **{**defaults, **values})  # type: ignore[arg-type]
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The long ones first, so that no worker has one left to do when the others have nothing any more."""
+    items.sort(key=lambda item: item.get_closest_marker("uncounted") is None)
+
+
 @pytest.fixture(autouse=True)
 def counted_or_not(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Stops the counting of lines while a test runs that is marked `uncounted`, here and in what it starts."""

@@ -12,7 +12,7 @@ from tests.faults.processes import ServerProcess
 from tests.faults.test_embedded import mounted
 from tests.support import until
 
-pytestmark = pytest.mark.fault
+pytestmark = [pytest.mark.fault, pytest.mark.uncounted]
 
 BULK = {"type": "worlds.update_world", "payload": {"settings": {"text": "x" * 15_000}}}
 

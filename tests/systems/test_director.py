@@ -198,6 +198,7 @@ async def test_only_npcs_without_a_user_act(server: Server) -> None:
     assert all(row["answer"] is None for row in told if row["target_id"] == str(UUID(int=1)))
 
 
+@pytest.mark.uncounted
 async def test_every_act_has_the_choice_as_its_cause(server: Server) -> None:
     owner = await server.person()
     world_id = await town(server, owner)
@@ -358,6 +359,7 @@ async def test_a_reaction_that_fails_does_not_end_the_beats(
     assert await beats(server, world_id) == [3 * HOUR + MINUTE]
 
 
+@pytest.mark.uncounted
 async def test_a_beat_locks_whereabouts_before_characters(
     server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -391,6 +393,7 @@ async def test_a_beat_locks_whereabouts_before_characters(
 # -- day and night ---------------------------------------------------------------------------------------------
 
 
+@pytest.mark.uncounted
 async def test_a_day_goes_round(server: Server) -> None:
     owner = await server.person()
     world_id = await town(server, owner)

@@ -35,6 +35,7 @@ async def tail(bench: Bench, world: UUID, total: asyncio.Future[int]) -> list[in
     return seen[1:]
 
 
+@pytest.mark.uncounted
 async def test_many_writers_in_two_processes_leave_no_gap(bench: Bench, folder: Path) -> None:
     owner = await bench.person()
     world = await bench.world(owner)

@@ -110,6 +110,7 @@ asyncio.run(migrate(sys.argv[1], sys.argv[2]))
 """
 
 
+@pytest.mark.uncounted
 async def test_two_processes_migrate_at_once(empty_url: str, cluster: str) -> None:
     role = f"role_{uuid4().hex[:8]}"
     processes = [

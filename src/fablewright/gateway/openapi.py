@@ -15,7 +15,7 @@ from fablewright.core.receipts import KEY_INVALID, KEY_NOT_SUPPORTED, KEY_REUSED
 from fablewright.core.refusal import Refusal
 from fablewright.gateway.api import example
 from fablewright.gateway.commands import MALFORMED, VALIDATION_FAILED
-from fablewright.gateway.front import BODY_TOO_LARGE
+from fablewright.gateway.front import BODY_TOO_LARGE, PROBE_PATHS
 from fablewright.gateway.limits import RATE_LIMITED
 from fablewright.gateway.problems import PROBLEM, Problem
 
@@ -77,8 +77,9 @@ def complete(document: dict[str, Any], credentials: Sequence[Refusal]) -> None:
     }
     document["security"] = [{"bearer": []}]
     examples = components.setdefault("examples", {})
-    for _, method, operation in operations(document):
-        _refusals(operation, method, (*DOOR_REFUSALS, *credentials), examples)
+    for path, method, operation in operations(document):
+        asked = () if path in PROBE_PATHS else credentials
+        _refusals(operation, method, (*DOOR_REFUSALS, *asked), examples)
         _parameters(operation, method)
         _answers(operation, method)
         _examples(operation, schemas)
