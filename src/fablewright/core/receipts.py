@@ -57,7 +57,7 @@ def claim_for(commands: Sequence[Command], actor: str, key: str, *, is_list: boo
     """The claim for these commands. Refuses `idempotency_key_invalid`, `idempotency_not_supported`."""
     if not 1 <= len(key) <= 200 or not key.isascii() or not key.isprintable():
         raise KEY_INVALID()
-    if any(command.secret for command in commands):
+    if any(type(command).secret for command in commands):
         raise KEY_NOT_SUPPORTED()
     digest = hashlib.blake2b(b"list" if is_list else b"one", digest_size=16)
     for command in commands:
