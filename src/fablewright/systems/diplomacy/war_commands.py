@@ -12,9 +12,12 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 from fablewright.core.actors import Role, at_least
 from fablewright.core.messages import Command
 from fablewright.core.refusal import CONFLICT, INVALID, NOT_FOUND, Refusal
-from fablewright.systems.diplomacy import battle, ladder
+from fablewright.systems.diplomacy import battle, clauses, ladder, threats
 from fablewright.systems.diplomacy.battle import Cause
+from fablewright.systems.diplomacy.clauses import Clause
 from fablewright.systems.diplomacy.ladder import Answer, IncidentKind
+from fablewright.systems.diplomacy.rules import STATUS_MOVE_ILLEGAL, TRUCE_HOLDS
+from fablewright.systems.diplomacy.treaty_commands import AMOUNT_NOT_COVERED, PARTY_DISSOLVED
 from fablewright.systems.factions.rules import (
     FACTION_DISSOLVED,
     FACTION_NOT_FOUND,
@@ -167,7 +170,8 @@ class DeclareWar(Acting):
     message_type = "diplomacy.declare_war"
     allowed = BY_MEMBER
     refusals = (
-        *ACTING, battle.WAR_WITH_ONESELF, battle.ALREADY_AT_WAR, battle.CAUSE_UNFOUNDED,
+        *ACTING, battle.WAR_WITH_ONESELF, battle.ALREADY_AT_WAR, battle.CAUSE_UNFOUNDED, STATUS_MOVE_ILLEGAL,
+        TRUCE_HOLDS,
     )  # fmt: skip
 
     attacker_id: UUID
@@ -206,7 +210,9 @@ class AnswerCall(OfWar):
     )
     message_type = "diplomacy.answer_call"
     allowed = BY_MEMBER
-    refusals = (*ACTING, battle.WAR_NOT_FOUND, battle.WAR_OVER, battle.NO_CALL, battle.ALREADY_AT_WAR)
+    refusals = (
+        *ACTING, battle.WAR_NOT_FOUND, battle.WAR_OVER, battle.NO_CALL, STATUS_MOVE_ILLEGAL, TRUCE_HOLDS,
+    )  # fmt: skip
 
     come: bool
 
@@ -285,6 +291,7 @@ class ImposeSanction(Acting):
     allowed = BY_MEMBER
     refusals = (
         *ACTING, SANCTION_ON_ONESELF, SANCTION_SHAPE, DEADLINE_IN_THE_PAST, ladder.INCIDENT_NOT_FOUND,
+        threats.NOT_IN_COALITION,
     )  # fmt: skip
 
     faction_id: UUID
@@ -296,6 +303,9 @@ class ImposeSanction(Acting):
     incident_id: UUID | None = None
     until_at: WorldMs | None = Field(None, description="World time in ms; left out: until it is lifted.")
     lift_when: list[LiftCondition] = Field([], max_length=4)
+    for_coalition: bool = Field(
+        False, description="Whether all members of its coalition against the target take part, now and later."
+    )
 
 
 class OfSanction(Acting):
@@ -321,3 +331,129 @@ class LeaveSanction(OfSanction):
     message_type = "diplomacy.leave_sanction"
     allowed = BY_MEMBER
     refusals = (*ACTING, SANCTION_NOT_FOUND, SANCTION_LIFTED, NOT_IN_SANCTION)
+
+
+# -- ultimatums ------------------------------------------------------------------------------------------------
+
+
+class Consequence(BaseModel):
+    """What comes by itself if the demands are not met. `sanction`, `good` and `rate` are of a sanction."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    kind: threats.Threat
+    sanction: Literal["embargo", "tariff", "asset_freeze", "travel_ban"] = "embargo"
+    good: Good | None = None
+    rate: Share = 0.0
+    incident: IncidentKind = Field("insult", description="As what the target's defiance is reported.")
+    severity: Share = Field(0.5, description="Of such an incident.")
+
+
+class IssueUltimatum(Acting):
+    """Demand something until a deadline, and promise what comes otherwise. Accepted demands become a treaty in force.
+
+    With an incident, that goes to the rung `ultimatum`, and is settled if the demands are met. Some days after a no, or
+    silence, the consequence comes by itself; until then the issuer can back down, which costs face.
+    """
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {"faction_id": ONE, "target_id": TWO, "text": "Pay for the burnt mill, or we shall take its worth.",
+                 "demands": [{"type": "pay", "from_id": TWO, "to_id": ONE, "amount": 400}],
+                 "consequence": {"kind": "war"}}
+            ]
+        }
+    )  # fmt: skip
+    message_type = "diplomacy.issue_ultimatum"
+    allowed = BY_MEMBER
+    refusals = (
+        *ACTING, threats.ULTIMATUM_TO_ONESELF, threats.ULTIMATUM_STANDS, threats.DEMANDS_NOTHING,
+        threats.NOT_ITS_INCIDENT, SANCTION_SHAPE, DEADLINE_IN_THE_PAST, ladder.INCIDENT_NOT_FOUND,
+        ladder.INCIDENT_CLOSED, battle.ALREADY_AT_WAR, STATUS_MOVE_ILLEGAL, TRUCE_HOLDS, clauses.CLAUSE_UNKNOWN,
+        clauses.CLAUSE_STRANGERS, clauses.CLAUSE_WITH_ITSELF, clauses.CLAUSES_CONTRADICT,
+    )  # fmt: skip
+
+    faction_id: UUID
+    target_id: UUID
+    demands: list[Clause] = Field(min_length=1, max_length=10, description="Clauses of the two factions.")
+    consequence: Consequence
+    text: Long = ""
+    deadline: WorldMs | None = Field(
+        None, description=f"World time in ms; left out: {threats.ANSWER_DAYS} world days from now."
+    )
+    duration_days: int | None = Field(
+        None, ge=1, le=36_500, description="For how long the demands bind; left out: for good."
+    )
+    incident_id: UUID | None = Field(None, description="The incident that it is about.")
+
+
+class AnswerUltimatum(Acting):
+    """The target gives in, which makes a treaty of the demands that is in force at once, or says no."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"ultimatum_id": ONE, "accept": False}]})
+    message_type = "diplomacy.answer_ultimatum"
+    allowed = BY_MEMBER
+    refusals = (
+        *ACTING, threats.ULTIMATUM_NOT_FOUND, threats.ULTIMATUM_CLOSED, PARTY_DISSOLVED, AMOUNT_NOT_COVERED,
+    )  # fmt: skip
+
+    ultimatum_id: UUID
+    accept: bool
+
+
+class WithdrawUltimatum(Acting):
+    """The issuer backs down, before the answer or before the consequence comes. It costs face."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"ultimatum_id": ONE}]})
+    message_type = "diplomacy.withdraw_ultimatum"
+    allowed = BY_MEMBER
+    refusals = (*ACTING, threats.ULTIMATUM_NOT_FOUND, threats.ULTIMATUM_CLOSED)
+
+    ultimatum_id: UUID
+
+
+# -- coalitions ------------------------------------------------------------------------------------------------
+
+
+class FormCoalition(Acting):
+    """Stand against a faction whose aggression frightens its neighbours. Who forms it fears it, and so do others."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"faction_id": ONE, "target_id": TWO}]})
+    message_type = "diplomacy.form_coalition"
+    allowed = BY_MEMBER
+    refusals = (
+        *ACTING, threats.COALITION_AGAINST_ONESELF, threats.COALITION_STANDS, threats.TOO_LITTLE_FEAR,
+        threats.ALLIED_TO_THE_TARGET,
+    )  # fmt: skip
+
+    faction_id: UUID
+    target_id: UUID
+
+
+class OfCoalition(Acting):
+    """Something a faction does about a coalition."""
+
+    coalition_id: UUID
+    faction_id: UUID
+
+
+class JoinCoalition(OfCoalition):
+    """Stand with those who fear the same. Its members take part in its sanctions and are called when one is attacked."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"coalition_id": ONE, "faction_id": TWO}]})
+    message_type = "diplomacy.join_coalition"
+    allowed = BY_MEMBER
+    refusals = (
+        *ACTING, threats.COALITION_NOT_FOUND, threats.COALITION_OVER, threats.COALITION_AGAINST_ONESELF,
+        threats.IN_COALITION, threats.TOO_LITTLE_FEAR, threats.ALLIED_TO_THE_TARGET,
+    )  # fmt: skip
+
+
+class LeaveCoalition(OfCoalition):
+    """Stand with them no more. With fewer than two members a coalition is over."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"coalition_id": ONE, "faction_id": TWO}]})
+    message_type = "diplomacy.leave_coalition"
+    allowed = BY_MEMBER
+    refusals = (*ACTING, threats.COALITION_NOT_FOUND, threats.COALITION_OVER, threats.NOT_IN_COALITION)

@@ -176,6 +176,16 @@ class PeaceMade(_OfWar):
     truce_until: int
 
 
+class WarPartyLeft(_OfWar):
+    """A faction that does not lead the war has left it by a peace of its own, or because it is no more."""
+
+    message_type = "diplomacy.war_party_left"
+
+    side: str
+    reason: str
+    treaty_id: UUID | None
+
+
 # -- sanctions -------------------------------------------------------------------------------------------------
 
 
@@ -190,9 +200,11 @@ class _OfSanction(_Open):
 
 
 class SanctionImposed(_OfSanction):
-    """A faction sanctions another."""
+    """A faction sanctions another, alone or for its coalition."""
 
     message_type = "diplomacy.sanction_imposed"
+
+    coalition_id: UUID | None = None
 
     good: str | None
     rate: float
@@ -271,42 +283,68 @@ class UltimatumExpired(_OfUltimatum):
 
 
 class UltimatumWithdrawn(_OfUltimatum):
-    """The issuer has backed down."""
+    """The issuer has backed down, and lost this much reputation."""
 
     message_type = "diplomacy.ultimatum_withdrawn"
+
+    face: float
+
+
+class UltimatumCarriedOut(_OfUltimatum):
+    """The promised consequence has come (`outcome_id` is the war, sanction or incident), or could not: `reason`."""
+
+    message_type = "diplomacy.ultimatum_carried_out"
+
+    kind: str
+    outcome_id: UUID | None
+    reason: str
 
 
 # -- coalitions ------------------------------------------------------------------------------------------------
 
 
-class CoalitionFormed(_Open):
-    """Factions stand together against one that frightens them."""
-
-    message_type = "diplomacy.coalition_formed"
-    subjects = ("target_id", "member_ids", "coalition_id")
-
-    coalition_id: UUID
-    target_id: UUID
-    member_ids: list[UUID]
-
-
-class CoalitionJoined(_Open):
-    """A faction joined a coalition."""
-
-    message_type = "diplomacy.coalition_joined"
-    subjects = ("target_id", "faction_id", "coalition_id")
+class _OfCoalition(_Open):
+    subjects = ("target_id", "faction_id", "coalition_id", "by_id")
 
     coalition_id: UUID
     target_id: UUID
     faction_id: UUID
+    by_id: UUID | None
+
+
+class CoalitionFormed(_OfCoalition):
+    """A faction stands against one that frightens it; `frightened_ids` are the others that have reason to join."""
+
+    message_type = "diplomacy.coalition_formed"
+    subjects = ("target_id", "faction_id", "frightened_ids", "coalition_id", "by_id")
+
+    fear: float
+    aggression: float = Field(description="How much the target's deeds frighten its neighbours.")
+    frightened_ids: list[UUID]
+
+
+class CoalitionJoined(_OfCoalition):
+    """A faction joined a coalition."""
+
+    message_type = "diplomacy.coalition_joined"
+
     fear: float
 
 
+class CoalitionLeft(_OfCoalition):
+    """A faction left a coalition: `reason` is its choice, or that the fear has passed."""
+
+    message_type = "diplomacy.coalition_left"
+
+    reason: str
+
+
 class CoalitionDissolved(_Open):
-    """A coalition is over: the fear has passed."""
+    """A coalition is over."""
 
     message_type = "diplomacy.coalition_dissolved"
     subjects = ("target_id", "coalition_id")
 
     coalition_id: UUID
     target_id: UUID
+    reason: str

@@ -56,7 +56,11 @@ class Incident(Base):
 
 
 class Ultimatum(Base):
-    """Demands of one faction to another, with a deadline and a consequence that comes by itself."""
+    """Demands of one faction to another, with a deadline and a consequence that comes by itself.
+
+    After a no or silence the consequence comes at `acts_at`; then that is null, and `outcome_id` names what came of it
+    (the war, sanction or incident), or `outcome` says why nothing did.
+    """
 
     __tablename__ = "ultimatums"
     __table_args__ = (
@@ -66,6 +70,7 @@ class Ultimatum(Base):
         ),
         CheckConstraint("(closed_at IS NULL) = (state = 'issued')", name="closed_has_time"),
         CheckConstraint("deadline > at", name="forward"),
+        CheckConstraint("acts_at IS NULL OR state IN ('rejected', 'expired')", name="acts_after_no"),
         Index("ix_ultimatums_issuer", "world_id", "issuer_id", "id"),
         Index("ix_ultimatums_target", "world_id", "target_id", "id"),
         Index(
@@ -82,11 +87,13 @@ class Ultimatum(Base):
     consequence: Mapped[dict[str, Any]] = mapped_column(JSONB)
     text: Mapped[str]
     state: Mapped[str]
+    duration_days: Mapped[int | None]
     incident_id: Mapped[UUID | None]
     treaty_id: Mapped[UUID | None]
-    war_id: Mapped[UUID | None]
-    sanction_id: Mapped[UUID | None]
     deadline: Mapped[int]
+    acts_at: Mapped[int | None]
+    outcome: Mapped[str | None]
+    outcome_id: Mapped[UUID | None]
     by_id: Mapped[UUID | None]
     answered_by_id: Mapped[UUID | None]
     at: Mapped[int]
@@ -114,6 +121,7 @@ class Sanction(Base):
     reason: Mapped[str]
     lift_when: Mapped[list[dict[str, Any]]] = mapped_column(JSONB)
     incident_id: Mapped[UUID | None]
+    coalition_id: Mapped[UUID | None]
     hold_id: Mapped[UUID | None]
     frozen: Mapped[int] = mapped_column(server_default=text("0"))
     until_at: Mapped[int | None]
@@ -301,6 +309,7 @@ class Coalition(Base):
     world_id: Mapped[UUID] = mapped_column(ForeignKey(WORLD, ondelete="CASCADE"), primary_key=True)
     id: Mapped[UUID] = mapped_column(primary_key=True)
     target_id: Mapped[UUID]
+    by_id: Mapped[UUID | None]
     at: Mapped[int]
     dissolved_at: Mapped[int | None]
 
