@@ -40,10 +40,10 @@ EXTRA_FILES = {
         "treaty_events.py", "treaty_views.py", "treaty_router.py", "treaty_timers.py", "treaty_states.py",
         "treaty_changes.py", "evaluator.py", "negotiations.py",
         "nego_tables.py", "nego_commands.py", "nego_events.py", "nego_views.py", "nego_router.py", "nego_timers.py",
-        "persuasion.py", "incidents.py",
+        "nego_sittings.py", "bargaining.py", "peace.py", "persuasion.py", "incidents.py",
         "ultimatums.py", "sanctions.py", "wars.py", "campaigns.py", "coalitions.py", "ladder.py", "battle.py", "war_tables.py", "war_commands.py",
         "war_events.py", "war_views.py", "war_router.py", "war_timers.py", "threats.py", "threat_views.py",
-        "threat_router.py",
+        "threat_router.py", "causes.py", "decrees.py",
     },
     "quests": {"takings.py", "templates.py"},
     "director": {"arcs.py", "options.py", "scene.py", "story.py", "why.py"},
@@ -64,7 +64,7 @@ PRINTERS = ("cli/",)
 PURE = (
     "rules.py", "commands.py", "events.py", "emotions.py", "effects.py", "exchange.py", "stage.py", "voice.py",
     "moments.py", "grammar.py", "arcs.py", "options.py", "rumours.py", "reflections.py", "guards.py", "book.py", "templates.py",
-    "relations.py", "clauses.py", "evaluator.py", "ladder.py", "battle.py",
+    "relations.py", "clauses.py", "evaluator.py", "bargaining.py", "ladder.py", "battle.py",
     "threats.py",
 )  # fmt: skip
 PURE_CORE = tuple(

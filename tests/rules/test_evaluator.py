@@ -9,6 +9,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from fablewright.systems.diplomacy import evaluator
+from fablewright.systems.diplomacy.bargaining import opening
 from fablewright.systems.diplomacy.clauses import (
     AnyClause,
     Custom,
@@ -31,7 +32,6 @@ from fablewright.systems.diplomacy.evaluator import (
     changed,
     evaluate,
     fingerprint,
-    opening,
     would_propose,
 )
 
@@ -92,7 +92,7 @@ def test_a_faction_that_is_average_in_all(offer: list[AnyClause], verdict: str) 
     ],
 )
 def test_what_moves_the_utility(what: str, better: dict[str, object], worse: dict[str, object]) -> None:
-    offer = [Defend(protector_id=OAK, protected_id=ASH), gives(10)]
+    offer: list[AnyClause] = [Defend(protector_id=OAK, protected_id=ASH), gives(10)]
     good, bad = evaluate(view(**better), offer), evaluate(view(**worse), offer)
     assert good.utility > bad.utility
 
@@ -130,7 +130,7 @@ def test_the_counter_asks_for_the_least_amount_that_would_do() -> None:
 
 def test_two_changes_where_one_would_not_do() -> None:
     me = view(means=0, opinion=-40)
-    offer = [
+    offer: list[AnyClause] = [
         gets(50),
         Defend(protector_id=ASH, protected_id=OAK),
         SupportInWar(faction_id=ASH, ally_id=OAK),

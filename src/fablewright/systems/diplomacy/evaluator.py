@@ -37,7 +37,18 @@ from fablewright.systems.diplomacy.clauses import (
 Verdict = Literal["accept", "counter", "refuse"]
 Step = Literal["change", "drop", "add"]
 
-PARTS: Final = ("terms", "need", "personality", "trust", "opinion", "tension", "power", "owed", "talks")
+PARTS: Final = (
+    "terms",
+    "need",
+    "personality",
+    "trust",
+    "opinion",
+    "tension",
+    "power",
+    "owed",
+    "war",
+    "talks",
+)
 """What a utility is made of. The first four come from the clauses, the others from who talks with whom."""
 ENOUGH: Final = 0.0
 """The utility from which an offer is accepted, and from which a faction would make it."""
@@ -83,7 +94,8 @@ class Counterpart:
     """Another faction as the one that judges sees it.
 
     `opinion` -100..100 of it, `trust` 0..1 in it, `tension` 0..100 between the two; `power` is its share of the power
-    of both, 0..1; `owed` -1..1 is what one owes it (below 0: it owes us); `means` is what it could pay at once.
+    of both, 0..1; `owed` -1..1 is what one owes it (below 0: it owes us); `means` is what it could pay at once. At war
+    with it, `war` -100..100 is how that stands for us, and `taken` are the regions that we took from it.
     """
 
     id: UUID
@@ -94,6 +106,8 @@ class Counterpart:
     power: float = 0.5
     owed: float = 0.0
     means: int = 0
+    war: float = 0.0
+    taken: tuple[UUID, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +116,8 @@ class FactionView:
 
     `wealth` (>= 1) is what 100 points are worth in money, `treasury` what it can pay at once. `needs` are 0..1 by name
     (`NEEDS`). `people` and `lands` say what characters and regions are worth to it, 0..1; its leader it never hands
-    over. `lean` is what the talks have brought (points). `lost` holds `fingerprint`s of offers it made and lost.
+    over. `weariness` 0..100 is what war with one of them has left of it, `lean` what the talks have brought (points).
+    `lost` holds `fingerprint`s of offers it made and lost.
     """
 
     id: UUID
@@ -116,6 +131,7 @@ class FactionView:
     needs: Mapping[str, float] = field(default_factory=dict)
     people: Mapping[UUID, float] = field(default_factory=dict)
     lands: Mapping[UUID, float] = field(default_factory=dict)
+    weariness: float = 0.0
     lean: float = 0.0
     lost: Collection[UUID] = frozenset()
 
@@ -303,10 +319,12 @@ def standing(view: FactionView) -> tuple[Part, ...]:
             Part("power", 16.0 * (other.power - 0.5) / many, f"how strong {other.name} is beside us"),
             Part("owed", 10.0 * other.owed / many, f"what we owe to {other.name}"),
             Part("trust", 6.0 * (other.trust - 0.5) / many, f"our trust in {other.name}"),
+            Part("war", -0.25 * other.war / many, f"how the war with {other.name} stands for us"),
         )  # fmt: skip
     kind = 8.0 * (view.leader.agreeableness - 0.5) + 3.0 * (view.leader.openness - 0.5)
     parts += (
         Part("personality", kind - 4.0 * (view.temper.isolationist - 0.5), "the temper of who decides"),
+        Part("war", 0.3 * view.weariness, "how weary we are of war"),
         Part("talks", view.lean, "what the talks have brought"),
     )
     return tuple(part for part in parts if part.amount)
@@ -467,33 +485,3 @@ def _added(view: FactionView, offer: Sequence[AnyClause], days: int | None, lack
         each = _item(view, one, lasts).value
         amount = min(other.means, max(1, ceil(lacks / each - ROUNDING)))
         yield Change("add", None, one.model_copy(update={"amount": amount}), each * amount)
-
-
-# -- making offers ---------------------------------------------------------------------------------------------
-
-
-def wishes(kind: str, me: UUID, other: UUID) -> tuple[AnyClause, ...]:
-    """What a faction would like to have from another one in a treaty of a kind."""
-    match kind:
-        case "peace" | "ceasefire" | "non_aggression" | "border":
-            return (NoAttack(a_id=me, b_id=other),)
-        case "alliance":
-            return Defend(protector_id=other, protected_id=me), SupportInWar(faction_id=other, ally_id=me)
-        case "defence_pact" | "vassalage":
-            return (Defend(protector_id=other, protected_id=me),)
-        case _:
-            return (OpenBorders(faction_id=other, to_id=me),)
-
-
-def opening(
-    view: FactionView, guess: FactionView, wanted: Sequence[AnyClause], days: int | None = 360
-) -> tuple[AnyClause, ...]:
-    """The offer with which a faction opens: what it wants, with what the other one would ask for it.
-
-    `guess` is how it believes that the other one sees the matter. Empty, if nothing would do for both.
-    """
-    answer = evaluate(guess, wanted, days)
-    offer = tuple(wanted) if answer.verdict == "accept" else answer.counter
-    if offer and would_propose(view, offer, days):
-        return offer
-    return evaluate(view, offer or wanted, days).counter

@@ -7,19 +7,13 @@ from uuid import UUID
 from fablewright.core.refusal import Refused
 from fablewright.core.system import Handler, TimerKind
 from fablewright.core.transaction import Timer, Transaction
-from fablewright.systems.diplomacy import evaluator, negotiations
+from fablewright.systems.diplomacy import bargaining, evaluator, nego_sittings, negotiations
 from fablewright.systems.diplomacy.nego_commands import MOST_OFFERS, Deliberate
 from fablewright.systems.diplomacy.nego_events import OfferWeighed
+from fablewright.systems.diplomacy.nego_sittings import DAYS
 from fablewright.systems.diplomacy.nego_views import Made, parts_told, perspectives
 from fablewright.systems.diplomacy.negotiations import DEADLINE, TURN, Offer, Seat, Talks
 from fablewright.systems.factions import service as factions
-
-MOST_CONCESSIONS: Final = 4
-"""How often it makes a new offer after the last was refused, before it walks out."""
-RECIPROCITY: Final = 0.25
-"""What a faction gives back of what the other side's offer has become better by (points)."""
-DAYS: Final = 360
-"""For how long a faction that runs itself offers treaties."""
 
 
 async def deliberate(tx: Transaction, command: Deliberate) -> Made:
@@ -37,11 +31,8 @@ async def _decide(tx: Transaction, talks: Talks, offer: Offer, seat: Seat) -> Ma
     row = await tx.fetchrow(negotiations.BEFORE, tx.world_id, talks.id, offer.from_id, offer.number)
     if row is not None:
         stood = negotiations.offer_of(row)
-        came = (
-            evaluator.evaluate(view, offer.clauses, offer.days).utility
-            - evaluator.evaluate(view, stood.clauses, stood.days).utility
-        )
-        seat.lean = min(negotiations.MOST_LEAN, seat.lean + min(3.0, max(0.0, RECIPROCITY * came)))
+        came, was = (evaluator.evaluate(view, o.clauses, o.days) for o in (offer, stood))
+        seat.lean += bargaining.given_back(view, came, was)
         view = replace(view, lean=seat.lean)
         await negotiations.write_seat(tx, talks, seat)
     found = evaluator.evaluate(view, offer.clauses, offer.days)
@@ -63,21 +54,19 @@ async def _speak(tx: Transaction, talks: Talks, seat: Seat) -> None:
     """Make a first offer, or a new one after the last was refused, conceding something; at last walk out."""
     me = seat.faction_id
     seat.concessions += 1
-    if seat.concessions > MOST_CONCESSIONS or talks.offers >= MOST_OFFERS:
-        await negotiations.end(tx, talks, "walked_out", me, "nothing was found that would do for all")
+    if seat.concessions > bargaining.MOST_CONCESSIONS or talks.offers >= MOST_OFFERS:
+        await negotiations.end(tx, talks, "walked_out", me, bargaining.NOTHING)
         return
     views = await perspectives(tx, list(talks.seats), talks.leans())
     if seat.concessions > 1:
-        seat.lean = min(negotiations.MOST_LEAN, seat.lean + 2.0 + 4.0 * views[me].leader.agreeableness)
+        seat.lean += bargaining.concession(views[me])
+        views[me] = replace(views[me], lean=seat.lean)
     await negotiations.write_seat(tx, talks, seat)
-    others = [i for i in talks.seats if i != me]
-    wanted = [clause for other in others for clause in evaluator.wishes(talks.kind, me, other)]
-    guess = replace(views[others[0]], lean=0.0, lost=frozenset())
-    offer = evaluator.opening(replace(views[me], lean=seat.lean), guess, wanted, DAYS)
+    offer = bargaining.opens_with(talks.kind, views, me, DAYS)
     if offer:
         await negotiations.put(tx, talks, me, None, offer, DAYS)
     else:
-        await negotiations.think(tx, talks, [seat])
+        await negotiations.end(tx, talks, "walked_out", me, bargaining.NOTHING)
 
 
 # -- timers ------------------------------------------------------------------------------------------------------
@@ -94,17 +83,29 @@ async def _still_open(tx: Transaction, timer: Timer, faction_id: UUID | None = N
 
 
 async def take_turns(tx: Transaction, timers: list[Timer]) -> None:
-    """Factions that run themselves have their say."""
+    """Factions that run themselves have their say; those that are among themselves sit down together."""
+    asked = {UUID(timer.data["negotiation_id"]): timer for timer in reversed(timers)}
+    alone = await nego_sittings.among_themselves(tx, asked)
+    await nego_sittings.sit(tx, {i: asked[i] for i in sorted(alone)})
     for timer in sorted(timers, key=lambda t: (t.data["negotiation_id"], t.data["faction_id"])):
-        me = UUID(timer.data["faction_id"])
-        talks = await _still_open(tx, timer, me)
-        if talks is None:
-            continue
-        offer = await negotiations.standing(tx, talks)
-        if offer is None:
-            await _speak(tx, talks, talks.seats[me])
-        elif str(me) not in offer.accepted:
-            await _answer_by_itself(tx, talks, offer, talks.seats[me])
+        if UUID(timer.data["negotiation_id"]) not in alone:
+            with tx.acting(negotiations.because_of(tx, timer)):
+                await _take_turn(tx, timer)
+
+
+async def _take_turn(tx: Transaction, timer: Timer) -> None:
+    me = UUID(timer.data["faction_id"])
+    talks = await _still_open(tx, timer, me)
+    if talks is None:
+        return
+    if talks.gone:
+        await negotiations.end(tx, talks, "walked_out", talks.gone[0], "it is no more")
+        return
+    offer = await negotiations.standing(tx, talks)
+    if offer is None:
+        await _speak(tx, talks, talks.seats[me])
+    elif str(me) not in offer.accepted:
+        await _answer_by_itself(tx, talks, offer, talks.seats[me])
 
 
 async def _answer_by_itself(tx: Transaction, talks: Talks, offer: Offer, seat: Seat) -> None:

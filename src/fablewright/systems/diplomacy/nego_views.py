@@ -1,6 +1,6 @@
 """What is read of negotiations, and how a faction sees those it negotiates with."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, cast
 from uuid import UUID
@@ -11,13 +11,13 @@ from pydantic import BaseModel
 from fablewright.core.transaction import Transaction
 from fablewright.systems.characters import service as characters
 from fablewright.systems.characters.service import CharacterState
-from fablewright.systems.diplomacy import evaluator, service
-from fablewright.systems.diplomacy.clauses import AnyClause, HandOver
+from fablewright.systems.diplomacy import evaluator, service, war_views
+from fablewright.systems.diplomacy.clauses import AnyClause, HandOver, KeepOut
 from fablewright.systems.diplomacy.evaluator import Counterpart, Evaluation, FactionView, Leader, Temper
 from fablewright.systems.diplomacy.nego_events import PartOfUtility
 from fablewright.systems.diplomacy.relations import Book
 from fablewright.systems.factions import service as factions
-from fablewright.systems.factions.service import Faction, Power
+from fablewright.systems.factions.service import Faction, Member, Power
 
 FAVOUR: Final = "favour"
 """Opinions whose key begins so are debts: who holds one owes something to whom it is about."""
@@ -53,38 +53,134 @@ WHERE world_id = $1 AND from_id = ANY($2::uuid[]) AND ended_at > $3
 """
 
 
+WARS: Final = """
+SELECT w.id, w.battle_score FROM wars w WHERE w.world_id = $1 AND w.ended_at IS NULL AND w.id IN (
+    SELECT p.war_id FROM war_parties p
+    WHERE p.world_id = $1 AND p.faction_id = ANY($2::uuid[]) AND p.state = 'fighting'
+)
+ORDER BY w.id
+"""
+HOLDERS: Final = "SELECT id, controller_id FROM regions WHERE world_id = $1 AND id = ANY($2::uuid[])"
+
+
+@dataclass(slots=True)
+class War:
+    """A war in which factions at the table fight each other: how it stands for each, and what was taken."""
+
+    scores: dict[UUID, float]
+    """By party that fights, how the war stands for it (-100..100)."""
+    sides: dict[UUID, str]
+    weariness: dict[UUID, float]
+    taken: list[tuple[UUID, UUID, UUID]]
+    """Who took which region from whom."""
+
+
+@dataclass(slots=True)
+class Scene:
+    """All that factions judge offers by, as it was read at once for any number of tables."""
+
+    factions: dict[UUID, Faction]
+    book: Book
+    powers: dict[UUID, Power]
+    treasuries: dict[UUID, int]
+    leaders: dict[UUID, CharacterState]
+    lost: dict[UUID, set[UUID]]
+    wars: list[War]
+    members: dict[UUID, Member]
+    holders: dict[UUID, UUID | None]
+
+    def views(self, ids: Sequence[UUID], leans: Mapping[UUID, float]) -> dict[UUID, FactionView]:
+        """How each of the factions at a table sees the others. `leans` is what the talks have brought."""
+        known = {i: self.factions[i] for i in sorted(set(ids)) if i in self.factions}
+        return {me: self._view(faction, list(known), leans.get(me, 0.0)) for me, faction in known.items()}
+
+    def _view(self, faction: Faction, ids: Sequence[UUID], lean: float) -> FactionView:
+        me, treasury = faction.id, self.treasuries.get(faction.id, 0)
+        others = [i for i in ids if i != me]
+        fights = [w for w in self.wars if any(self._against(w, me, i) for i in others)]
+        return FactionView(
+            id=me, others={i: self._counterpart(faction, self.factions[i]) for i in others},
+            temper=_temper(faction), leader=_leader(self.leaders.get(faction.leader_id or me)),
+            leader_id=faction.leader_id, treasury=treasury, wealth=_wealth(treasury, self.powers.get(me)),
+            currency=faction.currency, needs=_needs(faction, others, self.book, self.powers, treasury),
+            people={i: 0.9 if m.role else 0.5 for i, m in self.members.items() if m.faction_id == me},
+            lands={region: 0.9 for region, holder in self.holders.items() if holder == me},
+            weariness=max((w.weariness.get(me, 0.0) for w in fights), default=0.0), lean=lean,
+            lost=frozenset(self.lost.get(me, ())),
+        )  # fmt: skip
+
+    @staticmethod
+    def _against(war: War, me: UUID, other: UUID) -> bool:
+        return me in war.sides and other in war.sides and war.sides[me] != war.sides[other]
+
+    def _counterpart(self, faction: Faction, other: Faction) -> Counterpart:
+        me, book = faction.id, self.book
+        owed = sum(p.amount for p in book.parts(me, other.id) if p.key.startswith(FAVOUR)) - sum(
+            p.amount for p in book.parts(other.id, me) if p.key.startswith(FAVOUR)
+        )
+        fights = [w for w in self.wars if self._against(w, me, other.id)]
+        return Counterpart(
+            id=other.id, name=other.name, opinion=book.opinion(me, other.id), trust=book.trusted(me, other.id),
+            tension=book.tension(me, other.id), power=_share(self.powers, other.id, me),
+            owed=max(-1.0, min(1.0, owed / OWED_AT_MOST)),
+            means=self.treasuries.get(other.id, 0) if other.currency == faction.currency else 0,
+            war=max((w.scores[me] for w in fights), key=abs, default=0.0),
+            taken=tuple(r for w in fights for by, r, of in w.taken if (by, of) == (me, other.id)),
+        )  # fmt: skip
+
+
+async def scene(
+    tx: Transaction, tables: Iterable[Collection[UUID]], offer: Sequence[AnyClause] = ()
+) -> Scene:
+    """What the factions at these tables judge by, not locked: as many statements for one table as for a hundred."""
+    pairs = {(a, b) for table in tables for a in table for b in table if a < b}
+    ids = sorted({i for pair in pairs for i in pair})
+    found = await factions.load(tx, ids, lock=False)
+    book = await service.peek(tx, tx.world_id, tx.now, (p for p in pairs if found.keys() >= set(p)))
+    leaders = {f.leader_id for f in found.values() if f.leader_id is not None}
+    subjects = {c.character_id for c in offer if isinstance(c, HandOver)}
+    regions = {c.region_id for c in offer if isinstance(c, KeepOut)}
+    lost: dict[UUID, set[UUID]] = {}
+    for row in await tx.fetch(LOST, tx.world_id, ids, tx.now - evaluator.FORGETS_AFTER_MS):
+        lost.setdefault(row["from_id"], set()).add(row["mark"])
+    at_war = sorted({i for pair in book.pairs if book.status(*pair) == "war" for i in pair})
+    return Scene(
+        found, book, await factions.powers(tx, tx.world_id, ids, tx.now), await factions.balances(tx, ids),
+        await characters.peek(tx, leaders) if leaders else {}, lost, await _wars(tx, at_war) if at_war else [],
+        await factions.memberships(tx, subjects) if subjects else {},
+        {r["id"]: r["controller_id"] for r in await tx.fetch(HOLDERS, tx.world_id, sorted(regions))}
+        if regions else {},
+    )  # fmt: skip
+
+
+async def _wars(tx: Transaction, ids: Sequence[UUID]) -> list[War]:
+    """The wars that go on in which some of these factions fight."""
+    rows = await tx.fetch(WARS, tx.world_id, ids)
+    wanted = [row["id"] for row in rows]
+    parties = await tx.fetch(war_views.PARTIES, tx.world_id, wanted) if wanted else []
+    occupations = await tx.fetch(war_views.OCCUPATIONS, tx.world_id, wanted) if wanted else []
+    found = []
+    for row in rows:
+        own = [p for p in parties if p["war_id"] == row["id"]]
+        standing = [o for o in occupations if o["war_id"] == row["id"] and o["until_at"] is None]
+        score = war_views.score_of(row, own, standing, tx.now).value
+        fight = {p["faction_id"]: p for p in own if p["state"] == "fighting"}
+        found.append(
+            War(
+                {i: score if p["side"] == "attacker" else -score for i, p in fight.items()},
+                {i: p["side"] for i, p in fight.items()},
+                {i: war_views.exhaustion_of(p, tx.now) for i, p in fight.items()},
+                [(o["occupier_id"], o["region_id"], o["holder_id"]) for o in standing],
+            )
+        )
+    return found
+
+
 async def perspectives(
     tx: Transaction, ids: Sequence[UUID], leans: Mapping[UUID, float], offer: Sequence[AnyClause] = ()
 ) -> dict[UUID, FactionView]:
     """How each of these factions sees the others, not locked. `leans` is what talks have brought, by faction."""
-    found = await factions.load(tx, ids, lock=False)
-    pairs = [(a, b) for a in found for b in found if a < b]
-    book = await service.peek(tx, tx.world_id, tx.now, pairs)
-    powers = await factions.powers(tx, tx.world_id, list(found), tx.now)
-    treasuries = await factions.balances(tx, list(found))
-    leaders = await characters.peek(tx, {f.leader_id for f in found.values() if f.leader_id is not None})
-    subjects = {c.character_id for c in offer if isinstance(c, HandOver)}
-    members = await factions.memberships(tx, subjects) if subjects else {}
-    lost: dict[UUID, set[UUID]] = {}
-    since = tx.now - evaluator.FORGETS_AFTER_MS
-    for row in await tx.fetch(LOST, tx.world_id, list(found), since):
-        lost.setdefault(row["from_id"], set()).add(row["mark"])
-    return {
-        faction_id: FactionView(
-            id=faction_id,
-            others={
-                other.id: _counterpart(faction_id, other, book, powers, treasuries)
-                for other in found.values() if other.id != faction_id
-            },
-            temper=_temper(faction), leader=_leader(leaders.get(faction.leader_id or faction_id)),
-            leader_id=faction.leader_id, treasury=treasuries.get(faction_id, 0),
-            wealth=_wealth(treasuries.get(faction_id, 0), powers.get(faction_id)), currency=faction.currency,
-            needs=_needs(faction, list(found), book, powers, treasuries.get(faction_id, 0)),
-            people={who: 0.9 if m.role else 0.5 for who, m in members.items() if m.faction_id == faction_id},
-            lean=leans.get(faction_id, 0.0), lost=frozenset(lost.get(faction_id, ())),
-        )
-        for faction_id, faction in found.items()
-    }  # fmt: skip
+    return (await scene(tx, [ids], offer)).views(ids, leans)
 
 
 def _temper(faction: Faction) -> Temper:
@@ -104,29 +200,16 @@ def _wealth(treasury: int, power: Power | None) -> float:
     return max(100.0, treasury + 10.0 * (power.economic if power else 0.0))
 
 
-def _counterpart(
-    me: UUID, other: Faction, book: Book, powers: Mapping[UUID, Power], treasuries: Mapping[UUID, int]
-) -> Counterpart:
-    owed = sum(p.amount for p in book.parts(me, other.id) if p.key.startswith(FAVOUR)) - sum(
-        p.amount for p in book.parts(other.id, me) if p.key.startswith(FAVOUR)
-    )
-    return Counterpart(
-        id=other.id, name=other.name, opinion=book.opinion(me, other.id), trust=book.trusted(me, other.id),
-        tension=book.tension(me, other.id), power=_share(powers, other.id, me),
-        owed=max(-1.0, min(1.0, owed / OWED_AT_MOST)), means=treasuries.get(other.id, 0),
-    )  # fmt: skip
-
-
 def _share(powers: Mapping[UUID, Power], of: UUID, beside: UUID) -> float:
     a, b = (powers[i].military + 0.2 * powers[i].economic if i in powers else 0.0 for i in (of, beside))
     return a / (a + b) if a + b > 0 else 0.5
 
 
 def _needs(
-    faction: Faction, all_ids: Sequence[UUID], book: Book, powers: Mapping[UUID, Power], treasury: int
+    faction: Faction, others: Sequence[UUID], book: Book, powers: Mapping[UUID, Power], treasury: int
 ) -> dict[str, float]:
     """What a faction is short of, each 0..1, as far as those at the table show it."""
-    me, others = faction.id, [i for i in all_ids if i != faction.id]
+    me = faction.id
     at_war = any(book.status(me, other) == "war" for other in others)
     threat = max((book.tension(me, o) / 100 * _share(powers, o, me) * 2 for o in others), default=0.0)
     income = powers[me].economic if me in powers else 0.0

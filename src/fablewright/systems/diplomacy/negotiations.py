@@ -12,9 +12,11 @@ import orjson
 
 from fablewright.core.actors import system_actor
 from fablewright.core.clock import DAY, HOUR
+from fablewright.core.dice import derived_uuid
+from fablewright.core.messages import Event
 from fablewright.core.refusal import Refused
 from fablewright.core.system import Check, Handler
-from fablewright.core.transaction import Transaction
+from fablewright.core.transaction import EventRecord, Request, Timer, Transaction
 from fablewright.systems.diplomacy import clauses, evaluator
 from fablewright.systems.diplomacy.clauses import CLAUSES, AnyClause
 from fablewright.systems.diplomacy.nego_commands import (
@@ -48,7 +50,6 @@ TURN: Final = "diplomacy.negotiation_turn"
 """Timers: the talks end; a faction that runs itself has its say."""
 THINKS_HOURS: Final = (4, 36)
 """World hours after which such a faction answers, at least and at most."""
-MOST_LEAN: Final = 40.0
 
 
 # -- the table ---------------------------------------------------------------------------------------------------
@@ -60,6 +61,7 @@ class Seat:
 
     faction_id: UUID
     self_run: bool
+    dissolved: bool = False
     lean: float = 0.0
     concessions: int = 0
     tried: dict[str, int] = field(default_factory=dict)
@@ -76,6 +78,16 @@ class Talks:
     offers: int
     deadline_at: int
     seats: dict[UUID, Seat]
+
+    @property
+    def alone(self) -> bool:
+        """Whether all who sit there run themselves, so that nobody need be waited for."""
+        return all(seat.self_run for seat in self.seats.values())
+
+    @property
+    def gone(self) -> list[UUID]:
+        """Those at the table who are no more."""
+        return [seat.faction_id for seat in self.seats.values() if seat.dissolved]
 
     def common(self, by_id: UUID | None = None) -> dict[str, Any]:
         """The fields that all its events have."""
@@ -108,11 +120,13 @@ LOAD: Final = """
 SELECT id, kind, topic, secret, state, offers, deadline_at FROM negotiations
 WHERE world_id = $1 AND id = $2 FOR NO KEY UPDATE
 """
-SEATS: Final = """
-SELECT p.faction_id, f.self_run, p.lean, p.concessions, p.tried::text AS tried
+_SEATS: Final = """
+SELECT p.negotiation_id, p.faction_id, f.self_run, f.dissolved_at IS NOT NULL AS dissolved, p.lean, p.concessions,
+       p.tried::text AS tried
 FROM negotiation_parties p JOIN factions f ON f.world_id = p.world_id AND f.id = p.faction_id
-WHERE p.world_id = $1 AND p.negotiation_id = $2 ORDER BY p.faction_id
-"""
+WHERE p.world_id = $1"""
+SEATS: Final = f"{_SEATS} AND p.negotiation_id = $2 ORDER BY p.faction_id"
+SEATS_OF: Final = f"{_SEATS} AND p.negotiation_id = ANY($2::uuid[]) ORDER BY p.negotiation_id, p.faction_id"
 _OFFER: Final = """
 SELECT id, number, from_id, clauses::text AS clauses, days, mark, accepted::text AS accepted
 FROM negotiation_offers WHERE world_id = $1 AND negotiation_id = $2"""
@@ -150,12 +164,7 @@ async def load(tx: Transaction, negotiation_id: UUID, faction_id: UUID) -> Talks
     row = await tx.fetchrow(LOAD, tx.world_id, negotiation_id)
     if row is None:
         raise NEGOTIATION_NOT_FOUND(negotiation_id=str(negotiation_id))
-    seats = {
-        r["faction_id"]: Seat(
-            r["faction_id"], r["self_run"], r["lean"], r["concessions"], orjson.loads(r["tried"])
-        )
-        for r in await tx.fetch(SEATS, tx.world_id, negotiation_id)
-    }
+    seats = {r["faction_id"]: seat_of(r) for r in await tx.fetch(SEATS, tx.world_id, negotiation_id)}
     if faction_id not in seats:
         refusal = NEGOTIATION_NOT_FOUND if row["secret"] else NOT_AT_THE_TABLE
         raise refusal(negotiation_id=str(negotiation_id), faction_id=str(faction_id))
@@ -164,6 +173,14 @@ async def load(tx: Transaction, negotiation_id: UUID, faction_id: UUID) -> Talks
     return Talks(
         row["id"], row["kind"], row["topic"], row["secret"], row["offers"], row["deadline_at"], seats
     )
+
+
+def seat_of(row: Any) -> Seat:
+    """A seat from a row of `SEATS`."""
+    return Seat(
+        row["faction_id"], row["self_run"], row["dissolved"], row["lean"], row["concessions"],
+        orjson.loads(row["tried"]),
+    )  # fmt: skip
 
 
 async def standing(tx: Transaction, talks: Talks) -> Offer | None:
@@ -205,14 +222,14 @@ async def open_negotiation(tx: Transaction, command: OpenNegotiation) -> Made:
     )  # fmt: skip
     await tx.execute(SEAT, tx.world_id, talks.id, [tx.new_id() for _ in found], list(talks.seats))
     await tx.schedule(DEADLINE, deadline, {"negotiation_id": str(talks.id)})
-    tx.emit(
+    told = tx.emit(
         NegotiationStarted(
             **talks.common(command.character_id), faction_id=command.faction_id, kind=talks.kind,
             topic=talks.topic, deadline_at=deadline, about_id=command.about_id,
         )
     )  # fmt: skip
     first = talks.seats[command.faction_id]
-    await think(tx, talks, [first] if first.self_run else [])
+    await think(tx, talks, [first] if first.self_run else [], told)
     return Made(id=talks.id, state="open")
 
 
@@ -280,14 +297,16 @@ async def put(
         "UPDATE negotiations SET offers = $3 WHERE world_id = $1 AND id = $2",
         tx.world_id, talks.id, talks.offers,
     )  # fmt: skip
-    tx.emit(
+    told = tx.emit(
         OfferMade(
             **talks.common(by_id), number=talks.offers, faction_id=faction_id, clauses=clauses_json(offer),
             days=days, counters=stood.number if stood else None,
             **differences(stood.clauses if stood else [], offer),
         )
     )  # fmt: skip
-    await think(tx, talks, [s for s in talks.seats.values() if s.self_run and s.faction_id != faction_id])
+    await think(
+        tx, talks, [s for s in talks.seats.values() if s.self_run and s.faction_id != faction_id], told
+    )
 
 
 def differences(before: Sequence[AnyClause], after: Sequence[AnyClause]) -> dict[str, list[dict[str, Any]]]:
@@ -321,14 +340,18 @@ async def accept(tx: Transaction, talks: Talks, offer: Offer, faction_id: UUID, 
     return Made(id=talks.id, state="agreed", offer=offer.number, verdict="accept", treaty_id=treaty_id)
 
 
+def name_of(talks: Talks) -> str:
+    """What a treaty that comes of these talks is called."""
+    return talks.topic or f"{talks.kind.replace('_', ' ').capitalize()} of {len(talks.seats)} parties"
+
+
 async def _conclude(tx: Transaction, talks: Talks, offer: Offer) -> UUID:
     """Draft the treaty and sign it for those who agreed. Who negotiates but may not sign leaves that to others."""
     treaty_id = tx.new_id()
     signers = {UUID(f): None if c is None else UUID(c) for f, c in offer.accepted.items()}
     draft = ProposeTreaty(
-        id=treaty_id, name=talks.topic or f"{talks.kind.replace('_', ' ').capitalize()} of {len(signers)} parties",
-        kind=talks.kind, parties=list(signers), clauses=offer.clauses, duration_days=offer.days,
-        secret=talks.secret, faction_id=offer.from_id,
+        id=treaty_id, name=name_of(talks), kind=talks.kind, parties=list(signers), clauses=offer.clauses,
+        duration_days=offer.days, secret=talks.secret, faction_id=offer.from_id,
     )  # fmt: skip
     signing = [SignTreaty(treaty_id=treaty_id, faction_id=f, character_id=c) for f, c in signers.items()]
     for done in await tx.perform([draft, *signing], actor=system_actor("diplomacy")):
@@ -341,13 +364,13 @@ async def refuse(
     tx: Transaction, talks: Talks, offer: Offer, faction_id: UUID, by_id: UUID | None, reason: str = ""
 ) -> Made:
     await tx.execute(END_OFFER, tx.world_id, talks.id, "refused", tx.now, faction_id)
-    tx.emit(
+    told = tx.emit(
         OfferAnswered(
             **talks.common(by_id), number=offer.number, faction_id=faction_id, accepted=False, reason=reason
         )
     )
     maker = talks.seats[offer.from_id]
-    await think(tx, talks, [maker] if maker.self_run else [])
+    await think(tx, talks, [maker] if maker.self_run else [], told)
     return Made(id=talks.id, state="open", verdict="refuse")
 
 
@@ -370,14 +393,36 @@ async def end(
 # -- factions that run themselves --------------------------------------------------------------------------------
 
 
-async def think(tx: Transaction, talks: Talks, seats: Sequence[Seat]) -> None:
-    """Let these factions have their say in some hours, if the talks last so long."""
+async def think(tx: Transaction, talks: Talks, seats: Sequence[Seat], cause: EventRecord) -> None:
+    """Let these factions have their say in some hours, if the talks last so long.
+
+    Where all run themselves they meet at the midnight after the next, together with all others of the world who do.
+    """
     for seat in seats:
-        due = tx.now + tx.dice.whole(*THINKS_HOURS) * HOUR
+        if talks.alone:
+            calendar = tx.world.calendar
+            due = min(calendar.day_start(calendar.day_number(tx.now) + 2), talks.deadline_at - 1)
+        else:
+            due = tx.now + tx.dice.whole(*THINKS_HOURS) * HOUR
         data = {"negotiation_id": str(talks.id), "faction_id": str(seat.faction_id)}
-        await tx.cancel_timers(TURN, **data)
+        if talks.offers:
+            await tx.cancel_timers(TURN, **data)
         if due < talks.deadline_at:
-            await tx.schedule(TURN, due, data)
+            await tx.schedule(TURN, due, {**data, "cause": str(cause.id)})
+
+
+def because_of(tx: Transaction, timer: Timer) -> Request:
+    """The request under which a faction has its turn: what comes of it is put down to the event it had to think about.
+
+    Of that event only what an envelope needs is known here.
+    """
+    mine, request = derived_uuid(timer.kind, timer.id), tx.request
+    correlation = timer.correlation_id or request.correlation_id
+    before = EventRecord(
+        Event.model_construct(), UUID(timer.data["cause"]), timer.kind, tx.now, tx.actor.name, mine, correlation,
+        [], None, b"",
+    )  # fmt: skip
+    return Request(request.command, tx.actor, mine, correlation, recorded=request.recorded, cause=before)
 
 
 HANDLERS: Final = (

@@ -8,6 +8,7 @@ from fablewright.core.system import Handler
 from fablewright.core.transaction import Transaction
 from fablewright.systems.characters import service as characters
 from fablewright.systems.diplomacy import negotiations, service
+from fablewright.systems.diplomacy.bargaining import MOST_LEAN
 from fablewright.systems.diplomacy.nego_commands import (
     APPROACH_SPENT,
     NEGOTIATES_WITH_ITSELF,
@@ -48,7 +49,7 @@ async def persuade(tx: Transaction, command: Persuade) -> Made:
     roll = tx.dice.whole(1, 100)
     score = 0.5 * roll + sum(part.amount for part in parts)
     lean = max(-6.0, min(8.0, (score - NEEDED) / 5))
-    seat.lean = max(-negotiations.MOST_LEAN, min(negotiations.MOST_LEAN, seat.lean + lean))
+    seat.lean = max(-MOST_LEAN, min(MOST_LEAN, seat.lean + lean))
     seat.tried[mark] = talks.offers
     await negotiations.write_seat(tx, talks, seat)
     tx.emit(

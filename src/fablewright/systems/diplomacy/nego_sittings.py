@@ -1,0 +1,202 @@
+"""Talks of factions that all run themselves: they sit down once, all tables of a world together, and end there.
+
+Apart from `negotiations`, where each side answers in its own time: here nobody is waited for, so that what all these
+tables judge by is read once, they bargain in memory (`bargaining`), and what was said is written with a few statements
+for all. Only a treaty that comes of it has statements of its own.
+
+Locks, in this order: factions, negotiations, then what a treaty locks.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Final
+from uuid import UUID
+
+import orjson
+
+from fablewright.core.refusal import Refused
+from fablewright.core.transaction import EventRecord, Timer, Transaction
+from fablewright.systems.diplomacy import bargaining, negotiations, treaties
+from fablewright.systems.diplomacy.bargaining import Offered, Sitting
+from fablewright.systems.diplomacy.nego_events import NegotiationEnded, OfferAnswered, OfferMade, OfferWeighed
+from fablewright.systems.diplomacy.nego_views import Scene, clauses_json, parts_told, scene
+from fablewright.systems.diplomacy.negotiations import DEADLINE, TURN, Talks
+from fablewright.systems.diplomacy.treaty_commands import TreatyFields
+from fablewright.systems.factions import service as factions
+
+DAYS: Final = 360
+"""For how long a faction that runs itself offers treaties."""
+
+LOCK: Final = """
+SELECT id, kind, topic, secret, offers, deadline_at FROM negotiations
+WHERE world_id = $1 AND id = ANY($2::uuid[]) AND state = 'open' ORDER BY id FOR NO KEY UPDATE
+"""
+LAPSE: Final = """
+UPDATE negotiation_offers SET state = 'lapsed', ended_at = $3
+WHERE world_id = $1 AND negotiation_id = ANY($2::uuid[]) AND state = 'standing'
+"""
+PUT: Final = """
+INSERT INTO negotiation_offers (world_id, id, negotiation_id, number, from_id, at, clauses, days, mark, state,
+                                accepted, ended_at, ended_by_id)
+SELECT $1, v.id, v.negotiation_id, v.number, v.from_id, $2, v.clauses, $3, v.mark, v.state, v.accepted, $2,
+       v.ended_by_id
+FROM unnest($4::uuid[], $5::uuid[], $6::int[], $7::uuid[], $8::jsonb[], $9::uuid[], $10::text[], $11::jsonb[],
+            $12::uuid[]) AS v (id, negotiation_id, number, from_id, clauses, mark, state, accepted, ended_by_id)
+"""
+WRITE_SEATS: Final = """
+UPDATE negotiation_parties p SET lean = v.lean, concessions = v.concessions
+FROM unnest($2::uuid[], $3::uuid[], $4::float8[], $5::int[]) AS v (negotiation_id, faction_id, lean, concessions)
+WHERE p.world_id = $1 AND p.negotiation_id = v.negotiation_id AND p.faction_id = v.faction_id
+"""
+END: Final = """
+UPDATE negotiations n SET state = v.state, offers = v.offers, ended_at = $2, ended_by_id = v.ended_by_id,
+    ended_reason = v.reason, treaty_id = v.treaty_id
+FROM unnest($3::uuid[], $4::text[], $5::int[], $6::uuid[], $7::text[], $8::uuid[])
+    AS v (id, state, offers, ended_by_id, reason, treaty_id)
+WHERE n.world_id = $1 AND n.id = v.id
+"""
+FORGET: Final = """
+DELETE FROM timers WHERE world_id = $1 AND kind = ANY($2::text[]) AND data ->> 'negotiation_id' = ANY($3::text[])
+"""
+
+
+@dataclass(slots=True)
+class Held:
+    """A sitting that is over: how it went, and what came of it."""
+
+    talks: Talks
+    went: Sitting = field(default_factory=Sitting)
+    state: str = "walked_out"
+    by: UUID | None = None
+    reason: str = ""
+    treaty_id: UUID | None = None
+
+    @property
+    def offers(self) -> list[Offered]:
+        """Its offers, in their order."""
+        return [said for said in self.went.said if isinstance(said, Offered)]
+
+
+async def among_themselves(tx: Transaction, ids: Iterable[UUID]) -> set[UUID]:
+    """Those of these talks at which all run themselves and still stand."""
+    rows = await tx.fetch(negotiations.SEATS_OF, tx.world_id, sorted(ids))
+    others = {r["negotiation_id"] for r in rows if not r["self_run"] or r["dissolved"]}
+    return {r["negotiation_id"] for r in rows} - others
+
+
+async def sit(tx: Transaction, timers: Mapping[UUID, Timer]) -> None:
+    """Let the factions at these tables bargain until they agree or see that they will not."""
+    if not timers:
+        return
+    rows = await tx.fetch(negotiations.SEATS_OF, tx.world_id, list(timers))
+    await factions.load(tx, {row["faction_id"] for row in rows})
+    tables = {
+        r["id"]: Talks(r["id"], r["kind"], r["topic"], r["secret"], r["offers"], r["deadline_at"], {})
+        for r in await tx.fetch(LOCK, tx.world_id, list(timers))
+    }
+    for row in rows:
+        if row["negotiation_id"] in tables:
+            tables[row["negotiation_id"]].seats[row["faction_id"]] = negotiations.seat_of(row)
+    seen = await scene(tx, [talks.seats for talks in tables.values()])
+    held = [await _sit(tx, talks, seen, timers[talks.id]) for talks in tables.values()]
+    if held:
+        await _write(tx, held)
+
+
+async def _sit(tx: Transaction, talks: Talks, seen: Scene, timer: Timer) -> Held:
+    request = negotiations.because_of(tx, timer)
+    with tx.acting(request):
+        held = Held(talks)
+        views = seen.views(list(talks.seats), talks.leans())
+        held.went = bargaining.sitting(talks.kind, views, UUID(timer.data["faction_id"]), DAYS, talks.offers)
+        last = _tell(tx, held) or request.cause
+        await _conclude(tx, held, last)
+        tx.emit(
+            NegotiationEnded(
+                **talks.common(), state=held.state, faction_id=held.by, reason=held.reason, treaty_id=held.treaty_id
+            ),
+            cause=last,
+        )  # fmt: skip
+    return held
+
+
+def _tell(tx: Transaction, held: Held) -> EventRecord | None:
+    """Tell what was said, each thing caused by the one before it; returns the last one."""
+    talks, last = held.talks, None
+    made: dict[int, Offered] = {}
+    for said in held.went.said:
+        if isinstance(said, Offered):
+            made[said.number] = said
+            stood = made[said.counters].clauses if said.counters else ()
+            last = tx.emit(
+                OfferMade(
+                    **talks.common(), number=said.number, faction_id=said.faction_id, counters=said.counters,
+                    clauses=clauses_json(said.clauses), days=DAYS,
+                    **negotiations.differences(stood, said.clauses),
+                ),
+                cause=last,
+            )  # fmt: skip
+            continue
+        found = said.found
+        last = tx.emit(
+            OfferWeighed(
+                negotiation_id=talks.id, faction_id=said.faction_id, number=said.number, utility=found.utility,
+                verdict=found.verdict, reasons=list(found.reasons), parts=parts_told(found),
+            ),
+            cause=last,
+        )  # fmt: skip
+        if found.verdict != "counter":
+            last = tx.emit(
+                OfferAnswered(
+                    **talks.common(), number=said.number, faction_id=said.faction_id,
+                    accepted=found.verdict == "accept",
+                ),
+                cause=last,
+            )  # fmt: skip
+    return last
+
+
+async def _conclude(tx: Transaction, held: Held, cause: EventRecord | None) -> None:
+    """Make a treaty of what was agreed; if it cannot be (a sum is not covered), the talks have failed."""
+    talks, offer = held.talks, held.went.agreed
+    if offer is None:
+        held.by, held.reason = held.went.walked, bargaining.NOTHING
+        return
+    fields = TreatyFields(
+        name=negotiations.name_of(talks), kind=talks.kind, parties=list(talks.seats), clauses=list(offer.clauses),
+        duration_days=DAYS, secret=talks.secret,
+    )  # fmt: skip
+    try:
+        async with tx.savepoint():
+            with tx.acting(replace(tx.request, cause=cause)):
+                treaty = await treaties.conclude(tx, fields, proposer_id=offer.faction_id)
+        held.state, held.treaty_id = "agreed", treaty.id
+    except Refused as refused:
+        offer.end, held.by, held.reason = "lapsed", offer.faction_id, refused.detail
+
+
+async def _write(tx: Transaction, held: list[Held]) -> None:
+    """Store how these sittings went."""
+    ids = [h.talks.id for h in held]
+    if any(h.talks.offers for h in held):
+        await tx.execute(LAPSE, tx.world_id, ids, tx.now)
+    offers = [(h.talks.id, offer) for h in held for offer in h.offers]
+    if offers:
+        await tx.execute(
+            PUT, tx.world_id, tx.now, DAYS, [tx.new_id() for _ in offers], [i for i, _ in offers],
+            [o.number for _, o in offers], [o.faction_id for _, o in offers],
+            [_json(clauses_json(o.clauses)) for _, o in offers], [o.mark for _, o in offers],
+            [o.end for _, o in offers], [_json({str(i): None for i in o.accepted}) for _, o in offers],
+            [o.ended_by for _, o in offers],
+        )  # fmt: skip
+    seats = [(h.talks.id, i, h.went.leans[i], h.went.concessions[i]) for h in held for i in h.went.leans]
+    await tx.execute(WRITE_SEATS, tx.world_id, *(list(column) for column in zip(*seats, strict=True)))
+    await tx.execute(
+        END, tx.world_id, tx.now, ids, [h.state for h in held], [h.talks.offers + len(h.offers) for h in held],
+        [h.by for h in held], [h.reason for h in held], [h.treaty_id for h in held],
+    )  # fmt: skip
+    await tx.execute(FORGET, tx.world_id, [DEADLINE, TURN], [str(i) for i in ids])
+
+
+def _json(value: Any) -> str:
+    return orjson.dumps(value).decode()
