@@ -1,8 +1,68 @@
 """Invariants of relations between factions, for `fablewright doctor`."""
 
+from typing import Final
+
+from fablewright.core.clock import DAY
 from fablewright.core.system import Check
+from fablewright.systems.diplomacy.relations import MOST_HALF_LIVES
+from fablewright.systems.diplomacy.rules import MOVES
+
+LEGAL: Final = ", ".join(f"('{before}', '{after}')" for before, steps in MOVES.items() for after in steps)
+# Game masters may set any status: such a step names the command that set it as its cause.
+STEPS: Final = f"""
+SELECT e.world_id, 'event ' || e.seq || ' tells of a step from ' || (e.data ->> 'before') || ' to '
+       || (e.data ->> 'status') || ', which is none'
+FROM events e
+WHERE e.type = 'diplomacy.status_changed' AND (e.data ->> 'before', e.data ->> 'status') NOT IN ({LEGAL})
+  AND NOT EXISTS (
+    SELECT 1 FROM events c
+    WHERE c.world_id = e.world_id AND c.seq BETWEEN e.seq - 2000 AND e.seq AND c.causation_id = e.causation_id
+      AND c.command ->> 'type' IN ('diplomacy.set_relation', 'diplomacy.set_relations'))
+"""  # noqa: S608  fixed texts only
+TOLD: Final = """
+SELECT r.world_id, 'relation ' || r.id || ' is ' || r.status || ', and was last told as ' || coalesce(t.status, 'nothing')
+FROM relations r LEFT JOIN (
+    SELECT DISTINCT ON (world_id, data ->> 'low_id', data ->> 'high_id') world_id, (data ->> 'low_id')::uuid AS low_id,
+           (data ->> 'high_id')::uuid AS high_id, data ->> 'status' AS status
+    FROM events WHERE type = 'diplomacy.status_changed'
+    ORDER BY world_id, data ->> 'low_id', data ->> 'high_id', seq DESC
+) t USING (world_id, low_id, high_id)
+WHERE r.status <> coalesce(t.status, 'neutral')
+"""
+# What was told of an opinion when it last changed is what its modifiers sum to at that time.
+SUMS: Final = f"""
+SELECT t.world_id, 'the opinion of ' || t.holder_id || ' about ' || t.about_id || ' was told as ' || t.opinion
+       || ', its parts sum to ' || p.opinion
+FROM (
+    SELECT DISTINCT ON (world_id, data ->> 'holder_id', data ->> 'about_id') world_id, at,
+           (data ->> 'holder_id')::uuid AS holder_id, (data ->> 'about_id')::uuid AS about_id,
+           (data ->> 'opinion')::float8 AS opinion
+    FROM events WHERE type = 'diplomacy.relationship_changed'
+    ORDER BY world_id, data ->> 'holder_id', data ->> 'about_id', seq DESC
+) t CROSS JOIN LATERAL (
+    SELECT least(100, greatest(-100, coalesce(sum(o.amount * coalesce(power(2.0::float8, -least(
+        {MOST_HALF_LIVES}, greatest(0, t.at - o.at) / (o.half_life_days * {DAY}))), 1)), 0))) AS opinion
+    FROM opinions o
+    WHERE o.world_id = t.world_id AND o.holder_id = t.holder_id AND o.about_id = t.about_id AND o.ended_at IS NULL
+) p
+WHERE abs(p.opinion - t.opinion) > 0.001
+"""  # noqa: S608  fixed texts only
+PEACE: Final = """
+SELECT w.world_id, 'war ' || w.id || ' is fought between ' || a.faction_id || ' and ' || d.faction_id || ', who are '
+       || coalesce(r.status, 'nothing') || ' to each other'
+FROM wars w
+JOIN war_parties a ON a.world_id = w.world_id AND a.war_id = w.id AND a.side = 'attacker' AND a.state = 'fighting'
+JOIN war_parties d ON d.world_id = w.world_id AND d.war_id = w.id AND d.side = 'defender' AND d.state = 'fighting'
+LEFT JOIN relations r ON r.world_id = w.world_id AND r.low_id = least(a.faction_id, d.faction_id)
+     AND r.high_id = greatest(a.faction_id, d.faction_id)
+WHERE w.ended_at IS NULL AND r.status IS DISTINCT FROM 'war'
+"""
 
 CHECKS = (
+    Check("diplomacy.every_step_is_legal", STEPS),
+    Check("diplomacy.every_status_is_as_told", TOLD),
+    Check("diplomacy.every_opinion_is_the_sum_of_its_parts", SUMS),
+    Check("diplomacy.no_war_in_peace_or_truce", PEACE),
     Check(
         "diplomacy.truce_has_timer",
         """SELECT r.world_id, 'the truce of relation ' || r.id || ' has no timer that ends it'
