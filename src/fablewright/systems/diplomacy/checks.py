@@ -20,7 +20,7 @@ WHERE e.type = 'diplomacy.status_changed' AND (e.data ->> 'before', e.data ->> '
       AND c.command ->> 'type' IN ('diplomacy.set_relation', 'diplomacy.set_relations'))
 """  # noqa: S608  fixed texts only
 TOLD: Final = """
-SELECT r.world_id, 'relation ' || r.id || ' is ' || r.status || ', and was last told as ' || coalesce(t.status, 'nothing')
+SELECT r.world_id, 'relation ' || r.id || ' is ' || r.status || ', last told as ' || coalesce(t.status, 'nothing')
 FROM relations r LEFT JOIN (
     SELECT DISTINCT ON (world_id, data ->> 'low_id', data ->> 'high_id') world_id, (data ->> 'low_id')::uuid AS low_id,
            (data ->> 'high_id')::uuid AS high_id, data ->> 'status' AS status
