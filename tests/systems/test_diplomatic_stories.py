@@ -3,6 +3,7 @@
 A realm of three factions, each run by a user of its own with a ruler, an ambassador, a general and a spymaster.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
 from uuid import UUID
@@ -103,13 +104,13 @@ class Realm:
         answer = await self.server.runtime.engine.execute(command, self.owner.actor, self.world_id)
         return answer.result
 
-    async def act(self, faction: UUID, role: str, command: type[Command], /, **fields: Any) -> Any:
+    async def act(self, faction: UUID, role: str, command: Callable[..., Command], /, **fields: Any) -> Any:
         """As a user, through the member of a faction with this role."""
         made = command(character_id=member(faction, role), **fields)
         return await self.server.do(made, self.users[faction].actor, self.world_id)
 
     async def refused(
-        self, code: str, faction: UUID, role: str, command: type[Command], /, **fields: Any
+        self, code: str, faction: UUID, role: str, command: Callable[..., Command], /, **fields: Any
     ) -> None:
         with pytest.raises(Refused) as refused:
             await self.act(faction, role, command, **fields)
