@@ -124,11 +124,9 @@ STATE: Final = {
 
 FAULTS: Final = {
     "a war inside a truce": """
-        SELECT w.id FROM wars w
-        JOIN war_parties a ON a.world_id = $1 AND a.war_id = w.id AND a.side = 'attacker' AND a.state = 'fighting'
-        JOIN war_parties d ON d.world_id = $1 AND d.war_id = w.id AND d.side = 'defender' AND d.state = 'fighting'
-        LEFT JOIN relations r ON r.world_id = $1 AND r.low_id = least(a.faction_id, d.faction_id)
-             AND r.high_id = greatest(a.faction_id, d.faction_id)
+        SELECT w.id FROM wars w LEFT JOIN relations r
+          ON r.world_id = $1 AND r.low_id = least(w.attacker_id, w.defender_id)
+             AND r.high_id = greatest(w.attacker_id, w.defender_id)
         WHERE w.world_id = $1 AND w.ended_at IS NULL AND r.status IS DISTINCT FROM 'war'""",
     "a war that nobody fights": """
         SELECT r.id FROM relations r WHERE r.world_id = $1 AND r.status = 'war' AND NOT EXISTS (

@@ -48,13 +48,10 @@ FROM (
 WHERE abs(p.opinion - t.opinion) > 0.001
 """  # noqa: S608  fixed texts only
 PEACE: Final = """
-SELECT w.world_id, 'war ' || w.id || ' is fought between ' || a.faction_id || ' and ' || d.faction_id || ', who are '
-       || coalesce(r.status, 'nothing') || ' to each other'
-FROM wars w
-JOIN war_parties a ON a.world_id = w.world_id AND a.war_id = w.id AND a.side = 'attacker' AND a.state = 'fighting'
-JOIN war_parties d ON d.world_id = w.world_id AND d.war_id = w.id AND d.side = 'defender' AND d.state = 'fighting'
-LEFT JOIN relations r ON r.world_id = w.world_id AND r.low_id = least(a.faction_id, d.faction_id)
-     AND r.high_id = greatest(a.faction_id, d.faction_id)
+SELECT w.world_id, 'war ' || w.id || ' goes on, but who lead it are ' || coalesce(r.status, 'nothing') || ' to each other'
+FROM wars w LEFT JOIN relations r
+  ON r.world_id = w.world_id AND r.low_id = least(w.attacker_id, w.defender_id)
+     AND r.high_id = greatest(w.attacker_id, w.defender_id)
 WHERE w.ended_at IS NULL AND r.status IS DISTINCT FROM 'war'
 """
 
