@@ -48,7 +48,7 @@ FROM (
 WHERE abs(p.opinion - t.opinion) > 0.001
 """  # noqa: S608  fixed texts only
 PEACE: Final = """
-SELECT w.world_id, 'war ' || w.id || ' goes on, but who lead it are ' || coalesce(r.status, 'nothing') || ' to each other'
+SELECT w.world_id, 'war ' || w.id || ' goes on, but its leaders are ' || coalesce(r.status, 'nothing')
 FROM wars w LEFT JOIN relations r
   ON r.world_id = w.world_id AND r.low_id = least(w.attacker_id, w.defender_id)
      AND r.high_id = greatest(w.attacker_id, w.defender_id)
