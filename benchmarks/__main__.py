@@ -3,7 +3,7 @@
 import asyncio
 import sys
 
-from benchmarks import achievements, boards, commands, feed, graph, ledger, live, points, recall, world
+from benchmarks import achievements, boards, commands, feed, graph, ledger, live, points, recall, world, years
 from benchmarks.stage import Row, staged
 
 FLOWS = {
@@ -29,6 +29,7 @@ FLOWS = {
     "top": boards.top,
     "integrity": ledger.integrity,
     "award_memory": points.award_memory,
+    "years": years.years,
 }
 
 
