@@ -29,6 +29,7 @@ from fablewright.systems.diplomacy import (
     treaties,
     treaty_changes,
     treaty_events,
+    treaty_router,
     treaty_timers,
     war_router,
     war_timers,
@@ -43,7 +44,7 @@ from fablewright.systems.diplomacy.router import router
 from fablewright.systems.diplomacy.timers import TRUCES
 
 PARTS: Final[tuple[ModuleType, ...]] = (
-    treaties, treaty_changes, treaty_events, treaty_timers, watching,
+    treaties, treaty_changes, treaty_events, treaty_timers, treaty_router, watching,
     negotiations, nego_timers, persuasion, nego_events, nego_router, incidents, wars, campaigns, sanctions,
     war_timers, war_router,
 )  # fmt: skip

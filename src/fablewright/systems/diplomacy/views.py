@@ -1,6 +1,6 @@
 """What is read of relations between factions. Values are always those of now."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 from uuid import UUID
 
@@ -266,9 +266,9 @@ MOST_LOOKED_THROUGH: Final = 200_000
 
 
 async def timeline(
-    connection: Any, world_id: UUID, pair: tuple[UUID, UUID], wanted: Filter, before: int | None, limit: int
+    connection: Any, world_id: UUID, about: Sequence[UUID], wanted: Filter, before: int | None, limit: int
 ) -> TimelineView:
-    """Events about both factions, newest first, that the filter lets through."""
+    """Events about all of these, newest first, that the filter lets through."""
     end = await head_of(connection, world_id) + 1 if before is None else before
     start = max(0, end - MOST_LOOKED_THROUGH)
     condition, values = wanted.where(6)
@@ -276,7 +276,7 @@ async def timeline(
         "SELECT seq, id, type, at, actor, causation_id, data::text AS data FROM events "  # noqa: S608
         f"WHERE world_id = $1 AND seq >= $2 AND seq < $3 AND about @> $4::uuid[]{condition} "
         "ORDER BY seq DESC LIMIT $5",
-        world_id, start, end, list(pair), limit, *values,
+        world_id, start, end, list(about), limit, *values,
     )  # fmt: skip
     items = [Moment(**{**dict(row), "data": orjson.loads(row["data"])}) for row in rows]
     if len(items) == limit:
