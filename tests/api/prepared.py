@@ -13,7 +13,9 @@ from fablewright.systems.characters.commands import CreateCharacter
 from fablewright.systems.custom_events.commands import SCHEMA_EXAMPLE, RegisterEventType
 from fablewright.systems.dialogue.commands import DefineInteractionType, SetGrammar
 from fablewright.systems.dialogue.effects import DUEL, TypeDefinition
+from fablewright.systems.diplomacy.clauses import NoAttack
 from fablewright.systems.diplomacy.commands import OPINION_EXAMPLE, AddOpinion
+from fablewright.systems.diplomacy.treaty_commands import ProposeTreaty
 from fablewright.systems.factions.commands import FoundFaction, MemberValue
 from fablewright.systems.leaderboards.commands import EXAMPLES, DefineBoard, SubmitScore
 from fablewright.systems.ledger.commands import Hold, Transfer
@@ -146,6 +148,11 @@ async def prepare(server: Server) -> Prepared:
     rival = await server.do(FoundFaction(name="House Birch"), owner.actor, world_id)
     enemy = AddOpinion(holder_id=faction.id, about_id=rival.id, **OPINION_EXAMPLE)
     await server.do(enemy, owner.actor, world_id)
+    truce = ProposeTreaty(
+        name="Treaty of Ash", kind="non_aggression", parties=[faction.id, rival.id], faction_id=faction.id,
+        clauses=[NoAttack(a_id=faction.id, b_id=rival.id)],
+    )  # fmt: skip
+    treaty = await server.do(truce, owner.actor, world_id)
     await server.do(
         DefineGoods(goods=[GoodValue(key="grain", name="Grain", base_price=4)]), owner.actor, world_id
     )
@@ -170,6 +177,6 @@ async def prepare(server: Server) -> Prepared:
         "board_key": "ford", "subject_id": one, "quest_key": "lost_ferry", "taker_id": one,
         "region_id": vale, "to_region_id": fens, "to": fens, "ban_id": ban["id"],
         "from_region": vale, "to_region": fens, "good": "grain", "route_id": trade_route["id"],
-        "restriction_id": taxed["ids"][0],
+        "restriction_id": taxed["ids"][0], "treaty_id": treaty["id"], "accused_id": rival.id,
     }  # fmt: skip
     return Prepared(owner, world_id, {name: str(value) for name, value in ids.items()})

@@ -46,6 +46,8 @@ OBSERVERS_MAY_COMMAND = {"worlds.leave_world"}
 
 CHARACTER = {"character_id": "character_id"}
 FACTION = {"faction_id": "faction_id"}
+PARTY = {"faction_id": "faction_id", "character_id": "character_id"}
+TREATY = {"name": "x", "parties": [str(UUID(int=1)), str(UUID(int=2))]}
 SUM = {"debit": "mint", "credit": "sink", "currency": "points", "amount": 1}
 PAYLOADS: dict[str, dict[str, Any]] = {
     "worlds.update_world": {"name": "x"}, "worlds.delete_world": {}, "worlds.set_clock": {"paused": True},
@@ -90,6 +92,14 @@ PAYLOADS: dict[str, dict[str, Any]] = {
         "holder_id": "faction_id", "about_id": "other_faction_id", "key": "x", "amount": 1, "reason": "x"},
     "diplomacy.drop_opinion": {
         "holder_id": "faction_id", "about_id": "other_faction_id", "key": "shared_enemy"},
+    "diplomacy.propose_treaty": {**TREATY, **PARTY},
+    "diplomacy.change_draft": {"treaty_id": "treaty_id", **TREATY, **PARTY}, "diplomacy.import_treaty": TREATY,
+    "diplomacy.reveal_treaty": {"treaty_id": "treaty_id"},
+    "diplomacy.accuse_of_breach": {
+        "treaty_id": "treaty_id", **PARTY, "accused_id": "other_faction_id", "clause": 1},
+    **{f"diplomacy.{act}": {"treaty_id": "treaty_id", **PARTY} for act in (
+        "sign_treaty", "reject_treaty", "withdraw_from_treaty", "suspend_treaty", "terminate_treaty",
+        "renew_treaty")},
     "factions.found_faction": {"name": "x"}, "factions.change_faction": {**FACTION, "self_run": True},
     "factions.dissolve_faction": {**FACTION, **CHARACTER}, "factions.leave": CHARACTER,
     "factions.add_member": {**FACTION, **CHARACTER, "member_id": "member_id"},
