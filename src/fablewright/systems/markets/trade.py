@@ -5,7 +5,7 @@ region and good. The head comes after accounts of the ledger: whoever pays opens
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 from uuid import UUID
 
@@ -92,12 +92,16 @@ class Scene:
     """What is stored of each route: what it carries, and the tariff."""
     restrictions: list[Restriction]
     markets: dict[Place, Market]
+    prices: dict[Place, float] = field(default_factory=dict)
+    """Those that were asked for: thousands of routes share some hundred markets."""
 
     def price(self, place: Place) -> float:
         """What a good costs in a region now. The region and the good are known."""
-        region, good = self.regions[place[0]], self.goods[place[1]]
-        market = self.markets.get(place) or rules.resting(good, region, self.now)
-        return price_of(price_parts(good, market, region, self.now))
+        if place not in self.prices:
+            region, good = self.regions[place[0]], self.goods[place[1]]
+            market = self.markets.get(place) or rules.resting(good, region, self.now)
+            self.prices[place] = price_of(price_parts(good, market, region, self.now))
+        return self.prices[place]
 
 
 def restriction_of(row: Any) -> Restriction:
@@ -158,6 +162,7 @@ def flow(scene: Scene) -> tuple[list[Flow], list[Market]]:
             before or rules.resting(good, region, scene.now), good, region, traffic.get(place), scene.now
         )
         scene.markets[place] = after
+        scene.prices.pop(place, None)
         if after is not before:
             changed.append(after)
     return flowing, changed
