@@ -16,12 +16,21 @@ def upgrade() -> None:
     sa.Column('world_id', sa.UUID(), nullable=False),
     sa.Column('id', sa.UUID(), nullable=False),
     sa.Column('target_id', sa.UUID(), nullable=False),
+    sa.Column('by_id', sa.UUID(), nullable=True),
     sa.Column('at', sa.BigInteger(), nullable=False),
     sa.Column('dissolved_at', sa.BigInteger(), nullable=True),
     sa.ForeignKeyConstraint(['world_id'], ['worlds.id'], name=op.f('fk_coalitions_world_id'), ondelete='CASCADE'),
     sa.PrimaryKeyConstraint('world_id', 'id', name=op.f('pk_coalitions'))
     )
     op.create_index('uq_coalitions_target', 'coalitions', ['world_id', 'target_id'], unique=True, postgresql_where=sa.text('dissolved_at IS NULL'))
+    op.create_table('concerns',
+    sa.Column('world_id', sa.UUID(), nullable=False),
+    sa.Column('id', sa.UUID(), nullable=False),
+    sa.Column('event_id', sa.UUID(), nullable=False),
+    sa.Column('at', sa.BigInteger(), nullable=False),
+    sa.ForeignKeyConstraint(['world_id'], ['worlds.id'], name=op.f('fk_concerns_world_id'), ondelete='CASCADE'),
+    sa.PrimaryKeyConstraint('world_id', 'id', name=op.f('pk_concerns'))
+    )
     op.create_table('goods',
     sa.Column('world_id', sa.UUID(), nullable=False),
     sa.Column('key', sa.Text(), nullable=False),
@@ -154,6 +163,7 @@ def upgrade() -> None:
     sa.Column('reason', sa.Text(), nullable=False),
     sa.Column('lift_when', postgresql.JSONB(astext_type=sa.Text()), nullable=False),
     sa.Column('incident_id', sa.UUID(), nullable=True),
+    sa.Column('coalition_id', sa.UUID(), nullable=True),
     sa.Column('hold_id', sa.UUID(), nullable=True),
     sa.Column('frozen', sa.BigInteger(), server_default=sa.text('0'), nullable=False),
     sa.Column('until_at', sa.BigInteger(), nullable=True),
@@ -208,16 +218,19 @@ def upgrade() -> None:
     sa.Column('consequence', postgresql.JSONB(astext_type=sa.Text()), nullable=False),
     sa.Column('text', sa.Text(), nullable=False),
     sa.Column('state', sa.Text(), nullable=False),
+    sa.Column('duration_days', sa.BigInteger(), nullable=True),
     sa.Column('incident_id', sa.UUID(), nullable=True),
     sa.Column('treaty_id', sa.UUID(), nullable=True),
-    sa.Column('war_id', sa.UUID(), nullable=True),
-    sa.Column('sanction_id', sa.UUID(), nullable=True),
     sa.Column('deadline', sa.BigInteger(), nullable=False),
+    sa.Column('acts_at', sa.BigInteger(), nullable=True),
+    sa.Column('outcome', sa.Text(), nullable=True),
+    sa.Column('outcome_id', sa.UUID(), nullable=True),
     sa.Column('by_id', sa.UUID(), nullable=True),
     sa.Column('answered_by_id', sa.UUID(), nullable=True),
     sa.Column('at', sa.BigInteger(), nullable=False),
     sa.Column('closed_at', sa.BigInteger(), nullable=True),
     sa.CheckConstraint("(closed_at IS NULL) = (state = 'issued')", name=op.f('ck_ultimatums_closed_has_time')),
+    sa.CheckConstraint("acts_at IS NULL OR state IN ('rejected', 'expired')", name=op.f('ck_ultimatums_acts_after_no')),
     sa.CheckConstraint("state IN ('issued', 'accepted', 'rejected', 'expired', 'withdrawn')", name=op.f('ck_ultimatums_state_known')),
     sa.CheckConstraint('deadline > at', name=op.f('ck_ultimatums_forward')),
     sa.CheckConstraint('issuer_id <> target_id', name=op.f('ck_ultimatums_two_factions')),
@@ -627,6 +640,28 @@ def upgrade() -> None:
     sa.PrimaryKeyConstraint('world_id', 'war_id', 'faction_id', name=op.f('pk_war_parties'))
     )
     op.create_index('ix_war_parties_faction', 'war_parties', ['world_id', 'faction_id', 'war_id'], unique=False)
+    op.create_table('deeds',
+    sa.Column('world_id', sa.UUID(), nullable=False),
+    sa.Column('id', sa.UUID(), nullable=False),
+    sa.Column('kind', sa.Text(), nullable=False),
+    sa.Column('doer_id', sa.UUID(), nullable=False),
+    sa.Column('victim_ids', sa.ARRAY(sa.UUID()), nullable=False),
+    sa.Column('party_ids', sa.ARRAY(sa.UUID()), nullable=False),
+    sa.Column('witness_ids', sa.ARRAY(sa.UUID()), nullable=False),
+    sa.Column('gravity', sa.Double(), nullable=False),
+    sa.Column('words', sa.Text(), nullable=False),
+    sa.Column('reference_id', sa.UUID(), nullable=False),
+    sa.Column('region_id', sa.UUID(), nullable=True),
+    sa.Column('secret', sa.Boolean(), nullable=False),
+    sa.Column('event_id', sa.UUID(), nullable=False),
+    sa.Column('at', sa.BigInteger(), nullable=False),
+    sa.CheckConstraint("kind IN ('breach', 'desertion', 'pact')", name=op.f('ck_deeds_kind_known')),
+    sa.CheckConstraint('gravity BETWEEN 0 AND 100', name=op.f('ck_deeds_gravity_range')),
+    sa.ForeignKeyConstraint(['world_id', 'doer_id'], ['factions.world_id', 'factions.id'], name='fk_deeds_doer_id', ondelete='CASCADE'),
+    sa.PrimaryKeyConstraint('world_id', 'id', name=op.f('pk_deeds'))
+    )
+    op.create_index('ix_deeds_doer', 'deeds', ['world_id', 'doer_id', 'at'], unique=False)
+    op.create_index('ix_deeds_reference', 'deeds', ['world_id', 'reference_id'], unique=False)
     op.create_table('faction_members',
     sa.Column('world_id', sa.UUID(), nullable=False),
     sa.Column('id', sa.UUID(), nullable=False),
@@ -729,17 +764,41 @@ def upgrade() -> None:
     sa.UniqueConstraint('world_id', 'holder_id', 'about_id', name=op.f('uq_trusts_world_id_holder_id_about_id'))
     )
     op.create_index('ix_trusts_about', 'trusts', ['world_id', 'about_id'], unique=False)
+    op.create_table('deeds_known',
+    sa.Column('world_id', sa.UUID(), nullable=False),
+    sa.Column('id', sa.UUID(), nullable=False),
+    sa.Column('deed_id', sa.UUID(), nullable=False),
+    sa.Column('faction_id', sa.UUID(), nullable=False),
+    sa.Column('how', sa.Text(), nullable=False),
+    sa.Column('certainty', sa.Double(), nullable=False),
+    sa.Column('character_id', sa.UUID(), nullable=True),
+    sa.Column('tellers', sa.ARRAY(sa.UUID()), nullable=False),
+    sa.Column('opinion', sa.Double(), nullable=False),
+    sa.Column('event_id', sa.UUID(), nullable=False),
+    sa.Column('at', sa.BigInteger(), nullable=False),
+    sa.CheckConstraint("how IN ('party', 'saw', 'told', 'heard')", name=op.f('ck_deeds_known_how_known')),
+    sa.CheckConstraint('certainty BETWEEN 0 AND 1', name=op.f('ck_deeds_known_certainty_range')),
+    sa.ForeignKeyConstraint(['world_id', 'deed_id'], ['deeds.world_id', 'deeds.id'], name='fk_deeds_known_deed', ondelete='CASCADE'),
+    sa.ForeignKeyConstraint(['world_id', 'faction_id'], ['factions.world_id', 'factions.id'], name='fk_deeds_known_faction_id', ondelete='CASCADE'),
+    sa.PrimaryKeyConstraint('world_id', 'id', name=op.f('pk_deeds_known')),
+    sa.UniqueConstraint('world_id', 'deed_id', 'faction_id', name=op.f('uq_deeds_known_world_id_deed_id_faction_id'))
+    )
+    op.create_index('ix_deeds_known_faction', 'deeds_known', ['world_id', 'faction_id', 'at'], unique=False)
+    op.add_column('directors', sa.Column('council_days', sa.BigInteger(), server_default=sa.text('30'), nullable=True))
     op.add_column('places', sa.Column('region_id', sa.UUID(), nullable=True))
     op.create_index('ix_places_region', 'places', ['world_id', 'region_id', 'id'], unique=False, postgresql_where=sa.text('region_id IS NOT NULL'))
     op.create_foreign_key('fk_places_region', 'places', 'regions', ['world_id', 'region_id'], ['world_id', 'id'], ondelete='SET NULL (region_id)')
     # ### end Alembic commands ###
-
+    op.create_check_constraint(op.f('ck_directors_council_range'), 'directors', 'council_days BETWEEN 1 AND 3650')
 
 def downgrade() -> None:
 # ### commands auto generated by Alembic - please adjust! ###
     op.drop_constraint('fk_places_region', 'places', type_='foreignkey')
     op.drop_index('ix_places_region', table_name='places', postgresql_where=sa.text('region_id IS NOT NULL'))
     op.drop_column('places', 'region_id')
+    op.drop_column('directors', 'council_days')
+    op.drop_index('ix_deeds_known_faction', table_name='deeds_known')
+    op.drop_table('deeds_known')
     op.drop_index('ix_trusts_about', table_name='trusts')
     op.drop_table('trusts')
     op.drop_index('ix_treaty_watches_clause', table_name='treaty_watches')
@@ -755,6 +814,9 @@ def downgrade() -> None:
     op.drop_index('ix_faction_members_history', table_name='faction_members')
     op.drop_index('ix_faction_members_faction', table_name='faction_members')
     op.drop_table('faction_members')
+    op.drop_index('ix_deeds_reference', table_name='deeds')
+    op.drop_index('ix_deeds_doer', table_name='deeds')
+    op.drop_table('deeds')
     op.drop_index('ix_war_parties_faction', table_name='war_parties')
     op.drop_table('war_parties')
     op.drop_index('ix_war_battles_war', table_name='war_battles')
@@ -830,6 +892,7 @@ def downgrade() -> None:
     op.drop_index('ix_incidents_accused', table_name='incidents')
     op.drop_table('incidents')
     op.drop_table('goods')
+    op.drop_table('concerns')
     op.drop_index('uq_coalitions_target', table_name='coalitions', postgresql_where=sa.text('dissolved_at IS NULL'))
     op.drop_table('coalitions')
     # ### end Alembic commands ###

@@ -1,13 +1,15 @@
-"""Director: npc characters act by themselves, through the same commands as everybody else.
+"""Director: npc characters and factions act by themselves, through the same commands as everybody else.
 
 Nouns: *beat* (a moment at which some characters act, one transaction), *option* (something a character could do, with
 a weight made of named parts), *choice* (the event that tells the options and the one chosen, and is the cause of the
 act), *needs* (what a character lacks: company and esteem), *arc* (a small story between two: a quarrel, a feud, a
-courtship, a friendship).
+courtship, a friendship), *council* (a moment at which the factions that run themselves decide, all of one world in one
+transaction), *decision* (the event that tells what a faction weighed and chose, and is the cause of what it does).
 
 Invariants:
 
-- only npc characters that no user controls act by themselves;
+- only npc characters that no user controls act by themselves, and factions that are said to run themselves;
+- while the director is on and councils are, exactly one council waits;
 - while the director is on, exactly one beat waits as long as there is an npc to act; while it is off, none;
 - beats missed while the world stood are not made up for, and a world in which all sleep has no beat before someone
   may wake;
@@ -18,18 +20,26 @@ from fablewright.core.system import Handler, System
 from fablewright.systems.director import reactions, service
 from fablewright.systems.director.checks import CHECKS
 from fablewright.systems.director.commands import ConfigureDirector
-from fablewright.systems.director.events import ArcResolved, ArcRose, ArcStarted, Chose, Configured
+from fablewright.systems.director.events import (
+    ArcResolved,
+    ArcRose,
+    ArcStarted,
+    Chose,
+    Configured,
+    CouncilsMet,
+    FactionDecided,
+)
 from fablewright.systems.director.pack import PACK
 from fablewright.systems.director.router import router
-from fablewright.systems.director.timers import BEAT
+from fablewright.systems.director.timers import BEAT, COUNCIL, SUMMONS
 
 system = System(
     name="director",
     handlers=(Handler(ConfigureDirector, one=service.configure),),
-    events=(Configured, Chose, ArcStarted, ArcRose, ArcResolved),
+    events=(Configured, Chose, ArcStarted, ArcRose, ArcResolved, CouncilsMet, FactionDecided),
     guarding=reactions.GUARDING,
     following=reactions.FOLLOWING,
-    timers=(BEAT,),
+    timers=(BEAT, COUNCIL, SUMMONS),
     routers=(router,),
     checks=CHECKS,
     extra={"pack": PACK},

@@ -7,10 +7,12 @@ from fablewright.core.messages import Command
 
 
 class ConfigureDirector(Command):
-    """Let the npc characters of the world act by themselves, or stop them."""
+    """Let the npc characters of the world and the factions that run themselves act by themselves, or stop them."""
 
     model_config = ConfigDict(
-        json_schema_extra={"examples": [{"enabled": True, "beats_per_minute": 12, "acts_per_beat": 1}]}
+        json_schema_extra={
+            "examples": [{"enabled": True, "beats_per_minute": 12, "acts_per_beat": 1, "council_days": 30}]
+        }
     )
     message_type = "director.configure_director"
     allowed = at_least(Role.GAME_MASTER)
@@ -21,4 +23,7 @@ class ConfigureDirector(Command):
     )
     acts_per_beat: int = Field(
         1, ge=1, le=1000, description="How many characters act in a beat; each acts at most once."
+    )
+    council_days: int | None = Field(
+        30, ge=1, le=3650, description="World days between the councils of factions that run themselves; null: none."
     )

@@ -20,6 +20,7 @@ class Configured(_DirectorEvent):
     enabled: bool
     beats_per_minute: float
     acts_per_beat: int
+    council_days: int | None = None
 
 
 class Weighed(BaseModel):
@@ -52,6 +53,50 @@ class Chose(_DirectorEvent):
     weighed: int = Field(description="How many options there were.")
     because: str
     arc_id: UUID | None = None
+
+
+class CouncilsMet(_DirectorEvent):
+    """Factions that run themselves held council: once in `council_days`, or because something waited for an answer."""
+
+    message_type = "director.councils_met"
+    subjects = ("faction_ids",)
+
+    faction_ids: list[UUID] = Field(description="Those that decided something.")
+    summoned: bool = Field(description="Whether something waited for an answer.")
+
+
+class WeighedAct(BaseModel):
+    """Something a faction could have done, and how much spoke for it: the sum of the parts, in points."""
+
+    act: str
+    target_id: UUID | None = None
+    about_id: UUID | None = Field(None, description="The incident, war, treaty, sanction, … that it is about.")
+    kind: str = Field("", description="Of the treaty, sanction or cause of war.")
+    weight: float
+    parts: dict[str, float] = Field(description="By name, such as cause, odds, tie, temper, fear, honour, wear.")
+
+
+class FactionDecided(_DirectorEvent):
+    """A faction that runs itself decided what to do. What it then did has this event as its cause."""
+
+    message_type = "director.faction_decided"
+    subjects = ("faction_id", "target_id", "about_id")
+
+    faction_id: UUID
+    matter: str = Field(description="policy, or an answer: incident, call, treaty, ultimatum, war.")
+    act: str
+    target_id: UUID | None = None
+    about_id: UUID | None = None
+    kind: str = ""
+    chosen: int = Field(description="Which of the options, counted from 0.")
+    options: list[WeighedAct] = Field(description="The chosen one and the heaviest others, heaviest first.")
+    weighed: int = Field(description="How many options there were.")
+    because: str
+    refused: str | None = Field(None, description="The code of the refusal, if it could not be done any more.")
+    secret: bool = Field(False, description="Whether only those who stand for the faction are told.")
+
+    def audience(self) -> Audience:
+        return Audience.of(self.faction_id) if self.secret else MEMBERS
 
 
 class _ArcEvent(_DirectorEvent):

@@ -18,6 +18,9 @@ class DirectorEntry(PackModel):
         12.0, ge=0.01, le=600.0, allow_inf_nan=False, description="Beats per minute of world time."
     )
     acts_per_beat: int = Field(1, ge=1, le=1000, description="How many characters act in a beat.")
+    council_days: int | None = Field(
+        30, ge=1, le=3650, description="World days between the councils of factions that run themselves; null: none."
+    )
 
 
 class DirectorFields(PackModel):
@@ -35,7 +38,7 @@ def commands(items: Sequence[Item], ids: Ids) -> list[Command]:
 async def read(snapshot: Snapshot) -> list[Item]:
     """The director, if the world ever had one."""
     row = await snapshot.connection.fetchrow(
-        "SELECT enabled, beats_per_minute, acts_per_beat FROM directors WHERE world_id = $1",
+        "SELECT enabled, beats_per_minute, acts_per_beat, council_days FROM directors WHERE world_id = $1",
         snapshot.world_id,
     )
     return [] if row is None else [Item("world", DirectorFields(director=DirectorEntry(**dict(row))))]

@@ -19,7 +19,9 @@ from fablewright.systems.characters.events import (
 )
 from fablewright.systems.characters.rules import Traits
 from fablewright.systems.dialogue.events import Interacted
-from fablewright.systems.director import arcs, rules
+from fablewright.systems.diplomacy import treaty_events as treaties
+from fablewright.systems.diplomacy import war_events as wars
+from fablewright.systems.director import arcs, councils, rules
 from fablewright.systems.director.arcs import ArcState, Board, Change, Feeling, Happening
 from fablewright.systems.director.events import ArcResolved, ArcRose, ArcStarted
 from fablewright.systems.director.rules import Needs
@@ -271,8 +273,54 @@ async def cut_short(tx: Transaction, records: list[EventRecord]) -> None:
     await _tell(tx, changes, {}, {})
 
 
+# -- what factions decide on ------------------------------------------------------------------------------------
+
+CONCERNS: Final = (
+    wars.IncidentOccurred, wars.IncidentAnswered, wars.IncidentEscalated, wars.IncidentResolved, wars.UltimatumIssued,
+    wars.UltimatumAnswered, wars.UltimatumExpired, wars.UltimatumWithdrawn, wars.WarDeclared, wars.AllyCalled,
+    wars.BattleFought, wars.PeaceMade, wars.SanctionImposed, wars.CoalitionFormed, treaties.TreatyDrafted,
+    treaties.TreatyInForce, treaties.TreatyViolated,
+)  # fmt: skip
+
+
+async def heed(tx: Transaction, records: list[EventRecord]) -> None:
+    """Keep the last event about each thing that factions decide on, and let those answer who are asked something."""
+    noted: dict[UUID, UUID] = {}
+    over: list[UUID] = []
+    awaited: list[UUID] = []
+    for record in records:
+        event: Any = record.event
+        subject = _subject(event)
+        if isinstance(event, wars.IncidentResolved | wars.PeaceMade | wars.UltimatumWithdrawn):
+            over.append(subject)
+            noted.pop(subject, None)
+            continue
+        noted[subject] = record.id
+        if isinstance(event, wars.IncidentOccurred):
+            awaited.append(event.accused_id)
+        elif isinstance(event, wars.AllyCalled):
+            awaited.append(event.ally_id)
+        elif isinstance(event, wars.UltimatumIssued):
+            awaited.append(event.target_id)
+        elif isinstance(event, treaties.TreatyDrafted):
+            awaited += [party for party in event.party_ids if party != event.faction_id]
+    await councils.heed(tx, noted, over, awaited)
+
+
+def _subject(event: Any) -> UUID:
+    """What an event is about: the thing that has a history of its own."""
+    for name in ("ultimatum_id", "incident_id", "war_id", "sanction_id", "coalition_id", "treaty_id"):
+        if name in type(event).model_fields and getattr(event, name) is not None:
+            subject: UUID = getattr(event, name)
+            return subject
+    raise TypeError(f"{event.type_name} is about nothing that factions decide on")
+
+
 GUARDING = (
     Reaction("director.wake", (CharacterCreated, CharacterUpdated, StatusChanged, ControlChanged), wake),
     Reaction("director.cut_short", (CharacterDeleted,), cut_short),
 )
-FOLLOWING = (Reaction("director.follow", (Interacted,), follow),)
+FOLLOWING = (
+    Reaction("director.follow", (Interacted,), follow),
+    Reaction("director.heed", CONCERNS, heed),
+)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Final
 from uuid import UUID
 
-from fablewright.core.clock import HOUR, MINUTE, elapsed, half_life_factor
+from fablewright.core.clock import DAY, HOUR, MINUTE, elapsed, half_life_factor
 from fablewright.core.dice import Dice
 from fablewright.systems.characters.rules import Traits
 
@@ -21,6 +21,18 @@ ENERGY_TO_ACT: Final = 0.1
 def interval_ms(beats_per_minute: float) -> int:
     """World milliseconds from one beat to the next, at least 1."""
     return max(1, round(MINUTE / beats_per_minute))
+
+
+FIRST_COUNCIL: Final = DAY
+"""So long after the director was set, factions that run themselves hold their first council (world ms)."""
+ANSWERS_AFTER: Final = 3 * DAY
+"""So long they take for an answer to what was done to them, at least (world ms)."""
+
+
+def next_council(due_at: int, now: int, council_days: int) -> int:
+    """When the council after the one due at `due_at` is held; those missed are not made up for."""
+    due = due_at + council_days * DAY
+    return due if due > now else now + council_days * DAY
 
 
 def next_beat(due_at: int, now: int, beats_per_minute: float) -> int:

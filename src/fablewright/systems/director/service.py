@@ -34,6 +34,10 @@ T = TypeVar("T")
 
 BEAT: Final = "director.beat"
 """The kind of timer that makes a beat."""
+COUNCIL: Final = "director.council"
+"""The kind of timer at which all factions that run themselves hold council."""
+SUMMONS: Final = "director.summons"
+"""The kind of timer at which they answer what waits for an answer."""
 ORDER: Final = ("wake", "interact", "walk", "sleep")
 """In which order the acts of one beat are done: nobody walks off or falls asleep before it is spoken to."""
 MOST_TRIES: Final = 24
@@ -42,13 +46,15 @@ MOST_TOLD_UNDONE: Final = 20
 """Acts that a dead letter names."""
 
 CONFIGURE: Final = """
-INSERT INTO directors AS d (world_id, enabled, beats_per_minute, acts_per_beat) VALUES ($1, $2, $3, $4)
+INSERT INTO directors AS d (world_id, enabled, beats_per_minute, acts_per_beat, council_days)
+VALUES ($1, $2, $3, $4, $5)
 ON CONFLICT (world_id) DO UPDATE
-SET enabled = $2, beats_per_minute = $3, acts_per_beat = $4, version = d.version + 1
+SET enabled = $2, beats_per_minute = $3, acts_per_beat = $4, council_days = $5, version = d.version + 1
 RETURNING version
 """
 DIRECTOR: Final = (
-    "SELECT enabled, beats_per_minute, acts_per_beat, version FROM directors WHERE world_id = $1 FOR SHARE"
+    "SELECT enabled, beats_per_minute, acts_per_beat, council_days, version FROM directors "
+    "WHERE world_id = $1 FOR SHARE"
 )
 EXPECTED: Final = """
 SELECT EXISTS (SELECT 1 FROM timers WHERE world_id = $1 AND kind = $2 AND (data ->> 'version')::int = $3)
@@ -71,13 +77,17 @@ async def configure(tx: Transaction, command: ConfigureDirector) -> DirectorView
     Timers are locked before the director, as when a beat fires. A beat that is scheduled between the two
     statements has an old version and will do nothing.
     """
-    await tx.cancel_timers(BEAT)
+    for kind in (BEAT, COUNCIL, SUMMONS):
+        await tx.cancel_timers(kind)
     version = await tx.fetchval(
-        CONFIGURE, tx.world_id, command.enabled, command.beats_per_minute, command.acts_per_beat
-    )
+        CONFIGURE, tx.world_id, command.enabled, command.beats_per_minute, command.acts_per_beat,
+        command.council_days,
+    )  # fmt: skip
     if command.enabled:
         due_at = tx.now + rules.interval_ms(command.beats_per_minute)
         await tx.schedule(BEAT, due_at, {"version": version})
+    if command.enabled and command.council_days is not None:
+        await tx.schedule(COUNCIL, tx.now + rules.FIRST_COUNCIL, {"version": version})
     values = command.model_dump()
     tx.emit(Configured(**values))
     return DirectorView(**values)
@@ -136,7 +146,7 @@ async def beat(tx: Transaction, timer: Timer, fade: Callable[[Transaction], Awai
     if error is not None:
         if replayed:
             raise error
-        await _give_up(tx, timer, error, undone)
+        await give_up(tx, timer, error, [_act(decision) for decision in undone])
     if plan is not None and following is not None and not plan.people.awake and not plan.people.walking:
         await _put_off(tx, plan.people, following, hour)
 
@@ -158,16 +168,19 @@ async def tried(tx: Transaction, work: Callable[[], Awaitable[T]]) -> tuple[T | 
         return None, error
 
 
-async def _give_up(tx: Transaction, timer: Timer, error: Exception, undone: Sequence[Decision]) -> None:
-    """Keep what a beat could not do as a dead letter."""
-    acts = [
-        {"actor_id": str(d.npc.id), "act": d.option.type or d.option.act, "with_id": str(d.option.with_id or "")}
-        for d in undone[:MOST_TOLD_UNDONE]
-    ]  # fmt: skip
-    log.error("beat_failed", world=str(tx.world_id), due_at=timer.due_at, acts=acts, exc_info=error)
+def _act(decision: Decision) -> dict[str, str]:
+    option = decision.option
+    return {"actor_id": str(decision.npc.id), "act": option.type or option.act, "with_id": str(option.with_id or "")}
+
+
+async def give_up(tx: Transaction, timer: Timer, error: Exception, undone: Sequence[dict[str, str]]) -> None:
+    """Keep what a beat or a council could not do as a dead letter."""
+    acts = list(undone[:MOST_TOLD_UNDONE])
+    failed = f"{timer.kind.rpartition('.')[2]}_failed"
+    log.error(failed, world=str(tx.world_id), due_at=timer.due_at, acts=acts, exc_info=error)
     letter = {"id": str(timer.id), "kind": timer.kind, "due_at": timer.due_at, "data": timer.data,
               "correlation_id": str(timer.correlation_id)}  # fmt: skip
-    await bury(tx, "timer", BEAT, {"timer": letter, "acts": acts}, error)
+    await bury(tx, "timer", timer.kind, {"timer": letter, "acts": acts}, error)
 
 
 async def _put_off(tx: Transaction, people: People, following: Timer, hour: float) -> None:
@@ -241,15 +254,22 @@ async def _plan(tx: Transaction, acts: int, hour: float) -> Plan:
 
 
 async def _carry_out(tx: Transaction, plan: Plan, hour: float) -> tuple[list[Decision], Exception | None]:
-    """Do what was chosen; returns what could not be done, and what went wrong first.
+    """Do what was chosen; returns what could not be done, and what went wrong first."""
+    return await by_halves(tx, plan.decisions, lambda some: _do(tx, plan, some, hour))
 
-    If all together fail, they are tried by halves, so that a bad act does not keep the others from theirs.
+
+async def by_halves(
+    tx: Transaction, all_: Sequence[T], do: Callable[[Sequence[T]], Awaitable[None]]
+) -> tuple[list[T], Exception | None]:
+    """Do something for all; returns those for whom it could not be done, and what went wrong first.
+
+    If all together fail, they are tried by halves, so that a bad one does not keep the others from theirs.
     """
-    waiting, undone, tries = [plan.decisions], list[Decision](), 0
+    waiting, undone, tries = [all_], list[T](), 0
     first: Exception | None = None
     while waiting:
         some = waiting.pop()
-        _, error = await tried(tx, lambda some=some: _do(tx, plan, some, hour))  # type: ignore[misc]
+        _, error = await tried(tx, lambda some=some: do(some))  # type: ignore[misc]
         tries += 1
         first = first or error
         if error is not None and len(some) > 1 and tries < MOST_TRIES:

@@ -12,19 +12,22 @@ from fablewright.core.tables import WORLD, Base
 class Director(Base):
     """The director of a world. There is one at most, so the world's id alone is its key.
 
-    Each configuration has a new `version`; a beat scheduled for an older one does nothing.
+    Each configuration has a new `version`; a beat or council scheduled for an older one does nothing. Without
+    `council_days`, factions that run themselves hold no councils.
     """
 
     __tablename__ = "directors"
     __table_args__ = (
         CheckConstraint("beats_per_minute BETWEEN 0.01 AND 600", name="beats_range"),
         CheckConstraint("acts_per_beat BETWEEN 1 AND 1000", name="acts_range"),
+        CheckConstraint("council_days BETWEEN 1 AND 3650", name="council_range"),
     )
 
     world_id: Mapped[UUID] = mapped_column(ForeignKey(WORLD, ondelete="CASCADE"), primary_key=True)
     enabled: Mapped[bool]
     beats_per_minute: Mapped[float]
     acts_per_beat: Mapped[int]
+    council_days: Mapped[int | None] = mapped_column(server_default=text("30"))
     version: Mapped[int] = mapped_column(server_default=text("1"))
 
 
@@ -85,3 +88,17 @@ class Arc(Base):
     resolved_at: Mapped[int | None]
     outcome: Mapped[str | None]
     data: Mapped[dict[str, Any]]
+
+
+class Concern(Base):
+    """The last event about something that factions decide on (an incident, a war, a treaty, an ultimatum: the id).
+
+    What a faction decides about it has this event as its cause, so that a war can be followed back to where it began.
+    """
+
+    __tablename__ = "concerns"
+
+    world_id: Mapped[UUID] = mapped_column(ForeignKey(WORLD, ondelete="CASCADE"), primary_key=True)
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    event_id: Mapped[UUID]
+    at: Mapped[int]

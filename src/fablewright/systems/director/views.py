@@ -15,6 +15,9 @@ class DirectorView(BaseModel):
     enabled: bool
     beats_per_minute: float = Field(description="Beats per minute of world time, 0.01 to 600.")
     acts_per_beat: int = Field(description="How many characters act in a beat, 1 to 1,000.")
+    council_days: int | None = Field(
+        30, description="World days between the councils of factions that run themselves; null for none."
+    )
 
 
 class ArcView(BaseModel):
@@ -37,7 +40,8 @@ class ArcView(BaseModel):
 async def of_world(connection: Any, world_id: UUID) -> DirectorView:
     """The director of a world; one that was never set is off."""
     row = await connection.fetchrow(
-        "SELECT enabled, beats_per_minute, acts_per_beat FROM directors WHERE world_id = $1", world_id
+        "SELECT enabled, beats_per_minute, acts_per_beat, council_days FROM directors WHERE world_id = $1",
+        world_id,
     )
     return DirectorView(**(dict(row) if row else ConfigureDirector(enabled=False).model_dump()))
 

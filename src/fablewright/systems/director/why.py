@@ -16,6 +16,7 @@ from fablewright.core import log
 from fablewright.core.clock import DAY, HOUR, MINUTE, elapsed
 from fablewright.core.log import Filter
 from fablewright.core.refusal import NOT_FOUND, Refusal
+from fablewright.systems.director import chronicle
 from fablewright.systems.director.options import PARTS, Option
 from fablewright.systems.director.rules import Npc
 
@@ -218,7 +219,7 @@ async def why(connection: Any, world_id: UUID, seq: int, reader: Filter) -> WhyV
         seq=event["seq"], type=event["type"], sentence=sentence(event["type"], orjson.loads(event["data"]), names),
         causes=causes, complete=complete,
     )  # fmt: skip
-    choice = next((row for row in rows if row["type"] == "director.chose"), None)
+    choice = next((row for row in rows if row["type"] in CHOICES), None)
     if choice is None:
         return view
     data = orjson.loads(choice["data"])
@@ -275,14 +276,15 @@ def _of_event(row: Any, names: Mapping[str, str]) -> Cause:
 
 NAMED: Final = (
     "initiator_id",
-    "target_id",
     "character_id",
     "actor_id",
     "with_id",
     "source_id",
-    "to_id",
     "place_id",
+    *chronicle.NAMED,
 )
+CHOICES: Final = frozenset({"director.chose", "director.faction_decided"})
+"""Events that tell the options that were weighed."""
 
 
 async def _names(connection: Any, world_id: UUID, rows: Sequence[Any]) -> dict[str, str]:
@@ -293,10 +295,12 @@ async def _names(connection: Any, world_id: UUID, rows: Sequence[Any]) -> dict[s
 
 
 async def names_of(connection: Any, world_id: UUID, ids: set[UUID]) -> dict[str, str]:
-    """The names of characters, deleted ones too, and places, by id as text."""
+    """The names of characters, factions, regions and places, also of those that are no more, by id as text."""
     rows = await connection.fetch(
         "SELECT id, name FROM characters WHERE world_id = $1 AND id = ANY($2::uuid[]) "
-        "UNION ALL SELECT id, name FROM places WHERE world_id = $1 AND id = ANY($2::uuid[])",
+        "UNION ALL SELECT id, name FROM places WHERE world_id = $1 AND id = ANY($2::uuid[]) "
+        "UNION ALL SELECT id, name FROM factions WHERE world_id = $1 AND id = ANY($2::uuid[]) "
+        "UNION ALL SELECT id, name FROM regions WHERE world_id = $1 AND id = ANY($2::uuid[])",
         world_id, sorted(ids),
     )  # fmt: skip
     return {str(row["id"]): row["name"] for row in rows}
@@ -331,6 +335,7 @@ def _arc_title(data: Mapping[str, Any], _: Naming) -> str:
 
 
 SENTENCES: Final[Mapping[str, Callable[[Mapping[str, Any], Naming], str]]] = {
+    **chronicle.SENTENCES,
     "dialogue.interacted": _interacted,
     "director.chose": lambda data, _: str(data["because"]),
     "characters.status_changed": _status,
