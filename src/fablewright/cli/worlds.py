@@ -1,15 +1,21 @@
 """`fablewright world …`: worlds, for the server's operator."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from fablewright.packs.reader import Pack
 
 app = typer.Typer(no_args_is_help=True, help="Worlds: list, make, import, export, delete.")
 
 Owner = Annotated[str, typer.Option(help="Login of the account that will own it.")]
+Epoch = Annotated[
+    str | None, typer.Option(help="The date that world time 0 stands for, if JSON or SQLite hold real dates.")
+]
 Seed = Annotated[int | None, typer.Option(min=0, help="Secret seed of its chance; random if left out.")]
 
 LIST = """
@@ -71,42 +77,75 @@ def import_(
     path: Annotated[
         Path,
         typer.Argument(
-            exists=True, help="A pack (folder of YAML), or a CSV with the columns source, target, weight."
+            exists=True,
+            help="A pack (folder of YAML), a folder of JSON files, an SQLite file, or a CSV with the columns source,"
+            " target, weight.",
         ),
     ],
     owner: Owner,
     name: Annotated[str | None, typer.Option(help="The world's name; else that of the pack or file.")] = None,
     seed: Seed = None,
+    epoch: Epoch = None,
+    leave_out: Annotated[
+        bool, typer.Option("--leave-out", help="Go on without what cannot be mapped (JSON, SQLite).")
+    ] = False,
 ) -> None:
-    """Make a world of a pack, or of a social network: its people and how they feel about each other."""
-    if path.is_dir():
-        _import_pack(path, owner, name, seed)
+    """Make a world of a pack, of another program's JSON files or SQLite file, or of a social network.
+
+    What of JSON or SQLite cannot be mapped is told first, and then nothing is made, unless --leave-out is given.
+    """
+    from fablewright.packs.foreign import is_foreign
+
+    if path.is_dir() or is_foreign(path):
+        with _told_in_lines():
+            pack = _pack_of(path, epoch, leave_out=leave_out)
+            _import_pack(pack, owner, name, seed)
     else:
         _import_network(path, owner, name, seed)
 
 
-def _import_pack(folder: Path, owner: str, name: str | None, seed: int | None) -> None:
+def _pack_of(path: Path, epoch: str | None, *, leave_out: bool) -> "Pack":
+    """What a path holds, read and checked. What of other programs' data has no place is told on lines of its own."""
     from fablewright.app import installed_systems
+    from fablewright.packs.foreign import is_foreign, read_foreign
+    from fablewright.packs.reader import read_pack
+
+    if not is_foreign(path):
+        return read_pack(path, installed_systems())
+    foreign = read_foreign(path, installed_systems(), epoch=epoch)
+    if leave_out:
+        _tell_unmapped(foreign.lines())
+    else:
+        foreign.refuse_unmapped()
+    return foreign.pack
+
+
+def _tell_unmapped(lines: Sequence[str]) -> None:
+    from fablewright.cli.terminal import err
+
+    for line in lines:
+        err.print(f"Left out: {line}", markup=False, highlight=False, soft_wrap=True)
+
+
+def _import_pack(pack: "Pack", owner: str, name: str | None, seed: int | None) -> None:
     from fablewright.cli.configuration import load_settings
     from fablewright.cli.terminal import out
     from fablewright.cli.tools import user_named, with_runtime
     from fablewright.core.actors import Actor
     from fablewright.gateway.runtime import Runtime
-    from fablewright.packs.reader import Imported, import_pack, most_events, read_pack
+    from fablewright.packs.reader import Imported, import_pack, most_events
 
-    with _told_in_lines():
-        pack = read_pack(folder, installed_systems())
-        settings = load_settings()
-        # One commit holds the whole world, however large.
-        most = max(settings.max_events_per_commit, most_events(pack))
+    settings = load_settings()
+    # One commit holds the whole world, however large.
+    most = max(settings.max_events_per_commit, most_events(pack))
 
-        async def work(runtime: Runtime) -> Imported:
-            user = await user_named(runtime, owner)
-            return await import_pack(
-                runtime, Actor(f"user:{user.id}", user.id), pack, name=name, seed=seed
-            )  # fmt: skip
+    async def work(runtime: Runtime) -> Imported:
+        user = await user_named(runtime, owner)
+        return await import_pack(
+            runtime, Actor(f"user:{user.id}", user.id), pack, name=name, seed=seed
+        )  # fmt: skip
 
-        done = with_runtime(settings.model_copy(update={"max_events_per_commit": most}), work)
+    done = with_runtime(settings.model_copy(update={"max_events_per_commit": most}), work)
     out.print(f"Made the world {done.name} ({done.world_id}): {_counted(done.counts)}.", markup=False)
 
 
@@ -119,18 +158,27 @@ def _counted(counts: Mapping[str, int]) -> str:
 
 @contextmanager
 def _told_in_lines() -> Iterator[None]:
-    """Tell every fault of a pack on a line of its own."""
+    """Tell every fault of a pack, and what has no place in one, on a line of its own."""
     from fablewright.cli.terminal import err
     from fablewright.core.refusal import Refused
 
     try:
         yield
     except Refused as refused:
-        if refused.code != "pack_invalid":
+        if refused.code not in ("pack_invalid", "import_unmapped"):
             raise
+        for line in refused.facts.get("unmapped", ()):
+            err.print(f"Cannot be mapped: {line}", markup=False, highlight=False, soft_wrap=True)
+        count = refused.facts.get("count", 1)
+        if refused.code == "import_unmapped":
+            err.print(
+                f"fablewright: {count} {'thing has' if count == 1 else 'things have'} no place in a world, so nothing"
+                " was made. Rename what is to have one, or import with --leave-out. [import_unmapped]",
+                markup=False, highlight=False, soft_wrap=True,
+            )  # fmt: skip
+            raise typer.Exit(1) from refused
         for line in refused.detail.splitlines():
             err.print(line, markup=False, highlight=False, soft_wrap=True)
-        count = refused.facts.get("count", 1)
         err.print(
             f"fablewright: The pack has {count} {'mistake' if count == 1 else 'mistakes'}, so nothing was made."
             " [pack_invalid]",
@@ -208,14 +256,17 @@ def schema(
 
 
 @app.command()
-def check(folder: Annotated[Path, typer.Argument(exists=True, file_okay=False, help="A pack.")]) -> None:
-    """Check a pack without importing it."""
-    from fablewright.app import installed_systems
+def check(
+    path: Annotated[
+        Path, typer.Argument(exists=True, help="A pack, a folder of JSON files, or an SQLite file.")
+    ],
+    epoch: Epoch = None,
+) -> None:
+    """Check what could be imported, and say what of it cannot be mapped, without importing it."""
     from fablewright.cli.terminal import out
-    from fablewright.packs.reader import read_pack
 
     with _told_in_lines():
-        pack = read_pack(folder, installed_systems())
+        pack = _pack_of(path, epoch, leave_out=False)
     out.print(f"{pack.name} has no mistakes: {_counted(pack.counts)}.", markup=False)
 
 

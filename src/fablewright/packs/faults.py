@@ -1,8 +1,8 @@
 """What is wrong with a pack: every fault with its file, line and field, and what to do."""
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from difflib import get_close_matches
 from types import UnionType
 from typing import Annotated, Any, Final, Union, get_args, get_origin
@@ -24,15 +24,19 @@ MOST_FAULTS: Final = 20
 
 @dataclass(frozen=True, slots=True, order=True)
 class Fault:
-    """Something wrong: where (line 0: the file as a whole), in which field, and what to do."""
+    """Something wrong: where (line 0: the file as a whole), in which field, and what to do.
+
+    In a table, rows are counted instead of lines.
+    """
 
     file: str
     line: int
     field: str
     message: str
+    unit: str = "line"
 
     def __str__(self) -> str:
-        where = self.file + (f", line {self.line}" if self.line else "")
+        where = self.file + (f", {self.unit} {self.line}" if self.line else "")
         return f"{where}{f', {self.field}' if self.field else ''}: {self.message}"
 
 
@@ -43,8 +47,9 @@ class Faults:
     found: list[Fault] = field(default_factory=list)
 
     def add(self, file: str, line: int, path: str, message: str) -> None:
-        """One more."""
-        self.found.append(Fault(file, line, path, message))
+        """One more. A line that knows where it lies (`tables.Place`) is believed."""
+        unit = getattr(line, "unit", "line")
+        self.found.append(Fault(getattr(line, "file", file), int(line), path, message, unit))
 
     def refuse_if_any(self) -> None:
         """Refuses `pack_invalid` with all faults (the first 20 of them) if there are any."""
@@ -59,15 +64,22 @@ class Faults:
         first = told[0]
         return PACK_INVALID(
             "\n".join(lines), file=first.file, line=first.line, field=first.field, count=len(told),
-            faults=[asdict(fault) for fault in told[:MOST_FAULTS]],
+            faults=[told_as(fault) for fault in told[:MOST_FAULTS]],
         )  # fmt: skip
 
 
-def of_validation(file: str, tree: Node, error: ValidationError, model: type[BaseModel]) -> Iterator[Fault]:
-    """The faults that a model finds in a tree."""
+def told_as(fault: Fault) -> dict[str, Any]:
+    """A fault as a refusal's facts tell it."""
+    return {"file": fault.file, "line": fault.line, "field": fault.field, "message": fault.message}
+
+
+def of_validation(
+    faults: Faults, file: str, tree: Node, error: ValidationError, model: type[BaseModel]
+) -> None:
+    """Add the faults that a model finds in a tree."""
     for one in error.errors(include_url=False):
         line, path = locate(tree, one["loc"], missing=one["type"] == "missing")
-        yield Fault(file, line, path, _message(dict(one), model))
+        faults.add(file, line, path, _message(dict(one), model))
 
 
 def locate(tree: Node, loc: Sequence[Any], *, missing: bool = False) -> tuple[int, str]:

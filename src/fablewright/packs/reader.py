@@ -1,6 +1,6 @@
 """Reading a pack: a folder of YAML files becomes the commands that make its world, or a list of all its faults."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from pathlib import Path
@@ -61,7 +61,7 @@ class Imported:
 
 
 @dataclass(slots=True)
-class _File:
+class PackFile:
     """One file of a pack: its path inside it, its section, and what stands in it."""
 
     name: str
@@ -77,8 +77,9 @@ class _Reading:
     folder: Path
     systems: Sequence[System]
     faults: Faults = field(default_factory=Faults)
-    files: list[_File] = field(default_factory=list)
-    trees: dict[str, Node] = field(default_factory=dict)
+    files: list[PackFile] = field(default_factory=list)
+    trees: dict[tuple[str, str], Node] = field(default_factory=dict)
+    """What stands in them, by section and file."""
     broken: set[str] = field(default_factory=set)
     """Sections whose keys cannot be known, since a file of theirs cannot be read."""
 
@@ -86,9 +87,24 @@ class _Reading:
 def read_pack(folder: Path, systems: Sequence[System]) -> Pack:
     """Read and check a whole pack. Refuses `pack_invalid` with every fault in it, up to 20 (`facts["faults"]`)."""
     reading = _Reading(folder, systems)
-    sections = sections_of(systems)
-    _collect(reading, sections)
-    known = _keys(reading, sections)
+    _collect(reading, sections_of(systems))
+    return _checked(reading)
+
+
+def read_trees(
+    files: Sequence[PackFile], systems: Sequence[System], faults: Faults, broken: Iterable[str] = ()
+) -> Pack:
+    """Check what was made of other formats, as `read_pack` checks files of its own.
+
+    `faults` holds what was found wrong before; `broken` are the sections of which entries are missing for it.
+    """
+    reading = _Reading(Path(), systems, faults, list(files), broken=set(broken))
+    reading.trees = {(file.section.name, file.name): file.tree for file in files}
+    return _checked(reading)
+
+
+def _checked(reading: _Reading) -> Pack:
+    known = _keys(reading, sections_of(reading.systems))
     items = _validate(reading, known)
     reading.faults.refuse_if_any()
     commands, sources = _commands(reading, items, known)
@@ -160,8 +176,8 @@ def _collect(reading: _Reading, sections: Sequence[Section]) -> None:
             tree = syntax.parse(text)
             if tree is None or tree.value is None:
                 raise SyntaxFault(0, f"it is empty: {_how_it_begins(section)}, or remove the file")
-            reading.files.append(_File(name, section, tree))
-            reading.trees[name] = tree
+            reading.files.append(PackFile(name, section, tree))
+            reading.trees[section.name, name] = tree
         except SyntaxFault as fault:
             faults.add(name, fault.line, "", fault.message)
             reading.broken.add(section.name)
@@ -225,14 +241,14 @@ def _keys(reading: _Reading, sections: Sequence[Section]) -> dict[str, dict[str,
             known[section.name] = {}
             where: dict[Any, str] = {}
             for file in reading.files:
-                if file.section is section:
+                if file.section.name == section.name:
                     _keys_of_file(reading, file, known[section.name], where)
         if section.name in reading.broken:
             known.pop(section.name, None)
     return known
 
 
-def _keys_of_file(reading: _Reading, file: _File, known: dict[str, UUID], where: dict[Any, str]) -> None:
+def _keys_of_file(reading: _Reading, file: PackFile, known: dict[str, UUID], where: dict[Any, str]) -> None:
     found = file.tree.child(file.section.own.top)
     entries = found[1].value if found is not None else None
     if not isinstance(entries, dict):
@@ -271,13 +287,13 @@ def _validate(reading: _Reading, known: Mapping[str, Any]) -> dict[str, list[Ite
         try:
             file.value = file.section.model.model_validate(file.tree.plain(), context=known)
         except ValidationError as error:
-            reading.faults.found += of_validation(file.name, file.tree, error, file.section.model)
+            of_validation(reading.faults, file.name, file.tree, error, file.section.model)
         else:
             items.setdefault(file.section.name, []).extend(_items(file))
     return items
 
 
-def _items(file: _File) -> list[Item]:
+def _items(file: PackFile) -> list[Item]:
     own = file.section.own
     if own.form is Form.DOCUMENT:
         return [Item(Path(file.name).stem, file.value, file.name)]
@@ -323,5 +339,5 @@ def _where(reading: _Reading, section: Section, item: Item, path: str) -> Source
     if own.form is not Form.DOCUMENT:
         start.append(item.key if own.form is Form.KEYED else int(item.key) - 1)
     steps = [int(s) - 1 if s.isdigit() else s for s in path.split(".") if s]
-    tree = reading.trees[item.file]
+    tree = reading.trees[section.name, item.file]
     return Source(item.file, *locate(tree, [*start, *steps]))
