@@ -114,7 +114,8 @@ async def test_retaliation_is_an_incident_of_its_own(server: Server) -> None:
     made = await server.do(spying(a, b), owner.actor, world_id)
     await server.do(AnswerIncident(incident_id=made.id, answer="retaliation"), owner.actor, world_id)
     rows = await server.fetch(
-        "SELECT kind, injured_id, follows_id FROM incidents WHERE world_id = $1 ORDER BY id", world_id
+        "SELECT kind, injured_id, follows_id FROM incidents WHERE world_id = $1 ORDER BY kind DESC",
+        world_id,
     )
     assert [tuple(row) for row in rows] == [("spying", a, None), ("retaliation", a, made.id)]
 

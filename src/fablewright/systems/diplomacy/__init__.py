@@ -2,13 +2,15 @@
 
 Nouns: *relation* (of two factions: tension 0..100 and status), *status* (war, truce, hostile, neutral, cordial,
 friendly, allied), *opinion* (of one faction about another, -100..100: the sum of named, decaying modifiers),
-*trust* (0..1), *truce* (world time in which neither may go to war again).
+*trust* (0..1), *truce* (world time in which neither may go to war again), *deed* (what a faction did that others judge
+it by, if they know of it).
 
 Invariants:
 
 - there is at most one relation between two factions, and none of a faction with itself;
 - tension, opinions and trusts stay within their ranges; the parts of an opinion sum to it;
 - a status changes by legal moves; between factions whose truce holds there is no war;
+- nobody judges a deed that it does not know of: behind each judgement stands how it knows, and by whom;
 - values are stored as they were at a world time; what is shown and decided on has decayed to now.
 """
 
@@ -18,19 +20,27 @@ from typing import Any, Final
 from fablewright.core.system import Handler, System
 from fablewright.systems.diplomacy import (
     campaigns,
+    coalitions,
+    decrees,
+    homefront,
     incidents,
     nego_events,
     nego_router,
     nego_timers,
     negotiations,
+    peace,
     persuasion,
+    renown,
     sanctions,
     service,
+    threat_router,
     treaties,
     treaty_changes,
     treaty_events,
     treaty_router,
     treaty_timers,
+    ultimatums,
+    war_checks,
     war_router,
     war_timers,
     wars,
@@ -45,8 +55,8 @@ from fablewright.systems.diplomacy.timers import TRUCES
 
 PARTS: Final[tuple[ModuleType, ...]] = (
     treaties, treaty_changes, treaty_events, treaty_timers, treaty_router, watching,
-    negotiations, nego_timers, persuasion, nego_events, nego_router, incidents, wars, campaigns, sanctions,
-    war_timers, war_router,
+    negotiations, nego_timers, persuasion, nego_events, peace, nego_router, incidents, wars, campaigns, sanctions,
+    ultimatums, coalitions, war_timers, war_router, threat_router, war_checks, renown, homefront, decrees,
 )  # fmt: skip
 """The files of this system that bring something of their own, under the names that `_brought` asks for."""
 

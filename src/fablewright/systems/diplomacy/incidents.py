@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from typing import Any, Final
 from uuid import UUID
 
-from fablewright.core.system import Handler, TimerKind
+from fablewright.core.system import Handler, Reaction, TimerKind
 from fablewright.core.transaction import EventRecord, Timer, Transaction
 from fablewright.systems.diplomacy import ladder, war_views
-from fablewright.systems.diplomacy.ladder import LADDER, WEIGHTS, Incident, Step
+from fablewright.systems.diplomacy.ladder import LADDER, WEIGHTS, Incident, Rung, Step
 from fablewright.systems.diplomacy.service import relations_book, write
 from fablewright.systems.diplomacy.war_commands import (
     EVENT_NOT_FOUND,
@@ -29,6 +29,7 @@ from fablewright.systems.diplomacy.war_events import (
 )
 from fablewright.systems.diplomacy.war_views import INCIDENT, IncidentView
 from fablewright.systems.factions import service as factions
+from fablewright.systems.factions.events import Dissolved
 
 FADES: Final = "diplomacy.incident_fades"
 """The kind of timer that lets an incident be forgotten; its data names it."""
@@ -43,6 +44,9 @@ LOCK: Final = f"{PEEK} FOR NO KEY UPDATE"
 LOCK_ALL: Final = f"""
 SELECT {INCIDENT} FROM incidents WHERE world_id = $1 AND id = ANY($2::uuid[]) ORDER BY id FOR NO KEY UPDATE
 """  # noqa: S608
+OF_FACTION: Final = """
+SELECT id FROM incidents WHERE world_id = $1 AND closed_at IS NULL AND (injured_id = $2 OR accused_id = $2)
+"""
 CHANGE: Final = """
 UPDATE incidents SET state = $3, rung = $4, answer = $5, paid = paid + $6, tried = tried + $7, changed_at = $8,
     closed_at = CASE WHEN $3 IN ('settled', 'faded') THEN $8::bigint END
@@ -103,6 +107,32 @@ async def peek(tx: Transaction, incident_id: UUID) -> Any:
     if row is None:
         raise ladder.INCIDENT_NOT_FOUND(incident_id=str(incident_id))
     return row
+
+
+async def lock(tx: Transaction, incident_id: UUID) -> Any:
+    """An incident's row, locked. Refuses `incident_not_found`."""
+    row = await tx.fetchrow(LOCK, tx.world_id, incident_id)
+    if row is None:
+        raise ladder.INCIDENT_NOT_FOUND(incident_id=str(incident_id))
+    return row
+
+
+async def raise_to(tx: Transaction, row: Any, rung: Rung, by_id: UUID | None, cause: EventRecord) -> None:
+    """Let an open incident (its locked row) be at a rung of the ladder at least."""
+    place = LADDER.index(rung)
+    if row["rung"] >= place:
+        return
+    await _change(tx, row["id"], Step(row["state"], place, 0.0), row["answer"])
+    escalated = IncidentEscalated(**_whom(row, by_id), rung=rung, previous=LADDER[row["rung"]])
+    tx.emit(escalated, cause=cause)
+
+
+async def close(tx: Transaction, incident_id: UUID, how: str, by_id: UUID | None, cause: EventRecord) -> None:
+    """Settle an incident by something else that was done; nothing happens if it is closed."""
+    row = await lock(tx, incident_id)
+    if row["closed_at"] is None:
+        await _change(tx, incident_id, Step("settled", 0, 0.0), row["answer"])
+        await _resolved(tx, row, "settled", how, by_id, cause)
 
 
 async def turned_down(tx: Transaction, incident_id: UUID) -> None:
@@ -215,6 +245,17 @@ async def fade(tx: Transaction, timers: Sequence[Timer]) -> None:
         await _resolved(tx, row, "faded", "it was forgotten", None)
 
 
+async def dissolved(tx: Transaction, records: list[EventRecord]) -> None:
+    """What lay between a faction that is no more and others is forgotten."""
+    for record in records:
+        gone: UUID = record.event.faction_id  # type: ignore[attr-defined]
+        rows = await tx.fetch(OF_FACTION, tx.world_id, gone)
+        for row in await tx.fetch(LOCK_ALL, tx.world_id, [row["id"] for row in rows]):
+            await _change(tx, row["id"], Step("faded", 0, 0.0), row["answer"])
+            await tx.cancel_timers(FADES, incident_id=str(row["id"]))
+            await _resolved(tx, row, "faded", "one of the two is no more", None, record)
+
+
 # -- helpers -------------------------------------------------------------------------------------------------
 
 
@@ -254,10 +295,12 @@ async def _change(
     await tx.execute(CHANGE, tx.world_id, incident_id, step.state, step.rung, answered, paid, tried, tx.now)
 
 
-async def _resolved(tx: Transaction, row: Any, state: str, how: str, by_id: UUID | None) -> EventRecord:
+async def _resolved(
+    tx: Transaction, row: Any, state: str, how: str, by_id: UUID | None, cause: EventRecord | None = None
+) -> EventRecord:
     if state != "faded":
         await tx.cancel_timers(FADES, incident_id=str(row["id"]))
-    return tx.emit(IncidentResolved(**_whom(row, by_id), state=state, how=how))
+    return tx.emit(IncidentResolved(**_whom(row, by_id), state=state, how=how), cause=cause)
 
 
 def _whom(row: Any, by_id: UUID | None) -> dict[str, Any]:
@@ -284,3 +327,4 @@ HANDLERS = (
 )
 EVENTS = (IncidentOccurred, IncidentAnswered, IncidentEscalated, IncidentResolved)
 KINDS = (TimerKind(FADES, _fire),)
+GUARDING = (Reaction("diplomacy.incidents_of_dissolved", (Dissolved,), dissolved),)

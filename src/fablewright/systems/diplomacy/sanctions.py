@@ -17,8 +17,10 @@ from fablewright.core.system import Handler, Reaction, TimerKind
 from fablewright.core.transaction import EventRecord, Timer, Transaction
 from fablewright.systems.diplomacy import incidents, ladder, war_commands, war_views
 from fablewright.systems.diplomacy.events import RelationshipChanged, TensionChanged
+from fablewright.systems.diplomacy.relations import Book
 from fablewright.systems.diplomacy.service import peek as peek_relations
 from fablewright.systems.diplomacy.service import relations_book, write
+from fablewright.systems.diplomacy.threats import NOT_IN_COALITION
 from fablewright.systems.diplomacy.war_commands import ImposeSanction, JoinSanction, LeaveSanction
 from fablewright.systems.diplomacy.war_events import (
     IncidentResolved,
@@ -31,6 +33,7 @@ from fablewright.systems.diplomacy.war_events import (
 )
 from fablewright.systems.diplomacy.war_views import SANCTION, SanctionView
 from fablewright.systems.factions import service as factions
+from fablewright.systems.factions.events import Dissolved
 from fablewright.systems.ledger import service as ledger
 from fablewright.systems.markets import service as markets
 from fablewright.systems.markets.events import Bought, RouteOpened, Sold
@@ -51,8 +54,8 @@ BREACHED: Final = "broke our common sanction"
 
 ADD: Final = """
 INSERT INTO sanctions (world_id, id, target_id, kind, good, rate, reason, lift_when, incident_id, hold_id, frozen,
-                       until_at, by_id, at)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8::jsonb, $9, $10, $11, $12, $13, $14)
+                       until_at, by_id, at, coalition_id)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8::jsonb, $9, $10, $11, $12, $13, $14, $15)
 """
 ADD_MEMBER: Final = """
 INSERT INTO sanction_members (world_id, sanction_id, faction_id, joined_at) VALUES ($1, $2, $3, $4)
@@ -77,6 +80,21 @@ SELECT id FROM sanctions
 WHERE world_id = $1 AND lifted_at IS NULL AND jsonb_array_length(lift_when) > 0
   AND (target_id = ANY($2::uuid[]) OR incident_id = ANY($2::uuid[])) ORDER BY id
 """
+BLOC: Final = """
+SELECT m.coalition_id, m.faction_id FROM coalitions c
+JOIN coalition_members m ON m.world_id = $1 AND m.coalition_id = c.id AND m.left_at IS NULL
+WHERE c.world_id = $1 AND c.target_id = $2 AND c.dissolved_at IS NULL ORDER BY m.faction_id
+"""
+OF_COALITION: Final = """
+SELECT id FROM sanctions WHERE world_id = $1 AND coalition_id = $2 AND lifted_at IS NULL ORDER BY id
+"""
+OF_FACTION: Final = """
+SELECT s.id, s.target_id FROM sanctions s
+WHERE s.world_id = $1 AND s.lifted_at IS NULL AND (s.target_id = $2 OR EXISTS (
+    SELECT 1 FROM sanction_members m
+    WHERE m.world_id = $1 AND m.sanction_id = s.id AND m.faction_id = $2 AND m.left_at IS NULL))
+ORDER BY s.id
+"""
 AT_WAR: Final = """
 SELECT 1 FROM relations WHERE world_id = $1 AND status = 'war'
   AND ((low_id = $2 AND high_id = ANY($3::uuid[])) OR (high_id = $2 AND low_id = ANY($3::uuid[])))
@@ -86,39 +104,55 @@ SELECT 1 FROM relations WHERE world_id = $1 AND status = 'war'
 # -- commands ------------------------------------------------------------------------------------------------
 
 
+def check_shape(kind: str, rate: float, good: str | None) -> None:
+    """Whether there can be such a sanction. Refuses `sanction_shape`."""
+    if (kind == "tariff") != (rate > 0) or (good is not None and kind not in ("embargo", "tariff")):
+        raise war_commands.SANCTION_SHAPE(kind=kind, rate=rate, good=good)
+
+
 async def impose(tx: Transaction, command: ImposeSanction) -> SanctionView:
     """Sanction a faction; it binds at once."""
+    await factions.may(tx, command.faction_id, command.character_id, "sanction")
+    return await _view(tx, await begin(tx, command, by_id=command.character_id))
+
+
+async def begin(
+    tx: Transaction, command: ImposeSanction, *, by_id: UUID | None = None, cause: EventRecord | None = None
+) -> UUID:
+    """Let a sanction hold from now on, also one that comes by itself; its id.
+
+    Refuses what `ImposeSanction` does, but does not ask whether anybody may impose it: the caller has.
+    """
     if command.faction_id == command.target_id:
         raise war_commands.SANCTION_ON_ONESELF(faction_id=str(command.faction_id))
-    of_trade = command.kind in ("embargo", "tariff")
-    if (command.kind == "tariff") != (command.rate > 0) or (command.good is not None and not of_trade):
-        raise war_commands.SANCTION_SHAPE(kind=command.kind, rate=command.rate, good=command.good)
+    check_shape(command.kind, command.rate, command.good)
     if command.until_at is not None and command.until_at <= tx.now:
         raise war_commands.DEADLINE_IN_THE_PAST(f"It is {tx.now} in the world.", now=tx.now)
     if any(each.kind == "incident_settled" for each in command.lift_when) and command.incident_id is None:
         raise ladder.INCIDENT_NOT_FOUND("Name the incident whose settlement lifts the sanction.")
     if command.incident_id is not None:
         await incidents.peek(tx, command.incident_id)
-    await factions.may(tx, command.faction_id, command.character_id, "sanction")
     target = (await factions.require(tx, [command.target_id, command.faction_id]))[command.target_id]
+    coalition_id, others = await _bloc(tx, command)
     sanction_id = tx.new_id()
     assets, held = None, None
     if command.kind == "asset_freeze":
         assets, held = await _freeze(tx, sanction_id, target.id, target.currency)
     hold_id, frozen = (held.id, held.amount) if held else (None, 0)
-    book = await relations_book(tx, [(command.faction_id, command.target_id)])
+    book = await relations_book(tx, [(member, target.id) for member in (command.faction_id, *others)])
     conditions = [each.model_dump() for each in command.lift_when]
     await tx.execute(
         ADD, tx.world_id, sanction_id, command.target_id, command.kind, command.good, command.rate, command.reason,
-        orjson.dumps(conditions).decode(), command.incident_id, hold_id, frozen, command.until_at,
-        command.character_id, tx.now,
+        orjson.dumps(conditions).decode(), command.incident_id, hold_id, frozen, command.until_at, by_id, tx.now,
+        coalition_id,
     )  # fmt: skip
     told = tx.emit(
         SanctionImposed(
             sanction_id=sanction_id, faction_id=command.faction_id, target_id=command.target_id, kind=command.kind,
-            by_id=command.character_id, good=command.good, rate=command.rate, reason=command.reason,
+            by_id=by_id, coalition_id=coalition_id, good=command.good, rate=command.rate, reason=command.reason,
             until_at=command.until_at, frozen=frozen, lift_when=conditions,
-        )
+        ),
+        cause=cause,
     )  # fmt: skip
     if assets is not None and held is not None:
         assets.told(held, told.id)
@@ -126,8 +160,23 @@ async def impose(tx: Transaction, command: ImposeSanction) -> SanctionView:
     if command.until_at is not None or conditions:
         due = min(tx.now + REVIEW_EVERY, command.until_at or tx.now + REVIEW_EVERY)
         await tx.schedule(REVIEW, due, {"sanction_id": str(sanction_id)})
-    await _bind(tx, await tx.fetchrow(GET, tx.world_id, sanction_id), command.faction_id, book, told)
-    return await _view(tx, sanction_id)
+    row = await tx.fetchrow(GET, tx.world_id, sanction_id)
+    await _bind(tx, row, command.faction_id, book, told)
+    for other in others:
+        await _bind(tx, row, other, book, tx.emit(SanctionJoined(**_whom(row, other, None)), cause=told))
+    await write(tx, book)
+    return sanction_id
+
+
+async def _bloc(tx: Transaction, command: ImposeSanction) -> tuple[UUID | None, list[UUID]]:
+    """The coalition for which a faction imposes a sanction, and its other members. Refuses `not_in_coalition`."""
+    if not command.for_coalition:
+        return None, []
+    rows = await tx.fetch(BLOC, tx.world_id, command.target_id)
+    members = [row["faction_id"] for row in rows]
+    if command.faction_id not in members:
+        raise NOT_IN_COALITION(faction_id=str(command.faction_id), target_id=str(command.target_id))
+    return rows[0]["coalition_id"], [member for member in members if member != command.faction_id]
 
 
 async def join(tx: Transaction, command: JoinSanction) -> SanctionView:
@@ -142,6 +191,7 @@ async def join(tx: Transaction, command: JoinSanction) -> SanctionView:
         raise war_commands.ALREADY_SANCTIONING(faction_id=str(command.faction_id))
     told = tx.emit(SanctionJoined(**_whom(row, command.faction_id, command.character_id)))
     await _bind(tx, row, command.faction_id, book, told)
+    await write(tx, book)
     return await _view(tx, row["id"])
 
 
@@ -149,20 +199,58 @@ async def leave(tx: Transaction, command: LeaveSanction) -> SanctionView:
     """Take part no more; the last to leave lifts it."""
     await factions.may(tx, command.faction_id, command.character_id, "sanction")
     row = await _get(tx, command.sanction_id)
-    members = await _members(tx, row["id"])
-    if command.faction_id not in members:
+    if command.faction_id not in await _members(tx, row["id"]):
         raise war_commands.NOT_IN_SANCTION(faction_id=str(command.faction_id))
-    if members == [command.faction_id]:
-        await lift(tx, row["id"], "the last member has left it", by_id=command.character_id)
-        return await _view(tx, row["id"])
-    row = await _get(tx, command.sanction_id, LOCK)
+    await _part(tx, row["id"], command.faction_id, command.character_id)
+    return await _view(tx, row["id"])
+
+
+async def _part(
+    tx: Transaction, sanction_id: UUID, faction_id: UUID, by_id: UUID | None, cause: EventRecord | None = None
+) -> None:
+    """Let a member leave a sanction that is not lifted."""
+    if await _members(tx, sanction_id) == [faction_id]:
+        await lift(tx, sanction_id, "the last member has left it", by_id=by_id, cause=cause)
+        return
+    row = await _get(tx, sanction_id, LOCK)
     await tx.execute(
         "UPDATE sanction_members SET left_at = $4 WHERE world_id = $1 AND sanction_id = $2 AND faction_id = $3",
-        tx.world_id, row["id"], command.faction_id, tx.now,
+        tx.world_id, sanction_id, faction_id, tx.now,
     )  # fmt: skip
-    told = tx.emit(SanctionLeft(**_whom(row, command.faction_id, command.character_id)))
-    await _unbind(tx, row["id"], [command.faction_id], told)
-    return await _view(tx, row["id"])
+    told = tx.emit(SanctionLeft(**_whom(row, faction_id, by_id)), cause=cause)
+    await _unbind(tx, sanction_id, [faction_id], told)
+
+
+# -- blocs ---------------------------------------------------------------------------------------------------
+
+
+async def enlist(
+    tx: Transaction, coalition_id: UUID, faction_id: UUID, book: Book, cause: EventRecord
+) -> None:
+    """Let who has joined a coalition take part in its sanctions; the caller writes the book."""
+    for row in await tx.fetch(OF_COALITION, tx.world_id, coalition_id):
+        if faction_id not in await _members(tx, row["id"]):
+            row = await _get(tx, row["id"], LOCK)  # noqa: PLW2901
+            told = tx.emit(SanctionJoined(**_whom(row, faction_id, None)), cause=cause)
+            await _bind(tx, row, faction_id, book, told)
+
+
+async def discharge(tx: Transaction, coalition_id: UUID, faction_id: UUID, cause: EventRecord) -> None:
+    """Let who has left a coalition leave its sanctions."""
+    for row in await tx.fetch(OF_COALITION, tx.world_id, coalition_id):
+        if faction_id in await _members(tx, row["id"]):
+            await _part(tx, row["id"], faction_id, None, cause)
+
+
+async def dissolved(tx: Transaction, records: list[EventRecord]) -> None:
+    """Sanctions on a faction that is no more end; it leaves those of others."""
+    for record in records:
+        gone: UUID = record.event.faction_id  # type: ignore[attr-defined]
+        for row in await tx.fetch(OF_FACTION, tx.world_id, gone):
+            if row["target_id"] == gone:
+                await lift(tx, row["id"], "its target is no more", cause=record)
+            else:
+                await _part(tx, row["id"], gone, None, record)
 
 
 async def lift(
@@ -207,14 +295,13 @@ def source(sanction_id: UUID, member_id: UUID) -> str:
     return f"sanction:{sanction_id}:{member_id}"
 
 
-async def _bind(tx: Transaction, row: Any, member: UUID, book: Any, told: EventRecord) -> None:
-    """Let a member's part of the sanction hold in the systems it concerns."""
+async def _bind(tx: Transaction, row: Any, member: UUID, book: Book, told: EventRecord) -> None:
+    """Let a member's part of the sanction hold in the systems it concerns; the caller writes the book."""
     target, name, reason = row["target_id"], source(row["id"], member), f"sanction: {row['reason']}"[:200]
     await tx.execute(ADD_MEMBER, tx.world_id, row["id"], member, tx.now)
     harm = HARM[row["kind"]]
     book.tense(member, target, harm, f"a sanction ({row['kind'].replace('_', ' ')})")
     book.opine(target, member, "sanction", -2 * harm, "sanctioned us", 180, told.id, cap=50)
-    await write(tx, book)
     if row["kind"] == "travel_ban":
         held = await tx.fetch(
             "SELECT id FROM regions WHERE world_id = $1 AND controller_id = $2 AND removed_at IS NULL ORDER BY id",
@@ -386,4 +473,5 @@ GUARDING = (
         "diplomacy.sanctions_reconsidered", (IncidentResolved, PeaceMade, TensionChanged, RelationshipChanged),
         reconsider,
     ),
+    Reaction("diplomacy.sanctions_of_dissolved", (Dissolved,), dissolved),
 )  # fmt: skip

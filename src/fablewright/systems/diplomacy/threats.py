@@ -1,7 +1,7 @@
-"""Ultimatums and coalitions: what is refused, what a threat does, and what holding or breaking one's word costs. Pure.
+"""Ultimatums and coalitions: what is refused, what a threat does, and what keeping or breaking one's word costs. Pure.
 
-Apart from `rules.py` since threats are a noun of their own. That backing down costs more the louder the threat was is the
-idea of audience costs (James Fearon, "Domestic Political Audiences and the Escalation of International Disputes",
+Apart from `rules.py` since threats are a noun of their own. That backing down costs more the louder the threat was is
+the idea of audience costs (James Fearon, "Domestic Political Audiences and the Escalation of International Disputes",
 1994); that states balance against what threatens them, not against mere power, is Stephen Walt's (*The Origins of
 Alliances*, 1987). The numbers are our own, tuned for play.
 """

@@ -25,6 +25,7 @@ from fablewright.systems.factions.rules import (
     NOT_A_MEMBER,
     ROLE_MAY_NOT,
 )
+from fablewright.systems.ledger.rules import INSUFFICIENT_FUNDS
 
 Text = Annotated[str, StringConstraints(strip_whitespace=True, pattern=r"^[^\x00]*$")]
 Words = Annotated[Text, Field(min_length=1, max_length=200)]
@@ -120,7 +121,7 @@ class AnswerIncident(OfIncident):
     allowed = BY_MEMBER
     refusals = (
         *ACTING, ladder.INCIDENT_NOT_FOUND, ladder.INCIDENT_CLOSED, ladder.ANSWER_ILLEGAL,
-        ladder.REPARATION_TOO_SMALL, ladder.REPARATION_MISPLACED,
+        ladder.REPARATION_TOO_SMALL, ladder.REPARATION_MISPLACED, INSUFFICIENT_FUNDS,
     )  # fmt: skip
 
     answer: Answer
@@ -229,7 +230,7 @@ class FightBattle(OfWar):
     allowed = BY_MEMBER
     refusals = (
         *ACTING, battle.WAR_NOT_FOUND, battle.WAR_OVER, battle.NOT_AT_WAR, battle.SAME_SIDE, battle.NO_TROOPS,
-        battle.NOT_OF_THE_ENEMY,
+        battle.NOT_OF_THE_ENEMY, TRUCE_HOLDS,
     )  # fmt: skip
 
     enemy_id: UUID
@@ -439,7 +440,7 @@ class OfCoalition(Acting):
 
 
 class JoinCoalition(OfCoalition):
-    """Stand with those who fear the same. Its members take part in its sanctions and are called when one is attacked."""
+    """Stand with those who fear the same: members take part in its sanctions, and are called when one is attacked."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"coalition_id": ONE, "faction_id": TWO}]})
     message_type = "diplomacy.join_coalition"

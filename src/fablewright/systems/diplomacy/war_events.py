@@ -162,7 +162,7 @@ class RegionOccupied(_OfWar):
 
 
 class PeaceMade(_OfWar):
-    """A war is over. `score` is how it stood for the attacker; a truce holds between the sides until `truce_until`."""
+    """A war is over. `score` is how it stood for the attacker; until `truce_until` a truce holds."""
 
     message_type = "diplomacy.peace_made"
     subjects = ("attacker_id", "defender_id", "war_id", "by_id")
@@ -173,7 +173,7 @@ class PeaceMade(_OfWar):
     score: float
     kept: list[UUID]
     treaty_id: UUID | None
-    truce_until: int
+    truce_until: int | None
 
 
 class WarPartyLeft(_OfWar):
@@ -304,7 +304,7 @@ class UltimatumCarriedOut(_OfUltimatum):
 
 
 class _OfCoalition(_Open):
-    subjects = ("target_id", "faction_id", "coalition_id", "by_id")
+    subjects: ClassVar[tuple[str, ...]] = ("target_id", "faction_id", "coalition_id", "by_id")
 
     coalition_id: UUID
     target_id: UUID

@@ -15,8 +15,8 @@ INCIDENT: Final = (
     "rung, answer, paid, tried, answer_by, by_id, at, changed_at, closed_at"
 )
 SANCTION: Final = (
-    "id, target_id, kind, good, rate, reason, lift_when::text AS lift_when, incident_id, hold_id, frozen, until_at, "
-    "by_id, at, lifted_at, lift_reason"
+    "id, target_id, kind, good, rate, reason, lift_when::text AS lift_when, incident_id, coalition_id, hold_id, "
+    "frozen, until_at, by_id, at, lifted_at, lift_reason"
 )
 WAR: Final = (
     "id, name, attacker_id, defender_id, cause, cause_id, reason, legitimacy, "
@@ -324,6 +324,7 @@ class SanctionView(BaseModel):
     reason: str
     lift_when: list[dict[str, Any]] = Field(description="When all of these hold, it ends by itself.")
     incident_id: UUID | None
+    coalition_id: UUID | None = Field(description="The coalition whose members take part, if it is one's.")
     frozen: int = Field(description="How much of the treasury a freeze holds.")
     until_at: int | None
     by_id: UUID | None

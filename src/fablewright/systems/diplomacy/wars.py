@@ -1,6 +1,7 @@
 """What the commands about wars do; a noun of its own beside relations.
 
-Locks, in this order: memberships, regions, factions, relations, wars with their parties, what war made of factions.
+Locks, in this order: memberships, regions, factions, relations, wars with their parties, what war made of factions,
+markets.
 What a war is worth in numbers is decided by `battle`.
 """
 
@@ -11,9 +12,10 @@ from uuid import UUID
 from fablewright.core.clock import DAY
 from fablewright.core.system import Handler, TimerKind
 from fablewright.core.transaction import EventRecord, Timer, Transaction
-from fablewright.systems.diplomacy import battle, ladder, war_views
+from fablewright.systems.diplomacy import battle, war_views
 from fablewright.systems.diplomacy.campaigns import json_parts, locked, party_of, told_parts, view, weary
-from fablewright.systems.diplomacy.service import peek as peek_relations
+from fablewright.systems.diplomacy.causes import bound_to_come, is_bound, legitimacy
+from fablewright.systems.diplomacy.relations import Book
 from fablewright.systems.diplomacy.service import relations_book, relations_of, write
 from fablewright.systems.diplomacy.war_commands import (
     AnswerCall,
@@ -26,10 +28,12 @@ from fablewright.systems.diplomacy.war_events import (
     CallAnswered,
     PeaceMade,
     WarDeclared,
+    WarPartyLeft,
 )
 from fablewright.systems.diplomacy.war_views import WAR, WarDetail
 from fablewright.systems.factions import service as factions
-from fablewright.systems.factions.rules import Faction
+from fablewright.systems.markets import service as markets
+from fablewright.systems.markets.rules import Restraint, Restriction
 from fablewright.systems.regions import service as regions
 
 CALL_LAPSES: Final = "diplomacy.call_lapses"
@@ -38,6 +42,12 @@ CALL_WITHIN: Final = 30 * DAY
 """So long a faction that was called has for its answer (world ms)."""
 MOST_JUDGES: Final = 40
 """So many of those who know the victim think about who attacked it."""
+CAME: Final = (30.0, 0.2, 3.0, "came when we called")
+STAYED_AWAY: Final = {
+    True: (-30.0, -0.25, -5.0, "broke its word to come when we called"),
+    False: (-10.0, -0.05, 0.0, "did not come when we called"),
+}
+"""What an answer does to the caller's opinion and trust, and to one's reputation; a no by whether one had promised."""
 CLEAR: Final = 25.0
 """From this war score on a war that ends is won."""
 SIDES: Final = {"attacker": "defender", "defender": "attacker"}
@@ -59,6 +69,12 @@ ON CONFLICT (world_id, war_id, faction_id) DO UPDATE SET
 STANDING: Final = """
 SELECT id, region_id, holder_id, occupier_id FROM occupations
 WHERE world_id = $1 AND war_id = $2 AND until_at IS NULL ORDER BY region_id
+"""
+ALLIANCES: Final = """
+SELECT count(*) FROM treaties t
+WHERE t.world_id = $1 AND t.kind = 'alliance' AND t.state IN ('in_force', 'suspended')
+  AND (SELECT count(*) FROM treaty_parties p WHERE p.world_id = $1 AND p.treaty_id = t.id
+       AND p.faction_id = ANY($2::uuid[]) AND p.withdrawn_at IS NULL) = 2
 """
 COMMON_WARS: Final = """
 SELECT 1 FROM wars w
@@ -94,7 +110,7 @@ async def begin(
     sides = await factions.require(tx, [attacker_id, defender_id])
     attacker, defender = sides[attacker_id], sides[defender_id]
     known = await relations_of(tx, tx.world_id, tx.now, defender_id)
-    just = await _legitimacy(tx, attacker, defender, cause, cause_id)
+    just = await legitimacy(tx, attacker, defender, cause, cause_id)
     await factions.judge(
         tx, attacker_id, battle.reputation_of(just.value), f"declared war on {defender.name}"
     )
@@ -137,13 +153,30 @@ async def begin(
             book.opine(
                 other, attacker_id, "warmonger", thinks, f"fell on {defender.name}", 360, told.id, cap=60
             )
-    allies = [
-        o for o in others if book.status(defender_id, o) == "allied" and book.status(attacker_id, o) != "war"
-    ]
+    calls = {
+        (defender_id, o): None for o in others
+        if book.status(defender_id, o) == "allied" and book.status(attacker_id, o) != "war"
+    }  # fmt: skip
+    calls |= dict.fromkeys(await bound_to_come(tx, attacker_id, defender_id))
     await write(tx, book)
-    for ally in allies:
-        await call(tx, war_id, defender_id, ally, cause=told)
+    await blockade(tx, war_id, attacker_id, [defender_id], told)
+    for caller, ally in calls:
+        await call(tx, war_id, caller, ally, cause=told)
     return await view(tx, war_id)
+
+
+async def blockade(
+    tx: Transaction, war_id: UUID, faction_id: UUID, enemies: Sequence[UUID], cause: EventRecord
+) -> None:
+    """Let nothing be traded between a faction and its enemies while it is in this war."""
+    name = source(war_id, faction_id)
+    cuts = [Restriction(name, Restraint.BLOCKADE, None, faction_id, enemy, 1.0, "war") for enemy in enemies]
+    await markets.restrict(tx, cuts, cause=cause)
+
+
+def source(war_id: UUID, faction_id: UUID) -> str:
+    """By which name the blockades of a faction in a war stand in the markets."""
+    return f"war:{war_id}:{faction_id}"
 
 
 def _others(known: Any, of: UUID, but: UUID) -> list[UUID]:
@@ -152,65 +185,6 @@ def _others(known: Any, of: UUID, but: UUID) -> list[UUID]:
     ids = [i for i in ids if i != but]
     weight = {i: (known.status(i, of) != "allied", -abs(known.opinion(i, of)), i) for i in ids}
     return sorted(sorted(ids, key=lambda i: weight[i])[:MOST_JUDGES])
-
-
-async def _legitimacy(
-    tx: Transaction, attacker: Faction, defender: Faction, cause: str, cause_id: UUID | None
-) -> battle.Legitimacy:
-    """How just it seems, if the cause is what it says to be. Refuses `cause_unfounded`."""
-    known = await peek_relations(tx, tx.world_id, tx.now, [(attacker.id, defender.id)])
-    facts: dict[str, Any] = {
-        "tension": known.tension(attacker.id, defender.id),
-        "strength_ratio": (1 + attacker.strength) / (1 + defender.strength),
-    }
-    pair = {"attacker_id": str(attacker.id), "defender_id": str(defender.id), "cause": cause}
-    found: Any = True
-    if cause == "incident":
-        found = await tx.fetchrow(
-            f"SELECT {war_views.INCIDENT} FROM incidents "  # noqa: S608
-            "WHERE world_id = $1 AND id = $2 AND injured_id = $3 AND accused_id = $4",
-            tx.world_id, cause_id, attacker.id, defender.id,
-        )  # fmt: skip
-        if found is not None and not ladder.casus_belli(war_views.incident_of(found)):
-            raise battle.CAUSE_UNFOUNDED(
-                "Only an open incident from the rung of sanctions on is a reason for war.", **pair,
-                rung=ladder.LADDER[found["rung"]], state=found["state"],
-            )  # fmt: skip
-        if found is not None:
-            facts |= {
-                "evidence": found["evidence"], "severity": found["severity"], "tried": found["tried"],
-                "rung": found["rung"] / ladder.TOP,
-            }  # fmt: skip
-    elif cause in FOUNDED:
-        found = await tx.fetchval(FOUNDED[cause], tx.world_id, attacker.id, defender.id)
-        facts |= {"tried": 1} if cause == "ultimatum_rejected" else {}
-    elif cause == "ideology":
-        found = (
-            any(abs(x - defender.ideology.get(axis, x)) >= 1 for axis, x in attacker.ideology.items()) or None
-        )
-    if not found:
-        raise battle.CAUSE_UNFOUNDED(**pair)
-    return battle.legitimacy(cause, **facts)
-
-
-FOUNDED: Final = {
-    "ultimatum_rejected": "SELECT true FROM ultimatums WHERE world_id = $1 AND issuer_id = $2 AND target_id = $3 "
-    "AND state IN ('rejected', 'expired') ORDER BY id DESC LIMIT 1",
-    "coalition": "SELECT true FROM coalitions c JOIN coalition_members m ON m.world_id = $1 AND m.coalition_id = c.id "
-    "AND m.faction_id = $2 AND m.left_at IS NULL WHERE c.world_id = $1 AND c.target_id = $3 AND c.dissolved_at IS NULL",
-    "reconquest": "SELECT true FROM occupations o JOIN regions r ON r.world_id = $1 AND r.id = o.region_id "
-    "AND r.controller_id = $3 WHERE o.world_id = $1 AND o.holder_id = $2 LIMIT 1",
-    "defence": "SELECT true FROM wars w JOIN war_parties d ON d.world_id = $1 AND d.war_id = w.id "
-    "AND d.faction_id = $3 AND d.side = 'attacker' AND d.state = 'fighting' "
-    "JOIN war_parties p ON p.world_id = $1 AND p.war_id = w.id AND p.side = 'defender' "
-    "AND p.state = 'fighting' JOIN relations r ON r.world_id = $1 "
-    "AND r.low_id = least(p.faction_id, $2) AND r.high_id = greatest(p.faction_id, $2) AND r.status = 'allied' "
-    "WHERE w.world_id = $1 AND w.ended_at IS NULL LIMIT 1",
-    "broken_treaty": "SELECT true FROM treaty_violations v JOIN treaty_parties p ON p.world_id = $1 "
-    "AND p.treaty_id = v.treaty_id AND p.faction_id = $2 "
-    "WHERE v.world_id = $1 AND v.faction_id = $3 AND v.state = 'confirmed' LIMIT 1",
-}  # fmt: skip
-"""By cause, whether $2 has it against $3."""
 
 
 # -- allies --------------------------------------------------------------------------------------------------
@@ -305,12 +279,35 @@ async def _answer(
         )
     )  # fmt: skip
     if caller_id is not None:
-        amount, trust, words = (
-            (30.0, 0.2, "came when we called") if come else (-25.0, -0.2, "did not come when we called")
+        allied = book.status(caller_id, faction_id) == "allied"
+        bound = allied or await is_bound(
+            tx, faction_id, caller_id, _leader(war, SIDES[side]), attacks=side == "attacker"
         )
-        book.opine(caller_id, faction_id, "call_to_arms", amount, words, 540, told.id, cap=60)
-        book.trust(caller_id, faction_id, trust, words)
+        await _remembered(tx, book, faction_id, caller_id, come, bound, told.id)
     await write(tx, book)
+    if come:
+        await blockade(tx, war_id, faction_id, enemies, told)
+
+
+async def _remembered(
+    tx: Transaction, book: Book, faction_id: UUID, caller_id: UUID, come: bool, bound: bool, event_id: UUID
+) -> None:
+    """What an answer to a call does: nobody forgets who came, and all hear who broke a promise to."""
+    amount, trust, face, words = CAME if come else STAYED_AWAY[bound]
+    book.opine(caller_id, faction_id, "call_to_arms", amount, words, 540, event_id, cap=60)
+    book.trust(caller_id, faction_id, trust, words)
+    if bound:
+        reason = "came to the aid of an ally" if come else "did not come to the aid of an ally"
+        await factions.judge(tx, faction_id, face, reason)
+    alone = not come and book.status(caller_id, faction_id) == "allied"
+    if alone and not await alliances(tx, faction_id, caller_id):
+        book.move(caller_id, faction_id, "neutral", words)
+
+
+async def alliances(tx: Transaction, a: UUID, b: UUID) -> int:
+    """How many alliances in force these two have signed."""
+    found: int = await tx.fetchval(ALLIANCES, tx.world_id, [a, b])
+    return found
 
 
 # -- peace ---------------------------------------------------------------------------------------------------
@@ -351,7 +348,7 @@ async def end(
     await regions.regions(tx, [o["region_id"] for o in standing], lock=True)
     seen = await tx.fetch(war_views.PARTIES, tx.world_id, [war_id])
     fighting = {p["faction_id"]: p["side"] for p in seen if p["state"] == "fighting"}
-    await factions.load(tx, fighting)
+    holders = await factions.load(tx, {*fighting, *(o["holder_id"] for o in standing)})
     pairs = [
         (a, b) for a in fighting for b in fighting if fighting[a] == "attacker" and fighting[b] == "defender"
     ]
@@ -361,29 +358,32 @@ async def end(
         war, list(parties.values()), [{**o, "until_at": None} for o in standing], tx.now
     ).value
     outcome = "attacker" if score >= CLEAR else "defender" if score <= -CLEAR else "draw"
-    days = battle.truce_days(score)
+    for a, b in pairs:
+        if book.status(a, b) in ("war", "truce") and not await tx.fetchval(
+            COMMON_WARS, tx.world_id, a, b, war_id
+        ):
+            book.move(a, b, "truce", "peace was made", truce_days=battle.truce_days(score))
+            book.tense(a, b, -15.0, "peace was made")
+    truce = book.relation(war["attacker_id"], war["defender_id"])
     told = tx.emit(
         PeaceMade(
             war_id=war_id, faction_id=faction_id or war["attacker_id"], attacker_id=war["attacker_id"],
             defender_id=war["defender_id"], outcome=outcome, score=score, kept=sorted(kept), treaty_id=treaty_id,
-            truce_until=tx.now + days * DAY, by_id=by_id,
+            truce_until=truce.truce_until if truce.status == "truce" else None, by_id=by_id,
         ),
         cause=cause,
     )  # fmt: skip
-    for a, b in pairs:
-        if book.status(a, b) == "war" and not await tx.fetchval(COMMON_WARS, tx.world_id, a, b, war_id):
-            book.move(a, b, "truce", "peace was made", truce_days=days)
-            book.tense(a, b, -15.0, "peace was made")
     await write(tx, book)
     await _close(tx, war_id, outcome, treaty_id)
     for o in standing:
-        if o["region_id"] not in kept:
+        if o["region_id"] not in kept and holders[o["holder_id"]].dissolved_at is None:
             await regions.set_control(
                 tx, o["region_id"], o["holder_id"], reason="given back in peace", cause=told
             )
     for party in sorted(fighting):
         took = sum(o["occupier_id"] == party and o["region_id"] in kept for o in standing)
         await weary(tx, party, wars=-1, aggression=6.0 * took)
+        await markets.lift(tx, source(war_id, party), cause=told)
 
 
 async def _close(tx: Transaction, war_id: UUID, outcome: str, treaty_id: UUID | None) -> None:
@@ -430,5 +430,5 @@ HANDLERS = (
     Handler(AnswerCall, one=answer_call),
     Handler(MakePeace, one=make_peace),
 )
-EVENTS = (WarDeclared, AllyCalled, CallAnswered, PeaceMade)
+EVENTS = (WarDeclared, AllyCalled, CallAnswered, PeaceMade, WarPartyLeft)
 KINDS = (TimerKind(CALL_LAPSES, _lapse),)
