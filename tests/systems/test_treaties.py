@@ -54,8 +54,8 @@ class Court:
         await self.do([CreateCharacter(id=AMB, name="Ida"), CreateCharacter(id=SERF, name="Sam")])
         for faction, name in ((ASH, "Ash"), (ELM, "Elm"), (OAK, "Oak")):
             await self.do(FoundFaction(id=faction, name=name))
-        await self.do(AddMember(faction_id=ASH, character_id=AMB, role="ambassador"))
-        await self.do(AddMember(faction_id=ASH, character_id=SERF))
+        await self.do(AddMember(faction_id=ASH, member_id=AMB, role="ambassador"))
+        await self.do(AddMember(faction_id=ASH, member_id=SERF))
         return self
 
     async def do(self, command: Command | list[Command], who: Person | None = None) -> Any:
@@ -314,7 +314,7 @@ async def test_who_is_handed_over_in_time_is_a_promise_kept(court: Court) -> Non
     treaty = await court.signed(clause, grace_days=5)
     await court.advance(12)
     assert await court.violations() == [("kept_back", "in_grace", ASH)]
-    await court.do(AddMember(faction_id=ELM, character_id=UUID(int=303)))
+    await court.do(AddMember(faction_id=ELM, member_id=UUID(int=303)))
     assert await court.violations() == [("kept_back", "mended", ASH)]
     await court.advance(10)
     assert await court.violations() == [("kept_back", "mended", ASH)]
