@@ -3,6 +3,7 @@
 All members may, but for what came of something secret: that is told to those who stand for the two factions.
 """
 
+from typing import Literal
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -94,3 +95,39 @@ class StatusChanged(Event):
 
     def audience(self) -> Audience:
         return MEMBERS
+
+
+Knowing = Literal["party", "saw", "told", "heard"]
+"""How a faction knows of a deed: it has part in it, its people saw it, the victim told it, or by rumour."""
+
+
+class DeedFactor(BaseModel):
+    """One of the factors of what a deed costs its doer in a judge's eyes."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    what: str
+    factor: float
+
+
+class DeedHeard(Event):
+    """A faction has learned, or learned more surely, what another did, and judges it."""
+
+    message_type = "diplomacy.deed_heard"
+    subjects = ("faction_id", "doer_id", "deed_id")
+
+    deed_id: UUID
+    faction_id: UUID = Field(description="Who judges.")
+    doer_id: UUID
+    victim_ids: list[UUID]
+    words: str = Field(description="What the doer did, such as `broke the Treaty of Ash`.")
+    how: Knowing
+    certainty: float = Field(description="How sure of it the faction is, 0 to 1.")
+    character_id: UUID | None = Field(description="The one of its people that saw or heard of it.")
+    tellers: list[UUID] = Field(description="The characters by whom it came, first teller first.")
+    opinion: float = Field(description="By how much it thinks worse of the doer, below 0.")
+    parts: list[DeedFactor] = Field(description="The gravity (0 to 100), times these, is that.")
+    secret: bool = Field(False, exclude_if=_false)
+
+    def audience(self) -> Audience:
+        return Audience.of(self.faction_id) if self.secret else MEMBERS

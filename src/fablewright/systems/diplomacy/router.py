@@ -6,7 +6,19 @@ from uuid import UUID
 from fastapi import APIRouter, Query, Response
 
 from fablewright.core.actors import Role
-from fablewright.gateway.api import MEMBER_ROLE, Caller, CallerInfo, Committed, refusals
+from fablewright.gateway.api import (
+    CURSOR_INVALID,
+    MEMBER_ROLE,
+    PAGE_TOO_LARGE,
+    Caller,
+    CallerInfo,
+    Committed,
+    Page,
+    Paging,
+    page_of,
+    position_of,
+    refusals,
+)
 from fablewright.gateway.events import reader_filter
 from fablewright.systems.diplomacy import service, views
 from fablewright.systems.diplomacy.commands import (
@@ -19,11 +31,19 @@ from fablewright.systems.diplomacy.commands import (
 )
 from fablewright.systems.diplomacy.relations import ordered
 from fablewright.systems.diplomacy.rules import (
+    DEED_NOT_FOUND,
     RELATION_FACTION_NOT_FOUND,
     SAME_FACTION,
     TOO_MANY_RELATIONS,
 )
-from fablewright.systems.diplomacy.views import EVERYTHING, MatrixView, RelationView, Sees, TimelineView
+from fablewright.systems.diplomacy.views import (
+    EVERYTHING,
+    DeedView,
+    MatrixView,
+    RelationView,
+    Sees,
+    TimelineView,
+)
 from fablewright.systems.factions import service as factions
 
 router = APIRouter(tags=["diplomacy"])
@@ -115,3 +135,34 @@ async def drop_opinion(
     """Take a reason out of what the first faction thinks of the second. For game masters."""
     command = DropOpinion(holder_id=faction_id, about_id=other_faction_id, key=opinion_key)
     return await caller.execute(command, world_id)  # type: ignore[no-any-return]
+
+
+@router.get("/worlds/{world_id}/deeds", responses=refusals(CURSOR_INVALID, PAGE_TOO_LARGE))
+async def list_deeds(
+    world_id: UUID, caller: Caller, paging: Paging,
+    doer: Annotated[UUID | None, Query(description="Only what this faction did.")] = None,
+) -> Page[DeedView]:  # fmt: skip
+    """Broken treaties and the like, newest first: who knows of them, and who told whom."""
+    after = position_of(paging, UUID)
+    async with caller.runtime.database.reading() as connection:
+        sees, _ = await _entered(caller, connection, world_id)
+        found = await views.deeds(
+            connection,
+            world_id,
+            sees,
+            doer_id=doer,
+            before=after[0] if after else None,
+            limit=paging.limit + 1,
+        )
+    return page_of(found, paging, lambda deed: [str(deed.id)])
+
+
+@router.get("/worlds/{world_id}/deeds/{deed_id}", responses=refusals(DEED_NOT_FOUND))
+async def get_deed(world_id: UUID, deed_id: UUID, caller: Caller) -> DeedView:
+    """One deed: who knows of it, and who told whom."""
+    async with caller.runtime.database.reading() as connection:
+        sees, _ = await _entered(caller, connection, world_id)
+        found = await views.deeds(connection, world_id, sees, deed_id=deed_id)
+    if not found:
+        raise DEED_NOT_FOUND(deed_id=str(deed_id))
+    return found[0]

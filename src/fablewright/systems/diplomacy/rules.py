@@ -3,9 +3,10 @@
 The values themselves, and how they decay, are in `relations`. The coefficients are our own, tuned for play.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final, Literal, get_args
+from uuid import UUID
 
 from fablewright.core.refusal import CONFLICT, INVALID, NOT_FOUND, Refusal
 
@@ -50,6 +51,11 @@ TRUCE_UNTIL_WRONG = Refusal(
 )  # fmt: skip
 OPINION_NOT_FOUND = Refusal(
     "opinion_not_found", NOT_FOUND, "The faction holds no such opinion. List the parts of its opinion."
+)
+DEED_NOT_FOUND = Refusal(
+    "deed_not_found",
+    NOT_FOUND,
+    "There is no such deed in this world, or you do not know of it. List the deeds.",
 )
 TOO_MANY_RELATIONS = Refusal(
     "too_many_relations", INVALID,
@@ -206,3 +212,55 @@ def judged(judge: Judge, gravity: float) -> Judgement:
         tension=clamp(gravity * max(0.0, near) * certainty * 0.3, 0.0, MOST_TENSION),
         parts=(("how close the victim is", cares), ("how much honour counts", honour), ("how sure it is", certainty)),
     )  # fmt: skip
+
+
+DeedKind = Literal["breach", "desertion", "pact"]
+GRAVITY: Final[Mapping[DeedKind, float]] = {"breach": 30.0, "desertion": 20.0, "pact": 0.0}
+"""How much (0..100) a friend of the victims minds a broken treaty, an ally that does not come, a secret treaty."""
+ENVOYS: Final = 0.8
+"""How surely (0..1) a faction knows what the envoys of its friends tell it."""
+SURER: Final = 0.05
+"""Who is surer of a deed by less than this judges it no further."""
+
+
+def judged_by_all(judges: Iterable[Judge], gravity: float) -> Judgement:
+    """The hardest of the judgements, where a deed had several victims: one for each as in `judged`."""
+    return min((judged(judge, gravity) for judge in judges), key=lambda j: (j.opinion, -j.tension))
+
+
+# -- what war does to the land -------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Unrest:
+    """How much the stability (0..1) of a region moves, and where an enemy is across the border."""
+
+    home: float
+    front: float
+    reason: str
+
+
+WAR_BEGINS: Final = Unrest(-0.08, -0.16, "war has come")
+WAR_GOES_ON: Final = Unrest(0.0, -0.08, "the war goes on")
+PEACE_COMES: Final = Unrest(0.1, 0.2, "peace is made")
+WAR_WEARS_DAYS: Final = 30
+"""World days between two shakes while a war goes on."""
+
+
+def unrest(
+    holders: Mapping[UUID, UUID], borders: Iterable[tuple[UUID, UUID]], enemies: Mapping[UUID, Collection[UUID]],
+    moved: Unrest,
+) -> dict[UUID, float]:  # fmt: skip
+    """By region, how much its stability moves; those where it does not are missing.
+
+    `holders` says who holds each region, `enemies` against whom each of those who fight does.
+    """
+    front: set[UUID] = set()
+    for a, b in borders:
+        if a in holders and holders.get(b) in enemies.get(holders[a], ()):
+            front |= {a, b}
+    deltas = {
+        region: moved.front if region in front else moved.home
+        for region, holder in holders.items() if holder in enemies
+    }  # fmt: skip
+    return {region: delta for region, delta in deltas.items() if delta}

@@ -3,7 +3,7 @@
 The other files of this system and higher systems change relations through `relations_book` and `write`.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 from uuid import UUID
 
@@ -166,25 +166,29 @@ async def _book(reader: Any, now: int, world_id: UUID, relations: dict[Pair, Rel
     return Book(now, relations, modifiers, trusts)
 
 
-async def write(tx: Transaction, book: Book, *, by: Request | None = None) -> list[EventRecord]:
+async def write(
+    tx: Transaction, book: Book, *, by: Request | None = None, causes: Mapping[Pair, EventRecord] | None = None
+) -> list[EventRecord]:  # fmt: skip
     """Store what has changed in a book and tell of it; the events, in order. Statuses first follow the feelings.
 
-    A book that has not changed writes and tells nothing. Write it once, as the last thing done with it.
+    A book that has not changed writes and tells nothing. Write it once, as the last thing done with it. `causes`
+    names for pairs (in any order) the event that brought the change about, if it is not the one being reacted to.
     """
     book.settle()
+    why = {ordered(*pair): cause for pair, cause in (causes or {}).items()}
     told: list[EventRecord] = []
     await _write_relations(tx, book)
     events: dict[Pair, UUID] = {}
     for pair, feeling in book.feelings.items():
         if feeling.changes:
-            record = tx.emit(_relationship_changed(book, pair, feeling), by=by)
+            record = tx.emit(_relationship_changed(book, pair, feeling), by=by, cause=why.get(ordered(*pair)))
             events[pair] = record.id
             told.append(record)
     for pair, between in book.between.items():
         if between.reasons:
-            told.append(tx.emit(_tension_changed(book, pair, between), by=by))
+            told.append(tx.emit(_tension_changed(book, pair, between), by=by, cause=why.get(pair)))
         if between.relation.status != between.before.status:
-            told.append(tx.emit(_status_changed(pair, between), by=by))
+            told.append(tx.emit(_status_changed(pair, between), by=by, cause=why.get(pair)))
     await _write_modifiers(tx, book, events)
     await _write_trusts(tx, book)
     return told

@@ -1,4 +1,4 @@
-"""What is stored of the relations between factions."""
+"""What is stored of the relations between factions, and of what is known of their deeds."""
 
 from uuid import UUID
 
@@ -104,4 +104,69 @@ class FactionTrust(Base):
     holder_id: Mapped[UUID]
     about_id: Mapped[UUID]
     trust: Mapped[float]
+    at: Mapped[int]
+
+
+class Deed(Base):
+    """What a faction (`doer_id`) did that others judge it by, and that characters may tell each other of.
+
+    Its id is the fact that memories of it share. `party_ids` know of it by themselves, as do the `witness_ids`
+    (characters) who were there, in `region_id`. `gravity` 0..100 is how much a friend of the victims minds; a
+    `pact` is a secret treaty, which nobody minds. `reference_id` is the treaty or war it belongs to.
+    """
+
+    __tablename__ = "deeds"
+    __table_args__ = (
+        _of_faction("deeds", "doer_id"),
+        CheckConstraint("kind IN ('breach', 'desertion', 'pact')", name="kind_known"),
+        CheckConstraint("gravity BETWEEN 0 AND 100", name="gravity_range"),
+        Index("ix_deeds_doer", "world_id", "doer_id", "at"),
+        Index("ix_deeds_reference", "world_id", "reference_id"),
+    )
+
+    world_id: Mapped[UUID] = mapped_column(primary_key=True)
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    kind: Mapped[str]
+    doer_id: Mapped[UUID]
+    victim_ids: Mapped[list[UUID]]
+    party_ids: Mapped[list[UUID]]
+    witness_ids: Mapped[list[UUID]]
+    gravity: Mapped[float]
+    words: Mapped[str]
+    reference_id: Mapped[UUID]
+    region_id: Mapped[UUID | None]
+    secret: Mapped[bool]
+    event_id: Mapped[UUID]
+    at: Mapped[int]
+
+
+class DeedKnown(Base):
+    """That a faction knows of a deed since `at`, how surely (`certainty` 0..1), and by whom.
+
+    `character_id` is the one of its own who saw or heard it; `tellers` is the chain by which it came, first teller
+    first. `opinion` is what it has cost the doer in the faction's eyes so far.
+    """
+
+    __tablename__ = "deeds_known"
+    __table_args__ = (
+        UniqueConstraint("world_id", "deed_id", "faction_id"),
+        ForeignKeyConstraint(
+            ["world_id", "deed_id"], ["deeds.world_id", "deeds.id"], name="fk_deeds_known_deed", ondelete="CASCADE"
+        ),
+        _of_faction("deeds_known", "faction_id"),
+        CheckConstraint("how IN ('party', 'saw', 'told', 'heard')", name="how_known"),
+        CheckConstraint("certainty BETWEEN 0 AND 1", name="certainty_range"),
+        Index("ix_deeds_known_faction", "world_id", "faction_id", "at"),
+    )  # fmt: skip
+
+    world_id: Mapped[UUID] = mapped_column(primary_key=True)
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    deed_id: Mapped[UUID]
+    faction_id: Mapped[UUID]
+    how: Mapped[str]
+    certainty: Mapped[float]
+    character_id: Mapped[UUID | None]
+    tellers: Mapped[list[UUID]]
+    opinion: Mapped[float]
+    event_id: Mapped[UUID]
     at: Mapped[int]

@@ -10,6 +10,7 @@ from pydantic import BaseModel, Field
 from fablewright.core.clock import DAY
 from fablewright.core.log import Filter, head_of
 from fablewright.systems.characters.views import CLOCK, world_now
+from fablewright.systems.diplomacy.events import Knowing
 from fablewright.systems.diplomacy.relations import (
     MOST_HALF_LIVES,
     Book,
@@ -25,6 +26,7 @@ from fablewright.systems.diplomacy.rules import (
     TENSION_HALF_LIFE_DAYS,
     TOO_MANY_RELATIONS,
     TRUST_OF_STRANGERS,
+    DeedKind,
     Status,
     clamp,
     warmth,
@@ -282,3 +284,70 @@ async def timeline(
     if len(items) == limit:
         return TimelineView(items=items, next_before=items[-1].seq)
     return TimelineView(items=items, next_before=start if start > 1 else None)
+
+
+# -- deeds ---------------------------------------------------------------------------------------------------
+
+
+class KnownView(BaseModel):
+    """That a faction knows of a deed, and what it makes of it."""
+
+    faction_id: UUID
+    how: Knowing = Field(
+        description="`party` to it, `saw` it, was `told` by the victim's envoys, or `heard` a rumour."
+    )
+    certainty: float = Field(description="0 to 1.")
+    character_id: UUID | None = Field(description="The one of its people that saw or heard of it.")
+    tellers: list[UUID] = Field(description="The characters by whom it came, first teller first.")
+    opinion: float = Field(description="What it has cost the doer in the faction's eyes, 0 or below.")
+    event_id: UUID
+    at: int = Field(description="World time (ms) of what it learned last.")
+
+
+class DeedView(BaseModel):
+    """What a faction did that others judge it by."""
+
+    id: UUID = Field(description="Also the `fact_id` of memories of it.")
+    kind: DeedKind
+    doer_id: UUID
+    victim_ids: list[UUID]
+    words: str
+    gravity: float = Field(description="How much a friend of the victims minds, 0 to 100.")
+    reference_id: UUID = Field(description="The treaty or war it belongs to.")
+    region_id: UUID | None = Field(description="Where it happened, if that is known.")
+    secret: bool
+    event_id: UUID
+    at: int = Field(description="World time in ms.")
+    known_by: list[KnownView] = Field(description="Who else knows of it, as far as you may see that.")
+
+
+DEEDS: Final = """
+SELECT d.id, d.kind, d.doer_id, d.victim_ids, d.words, d.gravity, d.reference_id, d.region_id, d.secret, d.event_id,
+       d.at
+FROM deeds d
+WHERE d.world_id = $1 AND ($2::uuid IS NULL OR d.id = $2) AND ($3::uuid IS NULL OR d.doer_id = $3)
+  AND ($4::uuid IS NULL OR d.id < $4)
+  AND (NOT d.secret OR $5::uuid[] IS NULL OR d.party_ids && $5)
+ORDER BY d.id DESC LIMIT $6
+"""
+KNOWN_BY: Final = """
+SELECT k.deed_id, k.faction_id, k.how, k.certainty, k.character_id, k.tellers, k.opinion, k.event_id, k.at
+FROM deeds_known k JOIN deeds d ON d.world_id = k.world_id AND d.id = k.deed_id
+WHERE k.world_id = $1 AND k.deed_id = ANY($2::uuid[])
+  AND (NOT d.secret OR $3::uuid[] IS NULL OR k.faction_id = ANY($3))
+ORDER BY k.deed_id, k.faction_id
+"""
+
+
+async def deeds(
+    connection: Any, world_id: UUID, sees: Sees, *, deed_id: UUID | None = None, doer_id: UUID | None = None,
+    before: UUID | None = None, limit: int = 1,
+) -> list[DeedView]:  # fmt: skip
+    """Deeds that a reader may know of, newest first, with who knows of them."""
+    own = None if sees.own is None else sorted(sees.own)
+    rows = await connection.fetch(DEEDS, world_id, deed_id, doer_id, before, own, limit)
+    known: dict[UUID, list[KnownView]] = {row["id"]: [] for row in rows}
+    for row in await connection.fetch(KNOWN_BY, world_id, list(known), own):
+        found = dict(row)
+        known[found.pop("deed_id")].append(KnownView(**found))
+    return [DeedView(**row, known_by=known[row["id"]]) for row in rows]
