@@ -48,29 +48,34 @@ class Unmapped:
 
 @dataclass(slots=True)
 class Index:
-    """The keys of entries by what others may call them: their ids, keys or names."""
+    """The keys of entries by what others may call them: their keys and ids, else their names."""
 
-    known: dict[str, dict[str, str]] = field(default_factory=dict)
-    twice: set[tuple[str, str]] = field(default_factory=set)
+    exact: dict[str, dict[str, str]] = field(default_factory=dict)
+    called: dict[str, dict[str, str | None]] = field(default_factory=dict)
+    """By plain name; None for a name that several have."""
 
-    def add(self, section: str, key: str, names: Sequence[Any]) -> None:
-        """Let an entry be found by names, the surest first; what two are called finds none of them."""
-        found = self.known.setdefault(section, {})
-        found.setdefault(key, key)
-        for name in names:
-            text = plain(str(name))
-            if found.setdefault(text, key) != key and text not in found.values():
-                self.twice.add((section, text))
+    def keys(self, section: str) -> set[str]:
+        """All keys of a section."""
+        return set(self.exact.get(section, {}).values())
+
+    def add(self, section: str, key: str, ids: Sequence[Any], name: Any) -> None:
+        """Let an entry be found."""
+        exact, called = self.exact.setdefault(section, {}), self.called.setdefault(section, {})
+        exact[key] = key
+        for id_ in ids:
+            exact.setdefault(str(id_), key)
+        if name is not None and called.setdefault(plain(str(name)), key) != key:
+            called[plain(str(name))] = None
 
     def find(self, section: str, name: Any) -> str | None:
         """The key of the entry that is called so, or None."""
         if name is None or isinstance(name, dict | list):
             return None
-        known, text = self.known.get(section, {}), str(name)
-        if text in known:
-            return known[text]
-        short = plain(text)
-        return None if (section, short) in self.twice else known.get(short)
+        found = self.called.get(section, {}).get(plain(str(name)), "")
+        exact = self.exact.get(section, {}).get(str(name))
+        return (
+            exact or found or (None if found is None else self.exact.get(section, {}).get(plain(str(name))))
+        )
 
 
 @dataclass(slots=True)
@@ -122,7 +127,8 @@ class Fitter:
                 return name
             for meant in self._meant(section, f"{path}.{name}" if path else name):
                 short = meant.removeprefix(f"{path}.") if path else meant
-                if short.partition(".")[0] in shapes:
+                outer, _, inner = short.partition(".")
+                if outer in shapes and (not inner or shapes[outer].single):
                     return short
             appended = None if path else self.names.appended.get(section, {}).get(name)
             if appended in shapes:
@@ -140,7 +146,7 @@ class Fitter:
     def _nested(shapes: Mapping[str, Shape], name: str) -> str | None:
         """A field inside a field that holds one object, as `aggressive` is in `traits`."""
         for outer, shape in shapes.items():
-            if len(shape.models) == 1 and shape.items is None and shape.values is None:
+            if shape.single:
                 inner = shapes_of(shape.models[0])
                 for short in (name, name.removeprefix(f"{outer}_")):
                     if short in inner:
@@ -230,7 +236,10 @@ class Fitter:
         rest = Node({c: v for c, v in node.value.items() if c not in (key[0], IDENTITY)}, node.line)
         name = self._key(shape, key[1].value)
         if part.take is None:
-            return name, self.fit(section, shape.values or Shape(), rest, path)
+            made = self.fit(section, shape.values or Shape(), rest, path)
+            if isinstance(made.value, dict) and _wants_name(shape) and "name" not in made.value:
+                made.value["name"] = (node.line, Node(name.replace("_", " ").capitalize(), node.line))
+            return name, made
         taken = self.take(rest, part.take)
         for column, (line, _) in rest.value.items():
             if taken is None or column != taken[0]:
@@ -318,6 +327,13 @@ class Fitter:
             )
             return 0
         return round((moment - self.epoch).total_seconds() * 1000)
+
+
+def _wants_name(shape: Shape) -> bool:
+    models = shape.values.models if shape.values is not None else []
+    return (
+        len(models) == 1 and "name" in models[0].model_fields and models[0].model_fields["name"].is_required()
+    )
 
 
 def date_of(text: str) -> datetime | None:

@@ -1,5 +1,6 @@
 """Tables of other programs become the files of a pack: entries find their sections, parts their entries."""
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -22,6 +23,7 @@ FACTIONS: Final = "factions"
 RELATIONS: Final = "relations"
 TIES: Final = "ties"
 EITHER: Final = "either"
+KEY: Final = re.compile(r"[^\W_][\w-]{0,99}")
 AS_IMPORTED: Final = "imported"
 """The key of an opinion of which only its height is known."""
 
@@ -101,7 +103,7 @@ class Mapper:
 
     def _keys(self, section: Section, table: Table) -> list[str]:
         """A key for each row, by which others find it."""
-        taken = set(self._fit.index.known.get(section.name, {}).values())
+        taken = self._fit.index.keys(section.name)
         found = []
         for row in table.rows:
             fields = row.node.value if isinstance(row.node.value, dict) else {}
@@ -123,23 +125,16 @@ class Mapper:
                 ),
                 None,
             )
-            base = self._key(row.key, own, named, id_) or section.name
+            base = _key_of(section.name, (row.key, own), named, id_)
             key, number = base, 1
             while key in taken:
                 number += 1
                 key = f"{base}_{number}"
             taken.add(key)
             found.append(key)
-            self._fit.index.add(section.name, key, [n for n in (id_, row.key, own, named) if n is not None])
+            ids = [given for given in (id_, row.key, own) if given is not None]
+            self._fit.index.add(section.name, key, ids, named)
         return found
-
-    @staticmethod
-    def _key(*names: Any) -> str:
-        """The first name that makes a key; ids do if there is nothing better."""
-        for name in names:
-            if isinstance(name, str | int) and not _uuid(name) and (key := slug_of(str(name))):
-                return key
-        return next((slug_of(str(name)) for name in names if isinstance(name, str | int)), "")
 
     def _keyed(self, section: str, table: Table, keys: Sequence[str]) -> None:
         sheet = self._sheets[section]
@@ -440,11 +435,15 @@ def _uuid(value: Any) -> UUID | None:
         return None
 
 
-def slug_of(name: str) -> str:
-    """A key made of a name that may be a key already."""
-    return (
-        slug(name) if not name.replace("_", "").replace("-", "").isalnum() or name[:1] in "_-" else name[:100]
-    )
+def _key_of(section: str, keys: Sequence[Any], name: Any, id_: Any) -> str:
+    """A key for an entry: the one it has, one made of its name, or of its id."""
+    for given in (*keys, name, id_):
+        text = str(given)
+        if isinstance(given, str | int) and _uuid(given) is None:
+            made = text if given is not name and KEY.fullmatch(text) else slug(text)
+            if made:
+                return made
+    return section
 
 
 def _pairs(rows: Sequence[Row]) -> Node | None:

@@ -76,11 +76,11 @@ def names() -> Names:
 
 def _turned(fields: Mapping[str, Sequence[str]]) -> dict[str, str]:
     """From aliases to paths; an alias of `a.b` stands inside `a` if that is a part, else beside it."""
-    found = {}
+    found = {other: path for path, others in fields.items() for other in others if "." not in path}
     for path, others in fields.items():
-        for other in others:
-            found[other] = path
-            if "." in path:
+        if "." in path:
+            for other in others:
+                found.setdefault(other, path)
                 found[f"{path.rpartition('.')[0]}.{other}"] = path
     return found
 

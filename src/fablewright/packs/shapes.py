@@ -36,6 +36,11 @@ class Shape:
         """Whether it is no scalar."""
         return bool(self.models or self.items or self.values)
 
+    @property
+    def single(self) -> bool:
+        """Whether it is one object whose fields are known."""
+        return len(self.models) == 1 and self.items is None and self.values is None
+
 
 @lru_cache(maxsize=4096)
 def shapes_of(model: type[BaseModel]) -> Mapping[str, Shape]:
