@@ -6,7 +6,7 @@ tellers behind each judgement. Locks, in this order: characters, their minds, re
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 from uuid import UUID
@@ -38,6 +38,7 @@ from fablewright.systems.diplomacy.treaty_events import TreatyInForce, TreatyRev
 from fablewright.systems.diplomacy.war_events import CallAnswered
 from fablewright.systems.factions import service as factions
 from fablewright.systems.memory import service as memory
+from fablewright.systems.memory.commands import PlantMemory
 from fablewright.systems.memory.events import MemoryPlanted
 from fablewright.systems.regions import service as regions
 
@@ -233,11 +234,12 @@ async def spread(tx: Transaction, timers: list[Timer]) -> None:
     saw = {who for d in deeds.values() for who in d.witness_ids}
     living = await characters.load(tx, {*saw, *(who for found in speakers.values() for who in found)})
     known = await factions.load(tx, concerned, lock=False)
-    await _remember(tx, deeds.values(), speakers, living, {i: f.name for i, f in known.items()})
+    events = await _events(tx, [d.event_id for d in deeds.values()])
+    names = {faction_id: faction.name for faction_id, faction in known.items()}
+    await _remember(tx, deeds.values(), speakers, living, names, events)
     belongs = await factions.memberships(tx, saw & living.keys())
     lands = await regions.regions(tx, {d.region_id for d in deeds.values() if d.region_id is not None})
     holders = {region_id: land.controller_id for region_id, land in lands.items()}
-    events = await _events(tx, [d.event_id for d in deeds.values()])
     hearings: list[Hearing] = []
     for deed in deeds.values():
         cause = events.get(deed.event_id)
@@ -272,11 +274,12 @@ async def _told(
 
 
 async def _remember(
-    tx: Transaction, deeds: Iterable[Done], speakers: Mapping[UUID, Sequence[UUID]],
-    living: Mapping[UUID, characters.CharacterState], names: Mapping[UUID, str],
+    tx: Transaction, deeds: Iterable[Done], speakers: Mapping[UUID, Sequence[UUID]], living: Collection[UUID],
+    names: Mapping[UUID, str], events: Mapping[UUID, EventRecord],
 ) -> None:  # fmt: skip
     """Let those who were there, and who speak for the factions concerned, remember deeds, so that they tell."""
-    news: list[memory.NewMemory] = []
+    commands: list[PlantMemory] = []
+    causes: list[EventRecord | None] = []
     for deed in deeds:
         sides = (deed.doer_id, *deed.victim_ids, *(p for p in deed.party_ids if deed.secret))
         told_by = [who for side in dict.fromkeys(sides) for who in speakers.get(side, ())][:MOST_CARRIERS]
@@ -287,12 +290,14 @@ async def _remember(
         text = f"{names.get(deed.doer_id, 'A faction')} {deed.words}."
         for who in dict.fromkeys((*deed.witness_ids, *told_by)):
             if who in living:
-                news.append(memory.NewMemory(
-                    who, deed.id, "saw" if who in deed.witness_ids else "knows", text, subject, (subject,), None,
-                    deed.at, importance=min(0.9, 0.5 + deed.gravity / 100), certainty=1.0,
-                    valence=-deed.gravity / 100, secret=deed.secret, event_id=deed.event_id,
+                commands.append(PlantMemory(
+                    character_id=who, fact_id=deed.id, kind="saw" if who in deed.witness_ids else "knows", text=text,
+                    about_ids=[subject], at=deed.at, importance=min(0.9, 0.5 + deed.gravity / 100),
+                    valence=-deed.gravity / 100, is_secret=deed.secret,
                 ))  # fmt: skip
-    await memory.remember(tx, news, {i: c.name for i, c in living.items()})
+                causes.append(events.get(deed.event_id))
+    if commands:
+        await tx.perform(commands, actor=system_actor("diplomacy"), causes=causes)
 
 
 async def _events(tx: Transaction, ids: Sequence[UUID]) -> dict[UUID, EventRecord]:
