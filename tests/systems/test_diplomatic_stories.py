@@ -116,6 +116,13 @@ class Realm:
             await self.act(faction, role, command, **fields)
         assert refused.value.code == code
 
+    async def talk(self, faction: UUID, role: str, listener: UUID) -> None:
+        """Let a member chat with somebody."""
+        said = Interact(
+            initiator_id=member(faction, role), target_id=listener, type="chat", content="What did you see?"
+        )
+        await self.server.do(said, self.users[faction].actor, self.world_id)
+
     async def days(self, days: float) -> None:
         """Let time pass, and all that falls due happen."""
         await self.do(AdvanceWorld(by_ms=round(days * DAY)))
@@ -251,6 +258,18 @@ async def test_from_insult_to_war_to_peace(realm: Realm) -> None:
         BIRCH, "ambassador", OpenNegotiation, faction_id=BIRCH, with_ids=[ASH], kind="peace", about_id=declared.id,
         topic="Peace of the Ford",
     )  # fmt: skip
+
+    # The talks open a quest: who sounds people out brings the two nearer to each other at the table.
+    parley = (await realm.told("quests.defined"))[-1]
+    assert (parley["template"], parley["name"]) == ("at_the_table", "Bring Ash and Birch together")
+    await realm.act(CEDAR, "ruler", AcceptQuest, key=parley["key"])
+    for listener in (member(ASH, "ruler"), member(ASH, "general"), member(BIRCH, "ruler")):
+        await realm.talk(CEDAR, "ruler", listener)
+    assert [(e["holder"], e["amount"]) for e in (await realm.told("quests.finished"))[-1]["talks"]] == [
+        (str(ASH), 5), (str(BIRCH), 5)
+    ]  # fmt: skip
+    rows = await realm.fetch("SELECT lean FROM negotiation_parties WHERE world_id = $1")
+    assert [row["lean"] for row in rows] == [5, 5]
     await realm.act(
         BIRCH, "ambassador", MakeOffer, negotiation_id=talks.id, faction_id=BIRCH, days=720,
         clauses=[Pay(from_id=BIRCH, to_id=ASH, amount=300), NoAttack(a_id=ASH, b_id=BIRCH)],
@@ -265,7 +284,8 @@ async def test_from_insult_to_war_to_peace(realm: Realm) -> None:
     assert (await realm.treasury(ASH), await realm.treasury(BIRCH)) == (1_300, 700)
     rows = await realm.fetch("SELECT controller_id FROM regions WHERE world_id = $1 AND id = $2", HOME[BIRCH])
     assert rows[0]["controller_id"] == BIRCH
-    causes = await realm.why("diplomacy.peace_made", CEDAR)
+    assert (await realm.told("quests.defined"))[-1]["template"] == "keep_the_peace"
+    causes = await realm.why("diplomacy.peace_made", ASH)
     assert causes[-1] == "diplomacy.answer_offer"
     war.update(cause="conquest", cause_id=None)
     await realm.refused("truce_holds", ASH, "general", DeclareWar, **war)
@@ -440,10 +460,7 @@ async def test_a_quest_that_averts_a_war(realm: Realm) -> None:
     await realm.refused("quest_not_for_them", CEDAR, "ruler", AcceptQuest, key=spawned["key"])
     await realm.act(BIRCH, "ambassador", AcceptQuest, key=spawned["key"])
     for role in ("ruler", "general", "spymaster"):
-        await realm.server.do(
-            Interact(initiator_id=envoy, target_id=member(ASH, role), type="chat", content="What did you see?"),
-            realm.users[BIRCH].actor, realm.world_id,
-        )  # fmt: skip
+        await realm.talk(BIRCH, "ambassador", member(ASH, role))
     await realm.act(BIRCH, "ambassador", ChooseObjective, key=spawned["key"], objective="conciliate")
     (finished,) = await realm.told("quests.finished")
     assert (finished["outcome"], finished["taker_id"]) == ("conciliated", str(envoy))

@@ -92,7 +92,8 @@ class Board:
             found = await views.takings(
                 connection, self.world_id, [who], state=None, secret=True, after=None, limit=100
             )
-        return [one for one in found if one.key == key][-1]
+        # Ids of one moment are in no order: the one that is on is the last.
+        return sorted((one for one in found if one.key == key), key=lambda one: one.state == "accepted")[-1]
 
     async def current(self, key: str, who: UUID = ADA) -> list[tuple[str, str, float]]:
         return [(o.key, o.state, o.current) for o in (await self.taking(key, who)).objectives]

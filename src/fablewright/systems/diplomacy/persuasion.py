@@ -1,6 +1,6 @@
 """Persuasion at the table: checks of skill, personality and ties, with seeded dice."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final
 from uuid import UUID
 
@@ -63,6 +63,40 @@ async def persuade(tx: Transaction, command: Persuade) -> Made:
         book.tense(me, other, 3.0, "threats at the table", secret=talks.secret)
     await service.write(tx, book)
     return Made(id=talks.id, state="open", lean=lean)
+
+
+BETWEEN: Final = """
+SELECT n.id FROM negotiations n
+WHERE n.world_id = $1 AND n.state = 'open' AND EXISTS (
+    SELECT 1 FROM unnest($2::uuid[], $3::uuid[]) AS v (holder, about)
+    JOIN negotiation_parties a ON a.world_id = $1 AND a.negotiation_id = n.id AND a.faction_id = v.holder
+    JOIN negotiation_parties b ON b.world_id = $1 AND b.negotiation_id = n.id AND b.faction_id = v.about)
+ORDER BY n.id FOR NO KEY UPDATE OF n
+"""
+SWAY: Final = """
+UPDATE negotiation_parties p SET lean = greatest(-$6::float8, least($6, p.lean + v.amount))
+FROM (SELECT holder, about, sum(amount) AS amount
+      FROM unnest($3::uuid[], $4::uuid[], $5::float8[]) AS v (holder, about, amount) GROUP BY holder, about) v
+WHERE p.world_id = $1 AND p.negotiation_id = ANY($2::uuid[]) AND p.faction_id = v.holder AND EXISTS (
+    SELECT 1 FROM negotiation_parties o
+    WHERE o.world_id = $1 AND o.negotiation_id = p.negotiation_id AND o.faction_id = v.about)
+"""
+
+
+async def sway(tx: Transaction, moves: Sequence[tuple[UUID, UUID, float]]) -> int:
+    """Let factions lean towards agreement (or away from it) in all talks that they hold with others, from outside.
+
+    Each move is who leans, towards whom, and by how many points of utility; the caller's event tells of it. Returns
+    how many talks it concerned. It locks negotiations.
+    """
+    holders, abouts = [holder for holder, _, _ in moves], [about for _, about, _ in moves]
+    rows = await tx.fetch(BETWEEN, tx.world_id, holders, abouts) if moves else []
+    if rows:
+        await tx.execute(
+            SWAY, tx.world_id, [row["id"] for row in rows], holders, abouts, [amount for _, _, amount in moves],
+            MOST_LEAN,
+        )  # fmt: skip
+    return len(rows)
 
 
 NEEDED: Final = 50.0

@@ -6,7 +6,13 @@ What everybody may take, everybody may read of. Of a secret quest know who takes
 from uuid import UUID
 
 from fablewright.core.messages import MEMBERS, Audience, Event
-from fablewright.systems.quests.rules import OpinionChange, QuestDefinition, TensionChange, TrustChange
+from fablewright.systems.quests.rules import (
+    LeanChange,
+    OpinionChange,
+    QuestDefinition,
+    TensionChange,
+    TrustChange,
+)
 
 
 class _OfQuest(Event):
@@ -97,6 +103,7 @@ class _Ended(_OfTaking):
     opinions: list[OpinionChange] = []
     trust: list[TrustChange] = []
     tension: list[TensionChange] = []
+    talks: list[LeanChange] = []
     reason: str | None = None
 
 

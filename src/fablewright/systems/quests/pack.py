@@ -57,6 +57,14 @@ class TensionEntry(PackModel):
     amount: float
 
 
+class LeanEntry(PackModel):
+    """How one faction leans towards agreement with another, in the talks that they hold then."""
+
+    holder: Somebody
+    about: Somebody
+    amount: float
+
+
 class OutcomeEntry(PackModel):
     """What a quest ends in, and what that brings."""
 
@@ -68,6 +76,7 @@ class OutcomeEntry(PackModel):
     opinions: list[OpinionEntry] = []
     trust: list[TrustEntry] = []
     tension: list[TensionEntry] = []
+    talks: list[LeanEntry] = []
 
 
 class QuestEntry(PackModel):
@@ -140,7 +149,7 @@ def _definition(entry: QuestEntry, ids: Ids) -> QuestDefinition:
 def _renamed(outcomes: dict[str, Any], name: Callable[[str], str]) -> dict[str, Any]:
     """Outcomes in which factions are named otherwise."""
     for outcome in outcomes.values():
-        for kind in ("opinions", "trust", "tension"):
+        for kind in ("opinions", "trust", "tension", "talks"):
             for change in outcome[kind]:
                 for place in {"holder", "about", "a", "b"} & change.keys():
                     if change[place] not in ("taker", "giver"):

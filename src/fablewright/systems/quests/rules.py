@@ -137,6 +137,14 @@ class TensionChange(_Value):
     amount: float = Field(ge=-100, le=100, allow_inf_nan=False)
 
 
+class LeanChange(_Value):
+    """How one faction leans towards agreement with another, in all talks that the two hold then."""
+
+    holder: Who
+    about: Who
+    amount: float = Field(ge=-20, le=20, allow_inf_nan=False, description="Points of utility.")
+
+
 class Outcome(_Value):
     """What a quest ends in, and what that brings."""
 
@@ -148,6 +156,7 @@ class Outcome(_Value):
     opinions: list[OpinionChange] = Field([], max_length=MOST_NAMED)
     trust: list[TrustChange] = Field([], max_length=MOST_NAMED)
     tension: list[TensionChange] = Field([], max_length=MOST_NAMED)
+    talks: list[LeanChange] = Field([], max_length=MOST_NAMED)
 
 
 class Objective(_Value):

@@ -16,6 +16,7 @@ from fablewright.core.actors import system_actor
 from fablewright.core.definitions import Definitions
 from fablewright.core.refusal import Refused
 from fablewright.core.transaction import EventRecord, Transaction
+from fablewright.systems.diplomacy import persuasion
 from fablewright.systems.diplomacy.service import relations_book, write
 from fablewright.systems.ledger.commands import Transfer
 from fablewright.systems.points import service as points
@@ -263,6 +264,9 @@ async def end(tx: Transaction, endings: Sequence[Ending]) -> None:
         [e.taking.record.id for e in endings if e.taking.record is not None],
     )  # fmt: skip
     await _change_minds(tx, endings)
+    await persuasion.sway(
+        tx, [(c.holder, c.about, c.amount) for e in endings for c in e.changes.get("talks", ())]
+    )
 
 
 async def _pay(tx: Transaction, endings: Sequence[Ending]) -> None:
@@ -304,7 +308,7 @@ def _reference(ending: Ending) -> str:
 
 async def _resolve(tx: Transaction, endings: Sequence[Ending]) -> None:
     """Find the factions that the outcomes speak of. Who cannot be found has no part in it."""
-    minding = [e for e in endings if e.what.opinions or e.what.trust or e.what.tension]
+    minding = [e for e in endings if e.what.opinions or e.what.trust or e.what.tension or e.what.talks]
     if not minding:
         return
     people = {who for e in minding for who in (e.taking.taker_id, e.taking.quest.definition.giver_id) if who}
@@ -336,6 +340,7 @@ def _named(
         ("opinions", "holder", "about"),
         ("trust", "holder", "about"),
         ("tension", "a", "b"),
+        ("talks", "holder", "about"),
     ):
         found[kind] = []
         for change in getattr(ending.what, kind):
