@@ -117,11 +117,14 @@ async def _occupy(
     tx: Transaction, war_id: UUID, parties: dict[UUID, Any], taker: UUID, loser: UUID, region_id: UUID,
     by_id: UUID | None, cause: EventRecord,
 ) -> None:  # fmt: skip
-    """A region changes hands: taken from its holder, or freed for the one that held it before."""
+    """A region changes hands: taken from its holder, or freed for the one that held it before.
+
+    Its rightful holder stays the one from whom it was taken first, were it in another war.
+    """
     before = await tx.fetchrow(
-        "UPDATE occupations SET until_at = $4 WHERE world_id = $1 AND war_id = $2 AND region_id = $3 "
-        "AND until_at IS NULL RETURNING holder_id",
-        tx.world_id, war_id, region_id, tx.now,
+        "UPDATE occupations SET until_at = $3 WHERE world_id = $1 AND region_id = $2 AND until_at IS NULL "
+        "RETURNING holder_id",
+        tx.world_id, region_id, tx.now,
     )  # fmt: skip
     holder = loser if before is None else before["holder_id"]
     freed = before is not None and holder in parties and parties[holder]["side"] == parties[taker]["side"]
