@@ -68,7 +68,8 @@ def gets(amount: int, every_days: int | None = None) -> Pay:
         ([Defend(protector_id=ASH, protected_id=OAK)], "counter"),
         ([OpenBorders(faction_id=OAK, to_id=ASH), OpenBorders(faction_id=ASH, to_id=OAK)], "counter"),
         ([Custom(text="We shall be friends.")], "accept"),
-        ([HandOver(faction_id=ASH, to_id=OAK, character_id=LEADER)], "counter"),
+        ([HandOver(faction_id=ASH, to_id=OAK, character_id=LEADER)], "refuse"),
+        ([HandOver(faction_id=ASH, to_id=OAK, character_id=LEADER), NoAttack(a_id=ASH, b_id=OAK)], "counter"),
         ([gives(501), gets(5_000, 30)], "counter"),
         ([gives(490), Defend(protector_id=OAK, protected_id=ASH), gives(400, 30)], "refuse"),
     ],
@@ -113,9 +114,16 @@ def test_what_is_never_done_names_why() -> None:
     cannot = evaluate(view(), [gives(501), gets(5_000, 30)])
     assert cannot.forbidden == ("we cannot pay 501: there are 500",)
     assert cannot.counter[0] == gives(500)
-    never = evaluate(view(), [HandOver(faction_id=ASH, to_id=OAK, character_id=LEADER), gets(9_000)])
+    peace = NoAttack(a_id=ASH, b_id=OAK)
+    never = evaluate(view(), [HandOver(faction_id=ASH, to_id=OAK, character_id=LEADER), gets(9_000), peace])
     assert never.forbidden == ("we do not hand over who leads us",)
-    assert never.counter == (gets(9_000),)
+    assert never.counter == (gets(9_000), peace)
+
+
+def test_nobody_asks_to_be_paid_for_nothing() -> None:
+    asked: list[AnyClause] = [Defend(protector_id=ASH, protected_id=OAK), gives(10)]
+    me = view(means=5, opinion=-30)
+    assert acceptable(me, [gets(50)]) and evaluate(me, asked).verdict == "refuse"
 
 
 def test_the_counter_asks_for_the_least_amount_that_would_do() -> None:
@@ -273,7 +281,7 @@ def test_no_dropped_clause_alone_would_have_been_less(me: FactionView, offer: li
     took = evaluate(me, found.counter).utility - found.utility
     for place in range(len(offer)):
         without = [*offer[:place], *offer[place + 1 :]]
-        if would_propose(me, without):
+        if evaluator.keeps_its_point(offer, without) and would_propose(me, without):
             gain = evaluate(me, without).utility - found.utility
             assert gain <= 0 or took <= gain + 1.0 + 1e-6
 

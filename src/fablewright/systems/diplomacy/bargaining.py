@@ -35,9 +35,11 @@ RECIPROCITY: Final = 0.25
 """What a faction gives back of what the other side's offer has become better by."""
 MOST_GIVEN_BACK: Final = 3.0
 """The same, at most at once (points)."""
+HALF_WAY: Final = 0.5
+"""How much of a concession a faction makes when it is answered with another offer instead of a refusal."""
 MOST_CONCESSIONS: Final = 4
 """How often it makes a new offer after the last was refused, before it walks out."""
-MOST_AT_ONCE: Final = 10
+MOST_AT_ONCE: Final = 8
 """Offers of one sitting."""
 PERIOD_DAYS: Final = 30
 """How often tribute is asked for."""
@@ -88,13 +90,15 @@ def wishes(kind: str, view: FactionView, other_id: UUID) -> tuple[AnyClause, ...
 
 
 def spoils(view: FactionView, other_id: UUID) -> tuple[AnyClause, ...]:
-    """What who wins a war asks for beside peace: to keep the regions it took, and money."""
-    other = view.others[other_id]
+    """What who wins a war asks for beside peace, and who loses it offers: what was taken, and money."""
+    me, other = view.id, view.others[other_id]
+    if other.war <= -WON:
+        return tuple(KeepOut(faction_id=me, region_id=r, for_id=other_id) for r in other.given)
     if other.war < WON:
         return ()
+    kept = tuple(KeepOut(faction_id=other_id, region_id=r, for_id=me) for r in other.taken)
     amount = int(other.means * other.war / 200)
-    kept = tuple(KeepOut(faction_id=other_id, region_id=r, for_id=view.id) for r in other.taken)
-    paid = Pay(from_id=other_id, to_id=view.id, amount=max(1, amount), currency=view.currency)
+    paid = Pay(from_id=other_id, to_id=me, amount=max(1, amount), currency=view.currency)
     return (*kept, paid) if amount else kept
 
 
@@ -224,8 +228,9 @@ class _Table:
         assert offer is not None
         found = evaluate(self.views[me], offer.clauses, self.days)
         before = self.heard.get((me, offer.faction_id))
-        if before is not None and (moved := given_back(self.views[me], found, before)) > 0:
-            self._lean(me, moved)
+        if before is not None:
+            self._lean(me, given_back(self.views[me], found, before))
+            self._lean(me, HALF_WAY * concession(self.views[me]))
             found = evaluate(self.views[me], offer.clauses, self.days)
         self.heard[me, offer.faction_id] = found
         if found.verdict == "counter" and self.number >= self.last:

@@ -95,7 +95,8 @@ class Counterpart:
 
     `opinion` -100..100 of it, `trust` 0..1 in it, `tension` 0..100 between the two; `power` is its share of the power
     of both, 0..1; `owed` -1..1 is what one owes it (below 0: it owes us); `means` is what it could pay at once. At war
-    with it, `war` -100..100 is how that stands for us, and `taken` are the regions that we took from it.
+    with it, `war` -100..100 is how that stands for us; `taken` are the regions that we took from it, `given` those that
+    it took from us.
     """
 
     id: UUID
@@ -108,6 +109,7 @@ class Counterpart:
     means: int = 0
     war: float = 0.0
     taken: tuple[UUID, ...] = ()
+    given: tuple[UUID, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -407,6 +409,12 @@ def changed(offer: Sequence[AnyClause], changes: Sequence[Change]) -> tuple[AnyC
     return tuple(clause for clause in (*kept, *added) if clause is not None)
 
 
+def keeps_its_point(offer: Sequence[AnyClause], made: Sequence[AnyClause]) -> bool:
+    """Whether talks that were about more than money still are: nobody asks to be paid for nothing."""
+    before, after = (any(not isinstance(clause, Pay) for clause in clauses) for clauses in (offer, made))
+    return after or not before
+
+
 def _least_change(
     view: FactionView, offer: Sequence[AnyClause], days: int | None, items: Sequence[_Item], utility: float
 ) -> tuple[Change, ...] | None:
@@ -421,7 +429,8 @@ def _least_change(
             key=lambda steps: sum(s.gain + STEPS[s.step] for s in steps),
         )
         for steps in fitting[:MOST_TRIED]:
-            if would_propose(view, changed(offer, steps), days):
+            made = changed(offer, steps)
+            if keeps_its_point(offer, made) and would_propose(view, made, days):
                 return steps
     return None
 
@@ -474,7 +483,8 @@ def _amount(place: int, clause: Pay, amount: int, each: float) -> Change:
 
 
 def _added(view: FactionView, offer: Sequence[AnyClause], days: int | None, lacks: float) -> Iterator[Change]:
-    """A payment by each of the others that does not pay us yet, once, as little as would do or all it has."""
+    """A payment by each of the others that does not pay us yet: as little as would do, or a tenth more if that was
+    asked for and lost."""
     lasts = horizon(days)
     for other in view.others.values():
         if other.means < 1:
@@ -483,5 +493,6 @@ def _added(view: FactionView, offer: Sequence[AnyClause], days: int | None, lack
         if any(contradiction(one, clause) for clause in offer):
             continue
         each = _item(view, one, lasts).value
-        amount = min(other.means, max(1, ceil(lacks / each - ROUNDING)))
-        yield Change("add", None, one.model_copy(update={"amount": amount}), each * amount)
+        least = max(1, ceil(lacks / each - ROUNDING))
+        for amount in dict.fromkeys(min(other.means, asked) for asked in (least, least + least // 10 + 1)):
+            yield Change("add", None, one.model_copy(update={"amount": amount}), each * amount)

@@ -126,6 +126,7 @@ class Scene:
             means=self.treasuries.get(other.id, 0) if other.currency == faction.currency else 0,
             war=max((w.scores[me] for w in fights), key=abs, default=0.0),
             taken=tuple(r for w in fights for by, r, of in w.taken if (by, of) == (me, other.id)),
+            given=tuple(r for w in fights for by, r, of in w.taken if (by, of) == (other.id, me)),
         )  # fmt: skip
 
 

@@ -1,0 +1,127 @@
+"""Treaties of peace end wars: what follows from one in force, whoever signed it and however it came about.
+
+Apart from `wars` and `treaties`, of which neither knows the other. A treaty of kind `peace` or `ceasefire` ends the
+open wars whose two leaders are parties of it; an ally that signs one with the leader of its enemies leaves the war.
+
+A `ceasefire` leaves to each what it has taken. After a `peace` the regions go back to who held them before, but for
+those that it leaves to who took them: a clause keeps their former holder out.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Final
+from uuid import UUID
+
+from fablewright.core.system import Reaction
+from fablewright.core.transaction import EventRecord, Transaction
+from fablewright.systems.diplomacy import battle, campaigns, war_views, wars
+from fablewright.systems.diplomacy.service import relations_book, write
+from fablewright.systems.diplomacy.treaty_events import TreatyInForce
+from fablewright.systems.diplomacy.war_events import WarPartyLeft
+from fablewright.systems.factions import service as factions
+from fablewright.systems.markets import service as markets
+from fablewright.systems.regions import service as regions
+
+KINDS_OF_PEACE: Final = ("peace", "ceasefire")
+
+BETWEEN: Final = """
+SELECT w.id, w.attacker_id, w.defender_id FROM wars w
+WHERE w.world_id = $1 AND w.ended_at IS NULL AND w.id IN (
+    SELECT a.war_id FROM war_parties a
+    JOIN war_parties b ON b.world_id = $1 AND b.war_id = a.war_id AND b.side <> a.side
+    WHERE a.world_id = $1 AND a.state = 'fighting' AND a.faction_id = ANY($2::uuid[])
+      AND b.state = 'fighting' AND b.faction_id = ANY($2::uuid[])
+)
+ORDER BY w.id
+"""
+LEAVE: Final = """
+UPDATE war_parties SET state = 'out', left_at = $4
+WHERE world_id = $1 AND war_id = $2 AND faction_id = ANY($3::uuid[])
+"""
+FREE: Final = """
+UPDATE occupations SET until_at = $4 WHERE world_id = $1 AND war_id = $2 AND region_id = ANY($3::uuid[])
+  AND until_at IS NULL
+"""
+
+
+async def make_peace(tx: Transaction, records: list[EventRecord]) -> None:
+    """End the wars that treaties now in force make an end of."""
+    for record in records:
+        event = record.event
+        if isinstance(event, TreatyInForce) and event.kind in KINDS_OF_PEACE:
+            for war in await tx.fetch(BETWEEN, tx.world_id, event.party_ids):
+                await _end(tx, war, event, record)
+
+
+async def _end(tx: Transaction, war: Any, event: TreatyInForce, record: EventRecord) -> None:
+    standing = await tx.fetch(wars.STANDING, tx.world_id, war["id"])
+    kept = [o["region_id"] for o in standing if event.kind == "ceasefire" or _ceded(o, event.clauses)]
+    leaders = {war["attacker_id"], war["defender_id"]}
+    if leaders <= set(event.party_ids):
+        by = event.party_ids[0] if event.party_ids[0] in leaders else war["attacker_id"]
+        await wars.end(tx, war["id"], keep=kept, treaty_id=event.treaty_id, faction_id=by, cause=record)
+    else:
+        await _leave(tx, war, event, record, standing, set(kept))
+
+
+def _ceded(occupation: Any, clauses: Sequence[Mapping[str, Any]]) -> bool:
+    """Whether clauses leave an occupied region to its occupier: its former holder is to keep out of it."""
+    return any(
+        clause["type"] == "keep_out" and UUID(str(clause["region_id"])) == occupation["region_id"]
+        and UUID(str(clause["faction_id"])) == occupation["holder_id"]
+        and str(clause.get("for_id") or occupation["occupier_id"]) == str(occupation["occupier_id"])
+        for clause in clauses
+    )  # fmt: skip
+
+
+async def _leave(
+    tx: Transaction, war: Any, event: TreatyInForce, record: EventRecord, standing: Sequence[Any], kept: set[UUID]
+) -> None:  # fmt: skip
+    """Let those who do not lead, but have made peace with the leader of their enemies, leave the war."""
+    parties = {
+        p["faction_id"]: p for p in await tx.fetch(war_views.PARTIES, tx.world_id, [war["id"]])
+        if p["state"] == "fighting"
+    }  # fmt: skip
+    signed = {war[f"{side}_id"]: side for side in wars.SIDES if war[f"{side}_id"] in event.party_ids}
+    gone = sorted(
+        i for i in event.party_ids if i in parties and wars.SIDES[parties[i]["side"]] in signed.values()
+    )
+    if not gone:
+        return  # neither leads: there is a truce between the two, and the war goes on
+    ended = [o for o in standing if {o["occupier_id"], o["holder_id"]} & set(gone)]
+    back = [o for o in ended if o["region_id"] not in kept]
+    await regions.regions(tx, [o["region_id"] for o in ended], lock=True)
+    holders = await factions.load(tx, {*parties, *(o["holder_id"] for o in ended)})
+    pairs = [(i, e) for i in gone for e in parties if parties[e]["side"] != parties[i]["side"]]
+    book = await relations_book(tx, pairs)
+    await campaigns.locked(tx, war["id"])
+    for i, enemy in pairs:
+        if book.status(i, enemy) == "war" and not await tx.fetchval(
+            wars.COMMON_WARS, tx.world_id, i, enemy, war["id"]
+        ):
+            book.move(i, enemy, "truce", event.name, truce_days=battle.truce_days(0.0))
+    await write(tx, book)
+    await tx.execute(LEAVE, tx.world_id, war["id"], gone, tx.now)
+    await tx.execute(FREE, tx.world_id, war["id"], [o["region_id"] for o in ended], tx.now)
+    for i in gone:
+        left = WarPartyLeft(
+            war_id=war["id"], faction_id=i, by_id=None, side=parties[i]["side"], reason=event.name,
+            treaty_id=event.treaty_id,
+        )  # fmt: skip
+        told = tx.emit(left, cause=record)
+        await campaigns.weary(tx, i, wars=-1)
+        await markets.lift(tx, f"war:{war['id']}:{i}", cause=told)
+    await _give_back(tx, back, holders, record)
+
+
+async def _give_back(
+    tx: Transaction, back: Iterable[Any], holders: Mapping[UUID, Any], record: EventRecord
+) -> None:
+    for o in back:
+        if o["holder_id"] in holders and holders[o["holder_id"]].dissolved_at is None:
+            await regions.set_control(
+                tx, o["region_id"], o["holder_id"], reason="given back in peace", cause=record
+            )
+
+
+GUARDING = (Reaction("diplomacy.make_peace", (TreatyInForce,), make_peace),)
+"""That peace ends war belongs to the truth: a treaty that cannot is refused."""
