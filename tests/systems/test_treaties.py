@@ -280,7 +280,7 @@ async def test_payments_that_are_due_together_are_one_batch(court: Court) -> Non
 async def test_an_attack_breaks_the_promise_not_to(court: Court) -> None:
     treaty = await court.signed(PEACE, on_breach="break")
     trust = await court.trust(ELM, ASH)
-    await court.do(DeclareWar(attacker_id=ASH, defender_id=ELM, cause="none"))
+    await court.do(DeclareWar(attacker_id=ASH, defender_id=ELM, cause="conquest"))
     assert await court.violations() == [("attacked", "confirmed", ASH)]
     assert await court.state(treaty) == "broken"
     assert await court.trust(ELM, ASH) < trust
@@ -296,9 +296,9 @@ async def test_closed_borders_break_the_promise_to_open_them(court: Court) -> No
     await court.do(DefineRegions(regions=[RegionValue(id=HILL, name="Hill", terrain="hills")]))
     await court.do(SetControl(region_id=HILL, controller_id=ELM))
     await court.signed({"type": "open_borders", "faction_id": ELM, "to_id": ASH})
-    await court.do(BanMovement(region_id=HILL, subject_id=OAK, source="decree", reason="a quarrel"))
+    await court.do(BanMovement(region_id=HILL, subject_id=OAK, reason="a quarrel"))
     assert await court.violations() == []
-    await court.do(BanMovement(region_id=HILL, subject_id=ASH, source="decree", reason="a quarrel"))
+    await court.do(BanMovement(region_id=HILL, subject_id=ASH, reason="a quarrel"))
     assert await court.violations() == [("barred", "confirmed", ELM)]
 
 

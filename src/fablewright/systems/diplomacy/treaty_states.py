@@ -127,8 +127,10 @@ class TreatyState:
         return [p.faction_id for p in self.parties.values() if p.signed_at is None]
 
     def party(self, faction_id: UUID) -> PartyState:
-        """A party that has not left. Refuses `not_a_party`."""
+        """A party that has not left. Refuses `not_a_party`; to strangers a secret treaty is not there."""
         found = self.parties.get(faction_id)
+        if found is None and self.secret:
+            raise TREATY_NOT_FOUND(treaty_id=str(self.id))
         if found is None or found.withdrawn_at is not None:
             raise NOT_A_PARTY(faction_id=str(faction_id), treaty_id=str(self.id))
         return found
