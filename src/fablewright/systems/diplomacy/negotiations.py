@@ -328,14 +328,16 @@ def differences(before: Sequence[AnyClause], after: Sequence[AnyClause]) -> dict
 
 async def accept(tx: Transaction, talks: Talks, offer: Offer, faction_id: UUID, by_id: UUID | None) -> Made:
     offer.accepted[str(faction_id)] = None if by_id is None else str(by_id)
-    tx.emit(OfferAnswered(**talks.common(by_id), number=offer.number, faction_id=faction_id, accepted=True))
+    told = tx.emit(
+        OfferAnswered(**talks.common(by_id), number=offer.number, faction_id=faction_id, accepted=True)
+    )
     await tx.execute(
         "UPDATE negotiation_offers SET accepted = $3::jsonb WHERE world_id = $1 AND id = $2",
         tx.world_id, offer.id, orjson.dumps(offer.accepted).decode(),
     )  # fmt: skip
     if len(offer.accepted) < len(talks.seats):
         return Made(id=talks.id, state="open", offer=offer.number, verdict="accept")
-    treaty_id = await _conclude(tx, talks, offer)
+    treaty_id = await _conclude(tx, talks, offer, told)
     await end(tx, talks, "agreed", None, "", treaty_id=treaty_id, by_id=by_id)
     return Made(id=talks.id, state="agreed", offer=offer.number, verdict="accept", treaty_id=treaty_id)
 
@@ -345,7 +347,7 @@ def name_of(talks: Talks) -> str:
     return talks.topic or f"{talks.kind.replace('_', ' ').capitalize()} of {len(talks.seats)} parties"
 
 
-async def _conclude(tx: Transaction, talks: Talks, offer: Offer) -> UUID:
+async def _conclude(tx: Transaction, talks: Talks, offer: Offer, cause: EventRecord) -> UUID:
     """Draft the treaty and sign it for those who agreed. Who negotiates but may not sign leaves that to others."""
     treaty_id = tx.new_id()
     signers = {UUID(f): None if c is None else UUID(c) for f, c in offer.accepted.items()}
@@ -354,7 +356,8 @@ async def _conclude(tx: Transaction, talks: Talks, offer: Offer) -> UUID:
         duration_days=offer.days, secret=talks.secret, faction_id=offer.from_id,
     )  # fmt: skip
     signing = [SignTreaty(treaty_id=treaty_id, faction_id=f, character_id=c) for f, c in signers.items()]
-    for done in await tx.perform([draft, *signing], actor=system_actor("diplomacy")):
+    causes = [cause] * (1 + len(signing))
+    for done in await tx.perform([draft, *signing], actor=system_actor("diplomacy"), causes=causes):
         if isinstance(done, Refused) and done.refusal is not ROLE_MAY_NOT:
             raise done
     return treaty_id
