@@ -115,6 +115,7 @@ async def test_all_of_a_relation_is_kept_and_told(server: Server) -> None:
         "relationship_changed",
         "tension_changed",
         "status_changed",
+        "war_declared",
     ]
     assert [c["key"] for c in events[0][1]["changes"]] == ["gift", "oath"]
     assert (events[2][1]["before"], events[2][1]["tension"]) == (0, 35)
@@ -299,7 +300,8 @@ async def test_a_truce_ends_by_itself(server: Server) -> None:
     book = await stored(server, world_id, a, b)
     assert (book.status(a, b), book.relation(a, b).truce_until) == ("hostile", None)
     assert (await told(server, world_id))[-1][0] == "status_changed"
-    assert await server.fetch("SELECT 1 FROM timers WHERE world_id = $1", world_id) == []
+    truces = "SELECT 1 FROM timers WHERE world_id = $1 AND kind = 'diplomacy.truce_ends'"
+    assert await server.fetch(truces, world_id) == []
 
 
 async def test_a_truce_that_is_left_takes_its_timer_along(server: Server) -> None:

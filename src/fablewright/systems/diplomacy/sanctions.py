@@ -113,10 +113,10 @@ def check_shape(kind: str, rate: float, good: str | None) -> None:
 async def impose(tx: Transaction, command: ImposeSanction) -> SanctionView:
     """Sanction a faction; it binds at once."""
     await factions.may(tx, command.faction_id, command.character_id, "sanction")
-    return await _view(tx, await begin(tx, command, by_id=command.character_id))
+    return await _view(tx, await start(tx, command, by_id=command.character_id))
 
 
-async def begin(
+async def start(
     tx: Transaction, command: ImposeSanction, *, by_id: UUID | None = None, cause: EventRecord | None = None
 ) -> UUID:
     """Let a sanction hold from now on, also one that comes by itself; its id.

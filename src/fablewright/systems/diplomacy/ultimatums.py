@@ -274,7 +274,7 @@ async def _do(tx: Transaction, row: Any, promised: Consequence, told: EventRecor
     issuer, target = row["issuer_id"], row["target_id"]
     words = row["text"] or "our demands were not met"
     if promised.kind == "war":
-        war = await wars.begin(
+        war = await wars.wage(
             tx,
             issuer,
             target,
@@ -290,7 +290,7 @@ async def _do(tx: Transaction, row: Any, promised: Consequence, told: EventRecor
             faction_id=issuer, target_id=target, kind=promised.sanction, good=promised.good, rate=promised.rate,
             reason=f"ultimatum: {words}"[:500], incident_id=row["incident_id"],
         )  # fmt: skip
-        return await sanctions.begin(tx, asked, by_id=row["by_id"], cause=told)
+        return await sanctions.start(tx, asked, by_id=row["by_id"], cause=told)
     happened = Happening(
         promised.incident, issuer, target, promised.severity, description=words, event_id=told.id,
         follows_id=row["incident_id"], by_id=row["by_id"],

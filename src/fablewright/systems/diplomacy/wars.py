@@ -92,13 +92,13 @@ async def declare(tx: Transaction, command: DeclareWar) -> WarDetail:
     if command.attacker_id == command.defender_id:
         raise battle.WAR_WITH_ONESELF(faction_id=str(command.attacker_id))
     await factions.may(tx, command.attacker_id, command.character_id, "declare_war")
-    return await begin(
+    return await wage(
         tx, command.attacker_id, command.defender_id, command.cause, command.cause_id, reason=command.reason,
         name=command.name, by_id=command.character_id,
     )  # fmt: skip
 
 
-async def begin(
+async def wage(
     tx: Transaction, attacker_id: UUID, defender_id: UUID, cause: str, cause_id: UUID | None, *, reason: str = "",
     name: str = "", by_id: UUID | None = None, cause_event: EventRecord | None = None,
 ) -> WarDetail:  # fmt: skip
@@ -359,9 +359,9 @@ async def end(
     ).value
     outcome = "attacker" if score >= CLEAR else "defender" if score <= -CLEAR else "draw"
     for a, b in pairs:
-        if book.status(a, b) in ("war", "truce") and not await tx.fetchval(
-            COMMON_WARS, tx.world_id, a, b, war_id
-        ):
+        # A treaty has made it a truce already: how long it holds is for the war to say.
+        ends = book.status(a, b) in (("war",) if treaty_id is None else ("war", "truce"))
+        if ends and not await tx.fetchval(COMMON_WARS, tx.world_id, a, b, war_id):
             book.move(a, b, "truce", "peace was made", truce_days=battle.truce_days(score))
             book.tense(a, b, -15.0, "peace was made")
     truce = book.relation(war["attacker_id"], war["defender_id"])
