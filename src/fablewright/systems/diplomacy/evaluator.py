@@ -371,7 +371,7 @@ def evaluate(view: FactionView, offer: Sequence[AnyClause], days: int | None = 3
     parts = tuple(part for item in items for part in item.parts) + base
     utility = fsum(part.amount for part in parts)
     never = forbidden(view, offer, lasts)
-    if utility >= ENOUGH and not never:
+    if utility >= ENOUGH - ROUNDING and not never:
         return Evaluation(utility, parts, "accept", _heaviest(parts, 1))
     changes = _least_change(view, offer, days, items, utility)
     if changes is None:
@@ -392,7 +392,7 @@ def acceptable(view: FactionView, offer: Sequence[AnyClause], days: int | None =
     lasts = horizon(days)
     parts = [part for clause in offer for part in _item(view, clause, lasts).parts]
     utility = fsum(part.amount for part in (*parts, *standing(view)))
-    return utility >= ENOUGH and not forbidden(view, offer, lasts)
+    return utility >= ENOUGH - ROUNDING and not forbidden(view, offer, lasts)
 
 
 def _heaviest(parts: Sequence[Part], sign: int, most: int = 3) -> tuple[str, ...]:

@@ -184,11 +184,13 @@ def seat_of(row: Any) -> Seat:
 
 
 async def standing(tx: Transaction, talks: Talks) -> Offer | None:
+    """The offer that stands, if one does."""
     row = await tx.fetchrow(STANDING, tx.world_id, talks.id)
     return None if row is None else offer_of(row)
 
 
 def offer_of(row: Any) -> Offer:
+    """An offer from a row of `STANDING`."""
     return Offer(
         row["id"], row["number"], row["from_id"], CLAUSES.validate_json(row["clauses"]), row["days"], row["mark"],
         orjson.loads(row["accepted"]),
@@ -196,6 +198,7 @@ def offer_of(row: Any) -> Offer:
 
 
 async def write_seat(tx: Transaction, talks: Talks, seat: Seat) -> None:
+    """Store what the talks have brought a faction to."""
     await tx.execute(
         WRITE_SEAT, tx.world_id, talks.id, seat.faction_id, seat.lean, seat.concessions,
         orjson.dumps(seat.tried).decode(),
@@ -262,6 +265,7 @@ async def walk_out(tx: Transaction, command: WalkOut) -> Made:
 
 
 async def to_answer(tx: Transaction, talks: Talks, faction_id: UUID) -> Offer:
+    """The offer that a faction has to answer. Refuses `no_offer_stands`, `own_offer`."""
     offer = await standing(tx, talks)
     if offer is None:
         raise NO_OFFER_STANDS()
@@ -277,6 +281,10 @@ async def put(
     tx: Transaction, talks: Talks, faction_id: UUID, by_id: UUID | None, offer: Sequence[AnyClause],
     days: int | None,
 ) -> None:  # fmt: skip
+    """Put an offer on the table for a faction; those who run themselves will think about it.
+
+    Refuses `clause_names_no_party`, `clauses_contradict`, `too_many_offers`, `offer_repeated`.
+    """
     clauses.check(offer, talks.seats)
     if talks.offers >= MOST_OFFERS:
         raise TOO_MANY_OFFERS(most=MOST_OFFERS)
@@ -327,6 +335,7 @@ def differences(before: Sequence[AnyClause], after: Sequence[AnyClause]) -> dict
 
 
 async def accept(tx: Transaction, talks: Talks, offer: Offer, faction_id: UUID, by_id: UUID | None) -> Made:
+    """Let a faction accept an offer; the last one makes it a treaty. Refuses what signing does."""
     offer.accepted[str(faction_id)] = None if by_id is None else str(by_id)
     told = tx.emit(
         OfferAnswered(**talks.common(by_id), number=offer.number, faction_id=faction_id, accepted=True)
@@ -366,6 +375,7 @@ async def _conclude(tx: Transaction, talks: Talks, offer: Offer, cause: EventRec
 async def refuse(
     tx: Transaction, talks: Talks, offer: Offer, faction_id: UUID, by_id: UUID | None, reason: str = ""
 ) -> Made:
+    """Let a faction refuse an offer; who made it has the word again."""
     await tx.execute(END_OFFER, tx.world_id, talks.id, "refused", tx.now, faction_id)
     told = tx.emit(
         OfferAnswered(
@@ -381,6 +391,7 @@ async def end(
     tx: Transaction, talks: Talks, state: str, faction_id: UUID | None, reason: str, *,
     treaty_id: UUID | None = None, by_id: UUID | None = None,
 ) -> None:  # fmt: skip
+    """End talks: `agreed`, `walked_out` (`faction_id` says who did) or `expired`."""
     offer_state = "accepted" if state == "agreed" else "lapsed"
     await tx.execute(END_OFFER, tx.world_id, talks.id, offer_state, tx.now, faction_id)
     await tx.execute(END, tx.world_id, talks.id, state, tx.now, faction_id, reason, treaty_id)
