@@ -134,7 +134,11 @@ def _talks_ended(data: Mapping[str, Any], _: Naming) -> str:
 
 SENTENCES: Final[Mapping[str, Telling]] = {
     "director.faction_decided": lambda data, _: str(data["because"]),
-    "director.councils_met": lambda data, _: f"Councils were held by {len(data['faction_ids'])} factions.",
+    "director.councils_met": lambda data, _: (
+        "It was time for councils to be held."
+        if not data["summoned"]
+        else "Something waited for an answer, and councils were held."
+    ),
     "diplomacy.incident_occurred": _incident,
     "diplomacy.incident_answered": _answered,
     "diplomacy.incident_escalated": lambda data, name: (

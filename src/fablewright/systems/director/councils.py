@@ -12,7 +12,7 @@ from fablewright.core.dice import Dice
 from fablewright.core.messages import Command
 from fablewright.core.refusal import Refused
 from fablewright.core.transaction import EventRecord, Timer, Transaction
-from fablewright.systems.director import chronicle, court, envoys, rules, warcraft
+from fablewright.systems.director import chronicle, court, envoys, mishaps, rules, warcraft
 from fablewright.systems.director.events import CouncilsMet, FactionDecided, WeighedAct
 from fablewright.systems.director.realms import Stage
 from fablewright.systems.director.service import (
@@ -28,6 +28,8 @@ from fablewright.systems.director.statecraft import Decision, Option, outlook
 from fablewright.systems.factions import service as factions
 from fablewright.systems.regions import service as regions
 
+MOST_NAMED: Final = 100
+"""Factions that the event of a council names."""
 HIDDEN: Final = frozenset({"spy"})
 """Acts that only the faction itself is told of."""
 UNFRIENDLY: Final = frozenset({"war", "raid", "slight"})
@@ -69,7 +71,7 @@ async def council(tx: Transaction, timer: Timer) -> None:
         due_at = rules.next_council(timer.due_at, tx.now, row["council_days"])
         await tx.schedule(COUNCIL, due_at, {"version": version})
     if await tx.fetchval(ANY_SELF_RUN, tx.world_id):
-        await _meet(tx, timer, summoned=False, replayed=replayed)
+        await _meet(tx, timer, days=row["council_days"], replayed=replayed)
 
 
 async def summons(tx: Transaction, timers: Sequence[Timer]) -> None:
@@ -77,18 +79,23 @@ async def summons(tx: Transaction, timers: Sequence[Timer]) -> None:
     row = await tx.fetchrow(DIRECTOR, tx.world_id)
     if row is None or not row["enabled"] or row["council_days"] is None:
         return
-    await _meet(tx, timers[0], summoned=True, replayed=False)
+    await _meet(tx, timers[0], days=0, replayed=False)
 
 
-async def _meet(tx: Transaction, timer: Timer, *, summoned: bool, replayed: bool) -> None:
-    """Look, decide, and do it."""
-    found, error = await tried(tx, lambda: _decide(tx, answers_only=summoned))
+async def _meet(tx: Transaction, timer: Timer, *, days: int, replayed: bool) -> None:
+    """Look, decide, and do it. With `days` 0 (they were summoned) they only answer; else mishaps of these days happen
+    afterwards."""
+    found, error = await tried(tx, lambda: _decide(tx, answers_only=not days))
     undone: list[Decision] = []
-    if found is not None and found[1]:
+    if found is not None:
         stage, decisions = found
-        ids = sorted({d.faction_id for d in decisions})
-        met = tx.emit(CouncilsMet(faction_ids=ids, summoned=summoned))
-        undone, error = await by_halves(tx, decisions, lambda some: _do(tx, stage, some, met))
+        mischief = [envoys.mishap(stage, m) for m in mishaps.mishaps(stage, tx.dice, days)] if days else []
+        if decisions or mischief:
+            ids = sorted({d.faction_id for d in decisions})
+            met = tx.emit(CouncilsMet(faction_ids=ids[:MOST_NAMED], factions=len(ids), summoned=not days))
+            undone, error = await by_halves(tx, decisions, lambda some: _do(tx, stage, some, met))
+            _, failed = await tried(tx, lambda: tx.perform(mischief, causes=[met] * len(mischief)))
+            error = error or failed
     if error is not None:
         if replayed:
             raise error

@@ -14,6 +14,7 @@ from fablewright.systems.diplomacy import treaty_commands as treaties
 from fablewright.systems.diplomacy import war_commands as war
 from fablewright.systems.diplomacy.clauses import Pay
 from fablewright.systems.diplomacy.commands import AddOpinion
+from fablewright.systems.director.mishaps import Mishap
 from fablewright.systems.director.realms import Realm, Stage
 from fablewright.systems.director.statecraft import Decision, Option, outlook
 from fablewright.systems.director.warcraft import willing
@@ -121,6 +122,15 @@ def _report(e: Errand, kind: str, severity: float, evidence: float, text: str, *
     return war.ReportIncident(
         kind=kind, injured_id=e.target, accused_id=e.me.id, severity=round(severity, 2), evidence=round(evidence, 2),
         description=text, character_id=accuser, **more,
+    )  # fmt: skip
+
+
+def mishap(stage: Stage, what: Mishap) -> Command:
+    """The injured holds a neighbour responsible for something that nobody had in mind."""
+    return war.ReportIncident(
+        kind=what.kind, injured_id=what.injured_id, accused_id=what.accused_id, severity=what.severity,
+        evidence=what.evidence, description=what.text, region_id=what.region_id,
+        character_id=stage.realms[what.injured_id].able.get("accuse"),
     )  # fmt: skip
 
 

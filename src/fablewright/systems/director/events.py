@@ -61,7 +61,8 @@ class CouncilsMet(_DirectorEvent):
     message_type = "director.councils_met"
     subjects = ("faction_ids",)
 
-    faction_ids: list[UUID] = Field(description="Those that decided something.")
+    faction_ids: list[UUID] = Field(description="Those that decided something; the first 100 of them.")
+    factions: int = Field(description="How many did.")
     summoned: bool = Field(description="Whether something waited for an answer.")
 
 

@@ -18,12 +18,14 @@ from fablewright.systems.director.statecraft import (
 
 REST: Final = 21.0
 """What it is worth to do nothing."""
-COST_OF_WAR: Final = -36.0
+COST_OF_WAR: Final = -25.0
 """What stands against any war."""
 SANCTIONS: Final = ladder.LADDER.index("sanctions")
 ULTIMATUM: Final = ladder.LADDER.index("ultimatum")
 PRICE_OF_TROOPS: Final = 1.0
 """What it costs to arm one soldier."""
+TROOPS_PER_LEVY: Final = 2.2
+"""How many troops a faction wants to keep beside each that it could levy."""
 LEVY_AT_MOST: Final = 0.12
 """Which part of its military power a faction arms in one council at most."""
 
@@ -53,7 +55,8 @@ def rest(view: Outlook) -> Option:
 def muster(view: Outlook) -> Iterator[Option]:
     """Arm more troops, as far as the treasury allows; a few come of their own accord."""
     me = view.me
-    wanted = max(0.6 * me.military, 50.0)
+    near = [o.realm.troops for o in view.others.values() if o.near]
+    wanted = max(50.0, TROOPS_PER_LEVY * (me.military - me.troops), 0.8 * max(near, default=0.0))
     short = max(0.0, 1.0 - me.troops / wanted)
     amount = int(min(LEVY_AT_MOST * max(me.military, 200.0), 0.4 * me.treasury / PRICE_OF_TROOPS))
     amount = max(amount, int(0.02 * max(me.military, 200.0)))
@@ -78,7 +81,7 @@ def gift(view: Outlook, other: Other) -> Iterator[Option]:
     parts = {
         "fear": 44.0 * other.over * (1.2 if other.near else 0.6), "tie": 0.14 * max(-20.0, bond.opinion),
         "tension": 0.1 * min(60.0, bond.tension), "need": 6.0 * min(2, other.common_foes),
-        "temper": 14.0 * n.kind - 10.0 * n.aggressive + 6.0 * n.mercantile, "custom": 8.0,
+        "temper": 14.0 * n.kind - 10.0 * n.aggressive + 6.0 * n.mercantile, "custom": 2.0,
         "thanks": -1.1 * bond.gifted,
     }  # fmt: skip
     yield option("gift", parts, target_id=other.id, amount=amount, words=f"good will with {other.realm.name}")
@@ -118,8 +121,8 @@ def _non_aggression(view: Outlook, other: Other) -> Wish:
     if other.bound or not (other.near or bond.tension > 15):
         return None
     return "non_aggression", {
-        "fear": 60.0 * max(0.0, other.share - 0.4), "tension": 0.18 * min(60.0, bond.tension),
-        "trust": 10.0 * (bond.trust - 0.5), "tie": 0.08 * bond.opinion, "custom": 4.0,
+        "fear": 52.0 * max(0.0, other.share - 0.4), "tension": 0.12 * min(60.0, bond.tension),
+        "trust": 10.0 * (bond.trust - 0.5), "tie": 0.12 * bond.opinion,
         "temper": -20.0 * n.aggressive + 8.0 * n.kind,
     }  # fmt: skip
 
@@ -162,7 +165,7 @@ def slights(view: Outlook, other: Other) -> Iterator[Option]:
     if bond.opinion < -8 or bond.tension > 25:
         parts = {
             "tie": -0.2 * bond.opinion, "tension": 0.1 * bond.tension, "temper": 26.0 * n.aggressive - 14.0 * n.kind,
-            "fear": -36.0 * other.over, "honour": -8.0 * n.honourable, "custom": 4.0,
+            "fear": -36.0 * other.over, "honour": -8.0 * n.honourable, "custom": 8.0,
         }  # fmt: skip
         yield option("slight", common | parts, target_id=other.id, **_grudge(other))
     if other.near and bond.opinion < 10 and view.me.troops > 0:
@@ -175,7 +178,7 @@ def slights(view: Outlook, other: Other) -> Iterator[Option]:
         yield option("raid", common | parts, target_id=other.id, **_grudge(other))
     parts = {
         "threat": 18.0 * other.threat, "tension": 0.1 * bond.tension, "tie": -0.06 * bond.opinion,
-        "temper": 12.0 * n.curious, "honour": -14.0 * n.honourable, "near": 4.0 if other.near else -4.0, "custom": 2.0,
+        "temper": 12.0 * n.curious, "honour": -14.0 * n.honourable, "near": 4.0 if other.near else -4.0, "custom": 6.0,
     }  # fmt: skip
     yield option("spy", common | parts, target_id=other.id, words=f"what {other.realm.name} has in mind")
 
@@ -254,7 +257,9 @@ def _demand(view: Outlook, other: Other, g: Grievance, common: dict[str, float])
         return
     strong = 50.0 * (other.odds - 0.5)
     parts = {**common, "odds": strong, "ladder": 6.0 * (g.rung - SANCTIONS), "custom": 4.0}
-    kind = "war" if other.odds > 0.5 and g.rung >= ULTIMATUM else "sanction"
+    kind = (
+        "war" if other.odds > 0.4 and (g.rung >= ULTIMATUM or view.nature.aggressive > 0.1) else "sanction"
+    )
     yield option(
         "ultimatum", parts, target_id=other.id, about_id=g.id, kind=kind, amount=g.due, words=wording(g)
     )
@@ -337,13 +342,13 @@ def war(view: Outlook, other: Other) -> Iterator[Option]:
     if bond.status in ("war", "allied", "truce") or bond.truce or me.troops <= 0:
         return
     cause, about, just, words = _cause(view, other)
-    word = -(30.0 + 50.0 * (n.honourable + 0.5)) if other.bound else 0.0
+    word = -(16.0 + 44.0 * (n.honourable + 0.5)) if other.bound else 0.0
     parts = {
         "cause": 40.0 * just, "odds": 46.0 * (other.odds - 0.5), "tension": 0.2 * bond.tension,
         "tie": -0.14 * bond.opinion, "temper": 34.0 * n.aggressive - 14.0 * n.kind, "gain": _gain(view, other),
         "pact": word - {"friendly": 22.0, "cordial": 12.0}.get(bond.status, 0.0),
         "near": 0.0 if other.near else -24.0, "wear": -0.4 * me.exhaustion - 22.0 * me.wars,
-        "honour": -16.0 * (n.honourable + 0.5) if cause in ("conquest", "ideology") else 0.0,
+        "honour": -14.0 - 18.0 * (n.honourable + 0.5) if cause in ("conquest", "ideology") else 0.0,
         "duty": 8.0 if other.foe_of_friend else 0.0, "cost": COST_OF_WAR,
     }  # fmt: skip
     yield option(

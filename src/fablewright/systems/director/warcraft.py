@@ -60,6 +60,10 @@ def accused(view: Outlook, g: Grievance) -> Iterator[Option]:
     bond = view.stage.bond(view.me.id, g.injured_id)
     over = other.over if other else 0.0
     under = max(0.0, 0.5 - other.share) if other else 0.0
+    revenge = sum(
+        x.kind == "retaliation" for x in view.stage.grievances_of.get(view.me.id, ()) if bound_up(x, g)
+    )
+    revenge += g.kind == "retaliation"
     fields = {"target_id": g.injured_id, "about_id": g.id, "words": wording(g)}
     common = {"tie": 0.12 * bond.opinion, "fear": 40.0 * over}
     if "apology" in g.legal:
@@ -84,10 +88,15 @@ def accused(view: Outlook, g: Grievance) -> Iterator[Option]:
         parts = {
             "tie": -0.16 * bond.opinion, "tension": 0.08 * bond.tension, "temper": 36.0 * n.aggressive - 16.0 * n.kind,
             "odds": 24.0 * under - 50.0 * over, "honour": -6.0 * g.evidence, "wear": -0.2 * view.me.exhaustion,
-            "custom": -1.0,
+            "enough": -7.0 * revenge, "custom": -1.0,
         }  # fmt: skip
         yield option("retaliation", parts, **fields)
     yield option("wait", {"habit": 4.0, "evidence": 6.0 * (0.5 - g.evidence)}, **fields)
+
+
+def bound_up(one: Grievance, other: Grievance) -> bool:
+    """Whether two incidents are between the same two factions."""
+    return {one.injured_id, one.accused_id} == {other.injured_id, other.accused_id}
 
 
 def called(view: Outlook, war: Conflict) -> Iterator[Option]:
@@ -197,6 +206,7 @@ def _attacks(view: Outlook, war: Conflict, score: float) -> Iterator[Option]:
             "odds": 34.0 * (share - 0.45), "temper": 16.0 * n.aggressive + 6.0 * n.bold, "wear": -0.3 * me.exhaustion,
             "readiness": -14.0 * max(0.0, 0.6 - fresh), "foe": lead, "custom": 9.0,
             "score": -0.12 * max(0.0, score - 40.0),
+            "beaten": -16.0 if enemy.troops < 0.08 * me.troops and not view.stage.held.get(enemy_id) else 0.0,
         }  # fmt: skip
         fields = {"target_id": enemy_id, "about_id": war.id}
         for land in reachable(view, me.id, enemy_id)[:3]:
@@ -232,7 +242,7 @@ def _calls(view: Outlook, war: Conflict, score: float) -> Iterator[Option]:
 def _peace(view: Outlook, war: Conflict, score: float, lasted: float) -> Iterator[Option]:
     n, me, foe = view.nature, view.me, war.foe(view.me.id)
     parts = {
-        "wear": 0.5 * me.exhaustion, "score": 0.22 * max(0.0, -score) + 0.1 * max(0.0, score - 30.0),
+        "wear": 0.5 * me.exhaustion, "score": 0.26 * max(0.0, -score) + 0.2 * max(0.0, score - 30.0),
         "time": min(16.0, 0.02 * lasted), "temper": 12.0 * n.kind - 16.0 * n.aggressive,
         "odds": 18.0 * (0.45 - (view.others[foe].odds if foe in view.others else 0.5)),
         "haste": -12.0 if lasted < 60 else 0.0,
