@@ -387,6 +387,39 @@ async def test_who_withdraws_is_bound_until_its_notice_is_over(court: Court) -> 
     await court.sound()
 
 
+async def status(court: Court, a: UUID, b: UUID) -> str:
+    rows = await court.fetch(
+        "SELECT status FROM relations WHERE world_id = $1 AND low_id = $2 AND high_id = $3", *sorted((a, b))
+    )
+    return str(rows[0]["status"]) if rows else "neutral"
+
+
+@pytest.mark.parametrize("ended_by", ["agreement", "withdrawal", "time"])
+async def test_allies_are_allies_as_long_as_an_alliance_binds_them(court: Court, ended_by: str) -> None:
+    all_three = (ASH, ELM, OAK)
+    days = 5 if ended_by == "time" else None
+    treaty = await court.signed(kind="alliance", parties=all_three, notice_days=2, duration_days=days)
+    other = await court.signed(kind="alliance", parties=(ASH, OAK))
+    assert {await status(court, a, b) for a, b in ((ASH, ELM), (ELM, OAK), (ASH, OAK))} == {"allied"}
+    if ended_by == "agreement":
+        for who in all_three:
+            await court.do(TerminateTreaty(treaty_id=treaty, faction_id=who))
+    elif ended_by == "withdrawal":
+        await court.do(WithdrawFromTreaty(treaty_id=treaty, faction_id=ELM))
+        assert await status(court, ASH, ELM) == "allied"
+        await court.advance(3)
+    else:
+        await court.advance(6)
+    assert await status(court, ASH, ELM) == "neutral"
+    assert await status(court, ELM, OAK) == "neutral"
+    assert await status(court, ASH, OAK) == "allied"
+    for who in (ASH, OAK):
+        await court.do(TerminateTreaty(treaty_id=other, faction_id=who))
+    ended = "allied" if ended_by == "withdrawal" else "cordial"
+    assert await status(court, ASH, OAK) == ended  # those who stay are allies still
+    await court.sound()
+
+
 async def test_a_dissolved_faction_leaves(court: Court) -> None:
     treaty, open_one = await court.signed(PEACE), await court.propose(PEACE)
     await court.do(DissolveFaction(faction_id=ELM))
@@ -405,6 +438,48 @@ async def test_history_is_imported_and_played_forward(court: Court) -> None:
     await court.advance(11)
     assert await court.treasury(ELM) == 5
     await court.sound()
+
+
+@pytest.mark.parametrize(
+    ("fields", "state"),
+    [
+        ({"ends_at": -50 * DAY}, "expired"),
+        ({"ends_at": 50 * DAY}, "in_force"),
+        ({"duration_days": 10, "renews": True}, "in_force"),
+        ({"duration_days": 10, "ends_at": 20 * DAY}, "in_force"),
+        ({"closed_at": -5 * DAY, "outcome": "broken", "reason": "the raid"}, "broken"),
+        ({"suspended": True}, "suspended"),
+        ({"starts_at": 40 * DAY}, "signed"),
+    ],
+)
+async def test_a_treaty_is_imported_as_what_it_has_become(
+    court: Court, fields: dict[str, Any], state: str
+) -> None:
+    given = {"name": "Old", "parties": [ASH, ELM], "clauses": [PEACE, pays(5, 10)], "starts_at": -101 * DAY}
+    done = await court.do(ImportTreaty(**{**given, **fields}))
+    assert done["state"] == state
+    (row,) = await court.fetch("SELECT * FROM treaties WHERE world_id = $1")
+    assert row["state"] == state
+    if fields.get("renews"):
+        assert 0 < row["ends_at"] <= 10 * DAY and (row["ends_at"] - row["starts_at"]) % (10 * DAY) == 0
+    await court.advance(41)
+    await court.sound()
+    assert (
+        await court.fetch("SELECT 1 FROM opinions WHERE world_id = $1 AND amount > 0") == []
+        or state == "signed"
+    )
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"starts_at": 5, "ends_at": 4}, {"closed_at": -5}, {"starts_at": -5, "closed_at": -6},
+        {"starts_at": -5, "closed_at": 10**12}, {"starts_at": 7, "ends_at": 7},
+    ],
+)  # fmt: skip
+async def test_history_has_an_order(court: Court, fields: dict[str, Any]) -> None:
+    with pytest.raises(Refused, match="dates_wrong"):
+        await court.do(ImportTreaty(name="x", parties=[ASH, ELM], **fields))
 
 
 async def test_a_secret_treaty_is_told_to_its_parties_alone(court: Court) -> None:

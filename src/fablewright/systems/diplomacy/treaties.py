@@ -15,7 +15,7 @@ from fablewright.core.refusal import Refused
 from fablewright.core.system import Handler
 from fablewright.core.transaction import Transaction
 from fablewright.systems.diplomacy import clauses as rules
-from fablewright.systems.diplomacy.clauses import HandOver, Pay
+from fablewright.systems.diplomacy.clauses import ClauseBase, HandOver, Pay
 from fablewright.systems.diplomacy.relations import Book
 from fablewright.systems.diplomacy.service import relations_book
 from fablewright.systems.diplomacy.service import write as write_relations
@@ -35,9 +35,12 @@ from fablewright.systems.diplomacy.treaty_commands import (
 )
 from fablewright.systems.diplomacy.treaty_events import (
     TreatyDrafted,
+    TreatyExpired,
     TreatyInForce,
     TreatyRejected,
     TreatySigned,
+    TreatySuspended,
+    TreatyTerminated,
 )
 from fablewright.systems.diplomacy.treaty_states import (
     OPEN,
@@ -114,11 +117,14 @@ async def draft(
     proposer_id: UUID | None,
     by_id: UUID | None,
     treaty_id: UUID | None = None,
+    duration_ms: int | None = None,
 ) -> TreatyState:
     """Store a draft that was checked, and tell of it. Refuses `treaty_exists`."""
+    if asked.duration_days is not None:
+        duration_ms = asked.duration_days * DAY
     treaty = TreatyState(
         treaty_id or tx.new_id(), asked.name, asked.kind, asked.text, "draft", asked.secret, asked.starts_at,
-        None if asked.duration_days is None else asked.duration_days * DAY, None, asked.renews,
+        duration_ms, None, asked.renews,
         asked.notice_days * DAY, asked.grace_days * DAY, asked.on_breach, proposer_id, by_id, tx.now,
     )  # fmt: skip
     made = await tx.fetchval(
@@ -263,8 +269,11 @@ async def _agreed(tx: Transaction, treaty: TreatyState, book: Book) -> None:
     await begin(tx, treaty, book)
 
 
-async def begin(tx: Transaction, treaty: TreatyState, book: Book) -> None:
-    """Let a treaty bind from now on; the caller saves it. It writes the book of relations."""
+async def begin(tx: Transaction, treaty: TreatyState, book: Book, *, opine: bool = True) -> None:
+    """Let a treaty bind from now on; the caller saves it. It writes the book of relations.
+
+    Without `opine` its parties think of each other as they did.
+    """
     treaty.state = "in_force"
     treaty.starts_at = tx.now if treaty.starts_at is None else treaty.starts_at
     if treaty.duration_ms is not None and treaty.ends_at is None:
@@ -276,7 +285,7 @@ async def begin(tx: Transaction, treaty: TreatyState, book: Book) -> None:
     )
     await set_due(tx, treaty)
     for a, b in combinations(treaty.parties, 2):
-        for holder, about in ((a, b), (b, a)):
+        for holder, about in ((a, b), (b, a)) if opine else ():
             book.opine(
                 holder, about, f"treaty:{treaty.id}", WORTH.get(treaty.kind, 5.0), f"signed {treaty.name}",
                 secret=treaty.secret,
@@ -338,30 +347,70 @@ async def conclude(
 
 
 async def import_treaty(tx: Transaction, command: ImportTreaty) -> dict[str, Any]:
-    """Bring in a treaty with its history. What was due once before now counts as paid."""
+    """Bring in a treaty with its history. What was due once before now counts as done.
+
+    What the parties think of each other and owe for it is not touched: a history of their relations says that.
+    """
     await check_terms(tx, command)
-    treaty = await draft(tx, command, None, None, command.id)
-    start = tx.now if treaty.starts_at is None else treaty.starts_at
+    start = tx.now if command.starts_at is None else command.starts_at
+    if command.closed_at is not None and command.closed_at > tx.now:
+        raise DATES_WRONG("It has ended, but not yet.", now=tx.now)
+    if command.ends_at is not None and command.ends_at <= start:
+        raise DATES_WRONG("It ends before it starts.", now=tx.now)
+    span = None if command.ends_at is None else command.ends_at - start
+    treaty = await draft(tx, command, None, None, command.id, span)
     for party in treaty.parties.values():
         party.signed_at = min(start, tx.now)
     treaty.state, treaty.agreed_at = "signed", min(start, tx.now)
     if start > tx.now:
         await tx.schedule(STARTS, start, {"treaty_id": str(treaty.id)})
-        await save(tx, treaty)
-        return answer(treaty)
-    treaty.starts_at = start
-    treaty.ends_at = None if treaty.duration_ms is None else start + treaty.duration_ms
-    for clause in treaty.clauses:
-        if isinstance(clause.clause, Pay) and clause.clause.every_days is None:
-            clause.done_at = start
-    over = command.closed_at if command.closed_at is not None else treaty.ends_at
-    if over is not None and over <= tx.now:
-        treaty.state = "terminated" if command.closed_at is not None else "expired"
-        treaty.closed_at = over
     else:
-        await begin(tx, treaty, await relations_book(tx, combinations(treaty.parties, 2)))
+        await _resume(tx, treaty, command, start)
     await save(tx, treaty)
     return answer(treaty)
+
+
+async def _resume(tx: Transaction, treaty: TreatyState, command: ImportTreaty, start: int) -> None:
+    """Let an imported treaty be what it has become since it started."""
+    treaty.starts_at, treaty.ends_at = start, command.ends_at
+    if treaty.ends_at is None and treaty.duration_ms is not None:
+        treaty.ends_at = start + treaty.duration_ms
+    if treaty.ends_at is not None and treaty.duration_ms is not None and treaty.renews:
+        terms = max(0, tx.now - treaty.ends_at) // treaty.duration_ms + (treaty.ends_at <= tx.now)
+        treaty.ends_at += terms * treaty.duration_ms if command.closed_at is None else 0
+    for clause in treaty.clauses:
+        once = _done_in(clause.clause)
+        if once is not None and start + once <= tx.now:
+            clause.done_at = start + once
+    over = command.closed_at if command.closed_at is not None else treaty.ends_at
+    if over is None or over > tx.now:
+        await begin(tx, treaty, await relations_book(tx, combinations(treaty.parties, 2)), opine=False)
+        if command.suspended:
+            pause(tx, treaty, command.reason)
+        return
+    treaty.state = "expired" if command.closed_at is None else command.outcome
+    treaty.closed_at, treaty.reason = over, command.reason
+    for clause in treaty.clauses:
+        clause.ended_at = over
+    if treaty.state == "expired":
+        tell(tx, TreatyExpired, treaty)
+    else:
+        tell(tx, TreatyTerminated, treaty, reason=command.reason)
+
+
+def _done_in(clause: ClauseBase) -> int | None:
+    """In what time (world ms) a clause is fulfilled for good; None for one that goes on."""
+    if isinstance(clause, Pay) and clause.every_days is None:
+        return 0
+    return clause.within_days * DAY if isinstance(clause, HandOver) else None
+
+
+def pause(tx: Transaction, treaty: TreatyState, reason: str, by_id: UUID | None = None) -> None:
+    """Let a treaty rest; the caller saves it."""
+    treaty.state = "suspended"
+    for clause in treaty.clauses:
+        clause.due_at = None
+    tell(tx, TreatySuspended, treaty, by_id, reason=reason)
 
 
 async def reject(tx: Transaction, command: RejectTreaty) -> dict[str, Any]:

@@ -73,6 +73,7 @@ TreatyKind = Literal[
 ]  # fmt: skip
 KINDS: Final[tuple[str, ...]] = get_args(TreatyKind)
 OnBreach = Literal["note", "suspend", "break"]
+Outcome = Literal["expired", "terminated", "withdrawn", "broken"]
 
 Name = Annotated[
     str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200, pattern=r"^[^\x00]*$")
@@ -157,12 +158,21 @@ class ImportTreaty(TreatyFields, Command):
     refusals = (*_OF_TERMS, TREATY_EXISTS, FACTION_NOT_FOUND)
 
     id: UUID | None = None
-    closed_at: WorldMs | None = Field(None, description="When it ended early; world ms.")
+    ends_at: WorldMs | None = Field(
+        None, description="World ms; left out: after its duration. With a duration, that of a renewal."
+    )
+    closed_at: WorldMs | None = Field(None, description="When it ended, if not by its time; world ms.")
+    outcome: Outcome = Field("terminated", description="How it ended at `closed_at`.")
+    reason: Why = Field("", description="Why it ended.")
+    suspended: bool = Field(False, description="Whether it rests now.")
 
     @model_validator(mode="after")
     def _in_order(self) -> Self:
-        if self.closed_at is not None and (self.starts_at is None or self.closed_at < self.starts_at):
+        ends = [end for end in (self.ends_at, self.closed_at) if end is not None]
+        if self.starts_at is not None and any(end < self.starts_at for end in ends):
             raise DATES_WRONG("It ends before it starts.")
+        if self.closed_at is not None and self.starts_at is None:
+            raise DATES_WRONG("A treaty that has ended says when it started, too.")
         return self
 
 

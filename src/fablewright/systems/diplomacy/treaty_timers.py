@@ -26,7 +26,7 @@ from fablewright.systems.diplomacy.treaties import (
     payment,
     set_timers,
 )
-from fablewright.systems.diplomacy.treaty_changes import close, leave, prolong
+from fablewright.systems.diplomacy.treaty_changes import book_of, close, leave, prolong
 from fablewright.systems.diplomacy.treaty_events import TreatyExpired
 from fablewright.systems.diplomacy.treaty_states import LIVE, get, load, save
 from fablewright.systems.diplomacy.watching import FULFILLED, GRACE_ENDS, Found, breaches, mend
@@ -160,28 +160,33 @@ async def start(tx: Transaction, timers: list[Timer]) -> None:
 
 async def end(tx: Transaction, timers: list[Timer]) -> None:
     """Treaties whose time is over go on if they renew by themselves, and end otherwise."""
+    book = await book_of(tx, (await load(tx, _ids(timers, "treaty_id"), lock=False)).values())
     for treaty in (await load(tx, _ids(timers, "treaty_id"))).values():
         if treaty.state not in LIVE or treaty.ends_at is None or treaty.ends_at > tx.now:
             continue
         if treaty.renews:
             await prolong(tx, treaty)
         else:
-            await close(tx, treaty, "expired", "its time is over", TreatyExpired)
+            await close(tx, treaty, "expired", "its time is over", TreatyExpired, book=book)
         await save(tx, treaty)
+    await write_relations(tx, book)
 
 
 async def go(tx: Transaction, timers: list[Timer]) -> None:
     """Parties whose notice is over leave."""
     going = {(UUID(t.data["treaty_id"]), UUID(t.data["faction_id"])) for t in timers}
-    for treaty in (await load(tx, {treaty_id for treaty_id, _ in going})).values():
+    ids = {treaty_id for treaty_id, _ in going}
+    book = await book_of(tx, (await load(tx, ids, lock=False)).values())
+    for treaty in (await load(tx, ids)).values():
         for party in list(treaty.parties.values()):
             if (
                 (treaty.id, party.faction_id) in going
                 and party.withdrawn_at is None
                 and treaty.closed_at is None
             ):
-                await leave(tx, treaty, party)
+                await leave(tx, treaty, party, book)
         await save(tx, treaty)
+    await write_relations(tx, book)
 
 
 UNSIGNED: Final = """

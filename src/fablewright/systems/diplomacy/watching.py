@@ -19,7 +19,8 @@ from fablewright.systems.diplomacy.clauses import Act, Breach
 from fablewright.systems.diplomacy.relations import Book
 from fablewright.systems.diplomacy.service import relations_book
 from fablewright.systems.diplomacy.service import write as write_relations
-from fablewright.systems.diplomacy.treaty_changes import close, leave, pause
+from fablewright.systems.diplomacy.treaties import pause
+from fablewright.systems.diplomacy.treaty_changes import bonds, close, leave
 from fablewright.systems.diplomacy.treaty_commands import CLAUSE_NOT_FOUND, AccuseOfBreach
 from fablewright.systems.diplomacy.treaty_events import (
     BreachAlleged,
@@ -240,6 +241,9 @@ async def breaches(tx: Transaction, found: Sequence[Found]) -> None:
     }  # fmt: skip
     if not pairs:
         return
+    for treaty in seen.values():
+        if treaty.on_breach == "break":
+            pairs.update(bonds(treaty))
     await factions.load(tx, {side for pair in pairs for side in pair})
     book = await relations_book(tx, pairs)
     treaties = await load(tx, seen)
@@ -305,7 +309,7 @@ async def _resent(
     if treaty.on_breach == "suspend":
         pause(tx, treaty, "it was broken")
     elif treaty.on_breach == "break":
-        await close(tx, treaty, "broken", "it was broken")
+        await close(tx, treaty, "broken", "it was broken", book=book)
 
 
 # -- fulfilment ----------------------------------------------------------------------------------------------
