@@ -13,9 +13,10 @@ from fablewright.systems.characters.commands import CreateCharacter
 from fablewright.systems.custom_events.commands import SCHEMA_EXAMPLE, RegisterEventType
 from fablewright.systems.dialogue.commands import DefineInteractionType, SetGrammar
 from fablewright.systems.dialogue.effects import DUEL, TypeDefinition
-from fablewright.systems.diplomacy.clauses import NoAttack
+from fablewright.systems.diplomacy.clauses import Custom, NoAttack
 from fablewright.systems.diplomacy.commands import OPINION_EXAMPLE, AddOpinion
-from fablewright.systems.diplomacy.treaty_commands import ProposeTreaty
+from fablewright.systems.diplomacy.nego_commands import MakeOffer, OpenNegotiation
+from fablewright.systems.diplomacy.treaty_commands import ProposeTreaty, SignTreaty
 from fablewright.systems.factions.commands import FoundFaction, MemberValue
 from fablewright.systems.leaderboards.commands import EXAMPLES, DefineBoard, SubmitScore
 from fablewright.systems.ledger.commands import Hold, Transfer
@@ -83,6 +84,7 @@ class Prepared:
             return value
         lists = {f"{name}s": [value] for name, value in self.ids.items()} | {
             "about_ids": [self.ids["target_id"]],
+            "with_ids": [self.ids["other_faction_id"]],
             "taker_ids": [self.ids["target_id"]],
         }
         known = {**self.ids, **lists, "work_id": self.ids["place_id"], "home_id": self.ids["place_id"]}
@@ -153,6 +155,16 @@ async def prepare(server: Server) -> Prepared:
         clauses=[NoAttack(a_id=faction.id, b_id=rival.id)],
     )  # fmt: skip
     treaty = await server.do(truce, owner.actor, world_id)
+    pact = truce.model_copy(update={"name": "Pact of the Ford", "kind": "custom", "secret": True})
+    quiet = await server.do(pact, owner.actor, world_id)
+    for party in (faction.id, rival.id):
+        await server.do(SignTreaty(treaty_id=quiet["id"], faction_id=party), owner.actor, world_id)
+    (deed,) = await server.fetch("SELECT id FROM deeds WHERE world_id = $1", world_id)
+    parley = OpenNegotiation(faction_id=faction.id, with_ids=[rival.id], kind="trade")
+    talks = await server.do(parley, owner.actor, world_id)
+    asked_for = Custom(text="The ford is open to both.")
+    bid = MakeOffer(negotiation_id=talks.id, faction_id=rival.id, clauses=[asked_for], days=90)
+    await server.do(bid, owner.actor, world_id)
     await server.do(
         DefineGoods(goods=[GoodValue(key="grain", name="Grain", base_price=4)]), owner.actor, world_id
     )
@@ -178,5 +190,7 @@ async def prepare(server: Server) -> Prepared:
         "region_id": vale, "to_region_id": fens, "to": fens, "ban_id": ban["id"],
         "from_region": vale, "to_region": fens, "good": "grain", "route_id": trade_route["id"],
         "restriction_id": taxed["ids"][0], "treaty_id": treaty["id"], "accused_id": rival.id,
+        "deed_id": deed["id"],
+        "negotiation_id": talks.id,
     }  # fmt: skip
     return Prepared(owner, world_id, {name: str(value) for name, value in ids.items()})

@@ -4,9 +4,15 @@ import uuid
 from typing import Any
 from uuid import UUID
 
+from fablewright.core.clock import DAY
+from fablewright.systems.diplomacy.clauses import NoAttack
+from fablewright.systems.diplomacy.commands import SetRelation
+from fablewright.systems.diplomacy.treaty_commands import ProposeTreaty, SignTreaty
+from fablewright.systems.diplomacy.war_commands import AnswerCall, CallToArms, DeclareWar
+from fablewright.systems.factions.commands import FoundFaction
 from tests.api.helpers import is_problem
 from tests.support import Person, Server
-from tests.systems.test_relations import realms
+from tests.systems.test_relations import later, realms
 
 
 async def pair(server: Server) -> tuple[Person, str, UUID, UUID]:
@@ -107,6 +113,7 @@ async def test_refusals_have_names(server: Server) -> None:
         (owner, "PUT", f"{url}/{a}/{b}", {"status": "smitten"}, 422, "validation_failed"),
         (owner, "PUT", f"{url}/{a}/{b}", {"tension": 101}, 422, "validation_failed"),
         (owner, "DELETE", f"{url}/{a}/{b}/opinions/none", None, 404, "opinion_not_found"),
+        (owner, "GET", f"{url.removesuffix('relations')}deeds/{uuid.uuid4()}", None, 404, "deed_not_found"),
         (player, "PUT", f"{url}/{a}/{b}", {"tension": 1}, 403, "role_too_low"),
         (stranger, "GET", url, None, 404, "world_not_found"),
         (stranger, "GET", f"{url}/{a}/{b}", None, 404, "world_not_found"),
@@ -114,3 +121,37 @@ async def test_refusals_have_names(server: Server) -> None:
     for person, method, path, body, status, code in cases:
         answer = await server.client.request(method, path, headers=person.headers, json=body)
         is_problem(answer, status, code)
+
+
+async def test_deeds_are_listed_with_who_knows_of_them(server: Server) -> None:
+    owner, url, a, b = await pair(server)
+    world_id = UUID(url.split("/")[4])
+    player = await server.member(world_id, owner, "player")
+    deeds = url.removesuffix("relations") + "deeds"
+    c = (await server.do(FoundFaction(name="F3"), owner.actor, world_id)).id
+    told = SetRelation(a_id=b, b_id=c, status="friendly")
+    await server.do(told, owner.actor, world_id)
+    war = await server.do(DeclareWar(attacker_id=c, defender_id=a), owner.actor, world_id)
+    await server.do(CallToArms(war_id=war.id, faction_id=a, ally_id=b), owner.actor, world_id)
+    await server.do(AnswerCall(war_id=war.id, faction_id=b, come=False), owner.actor, world_id)
+    await later(server, owner, world_id, DAY)
+    pact = ProposeTreaty(
+        name="The Pact", parties=[a, b], faction_id=a, secret=True, clauses=[NoAttack(a_id=a, b_id=b)]
+    )
+    made = await server.do(pact, owner.actor, world_id)
+    for party in (a, b):
+        await server.do(SignTreaty(treaty_id=made["id"], faction_id=party), owner.actor, world_id)
+    await later(server, owner, world_id, 2 * DAY)
+    seen = await call(server, owner, "GET", deeds)
+    assert [deed["kind"] for deed in seen["items"]] == ["pact", "desertion"]
+    page = await call(server, owner, "GET", deeds, params={"limit": 1})
+    rest = await call(server, owner, "GET", deeds, params={"limit": 1, "cursor": page["next_cursor"]})
+    assert page["items"] + rest["items"] == seen["items"]
+    left = seen["items"][1]
+    assert (left["doer_id"], left["victim_ids"], left["reference_id"]) == (str(b), [str(a)], str(war.id))
+    assert [(k["faction_id"], k["how"], k["tellers"]) for k in left["known_by"]] == [(str(c), "party", [])]
+    assert await call(server, owner, "GET", f"{deeds}/{left['id']}") == left
+    assert (await call(server, owner, "GET", deeds, params={"doer": str(c)}))["items"] == []
+    assert (await call(server, player, "GET", deeds))["items"] == [left], "the pact is a secret"
+    hidden = await server.client.get(f"{deeds}/{seen['items'][0]['id']}", headers=player.headers)
+    is_problem(hidden, 404, "deed_not_found")

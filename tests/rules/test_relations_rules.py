@@ -27,11 +27,15 @@ from fablewright.systems.diplomacy.rules import (
     MOVES,
     STATUSES,
     TRUCE_DAYS,
+    WAR_BEGINS,
+    WAR_GOES_ON,
     Judge,
     Status,
     closeness,
     drifts_to,
     judged,
+    judged_by_all,
+    unrest,
     warmth,
 )
 
@@ -314,3 +318,37 @@ def test_judgements_stay_in_range_and_grow_with_certainty(
         product_ *= factor
     assert some.opinion == pytest.approx(-min(100, gravity * product_))
     assert -1 <= closeness(opinion, status) <= 1
+
+
+def test_of_several_victims_the_closest_counts() -> None:
+    friend, foe = Judge(80, "allied", 1.0), Judge(-80, "war", 1.0)
+    assert judged_by_all([foe, friend], 30) == judged(friend, 30) == judged_by_all([friend, foe], 30)
+    assert judged(friend, 30).opinion < judged(foe, 30).opinion
+
+
+@given(st.floats(-100, 100), st.sampled_from(STATUSES), st.floats(0, 1), st.floats(0, 1), st.floats(0, 100))
+def test_getting_surer_in_steps_costs_as_much_as_at_once(
+    opinion: float, status: Status, first: float, honourable: float, gravity: float
+) -> None:
+    whole = judged(Judge(opinion, status, 1.0, honourable), gravity)
+    steps = [judged(Judge(opinion, status, sure, honourable), gravity) for sure in (first, 1.0 - first)]
+    if whole.opinion > -100:
+        assert fsum(step.opinion for step in steps) == pytest.approx(whole.opinion, abs=1e-6)
+    product = gravity
+    for _, factor in whole.parts:
+        product *= factor
+    assert -whole.opinion == pytest.approx(min(product, 100), abs=1e-9)
+
+
+def test_the_front_suffers_most_and_who_has_no_war_nothing() -> None:
+    mine, front, theirs, third = (UUID(int=n) for n in range(11, 15))
+    holders = {mine: A, front: A, theirs: B, third: UUID(int=3)}
+    borders = [(mine, front), (theirs, front), (theirs, third)]
+    at_war = {A: {B}, B: {A}}
+    assert unrest(holders, borders, at_war, WAR_BEGINS) == {
+        mine: WAR_BEGINS.home, front: WAR_BEGINS.front, theirs: WAR_BEGINS.front
+    }  # fmt: skip
+    assert unrest(holders, borders, at_war, WAR_GOES_ON) == {
+        front: WAR_GOES_ON.front, theirs: WAR_GOES_ON.front
+    }  # fmt: skip
+    assert unrest(holders, [], {}, WAR_BEGINS) == {}

@@ -90,4 +90,22 @@ CHECKS = (
         """SELECT world_id, 'faction ' || holder_id || ' has ' || count(*) || ' reasons for its opinion of ' || about_id
            FROM opinions WHERE ended_at IS NULL GROUP BY world_id, holder_id, about_id HAVING count(*) > 32""",
     ),
+    Check(
+        "diplomacy.judgement_has_its_reason",
+        """SELECT k.world_id, 'faction ' || k.faction_id || ' knows of deed ' || k.deed_id
+                  || ' by an event that is not in the log'
+           FROM deeds_known k
+           WHERE NOT EXISTS (SELECT 1 FROM events e WHERE e.world_id = k.world_id AND e.id = k.event_id)""",
+    ),
+    Check(
+        "diplomacy.nobody_judges_itself",
+        """SELECT k.world_id, 'faction ' || k.faction_id || ' judges deed ' || k.deed_id || ', which is its own'
+           FROM deeds_known k JOIN deeds d ON d.world_id = k.world_id AND d.id = k.deed_id
+           WHERE k.faction_id = d.doer_id OR k.faction_id = ANY(d.victim_ids)""",
+    ),
+    Check(
+        "diplomacy.hearsay_has_tellers",
+        """SELECT world_id, 'faction ' || faction_id || ' has heard of deed ' || deed_id || ' from nobody'
+           FROM deeds_known WHERE how = 'heard' AND cardinality(tellers) = 0""",
+    ),
 )

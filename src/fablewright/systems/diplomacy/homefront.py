@@ -56,6 +56,8 @@ async def feel(tx: Transaction, records: list[EventRecord]) -> None:
         data = {"war_id": str(event.war_id), "event_id": str(record.id)}
         if isinstance(event, CallAnswered):
             data["faction_id"] = str(event.faction_id)
+        elif isinstance(event, PeaceMade):
+            await tx.cancel_timers(WAR_FELT, war_id=str(event.war_id))
         await tx.schedule(WAR_FELT, tx.now, data)
         if isinstance(event, WarDeclared):
             await tx.schedule(WAR_FELT, tx.now + WAR_WEARS_DAYS * DAY, {**data, "again": True})
