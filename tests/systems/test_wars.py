@@ -10,7 +10,9 @@ import pytest
 
 from fablewright.core.clock import DAY
 from fablewright.core.refusal import Refused
+from fablewright.systems.diplomacy.clauses import Defend, SupportInWar
 from fablewright.systems.diplomacy.commands import SetRelation
+from fablewright.systems.diplomacy.treaty_commands import ImportTreaty
 from fablewright.systems.diplomacy.war_commands import (
     AnswerCall,
     AnswerIncident,
@@ -20,6 +22,7 @@ from fablewright.systems.diplomacy.war_commands import (
     FightBattle,
     MakePeace,
 )
+from fablewright.systems.factions.commands import DissolveFaction
 from fablewright.systems.regions.commands import DefineRegions, RegionValue, SetControl
 from tests.support import Person, Server
 from tests.systems.test_incidents import advance, found, happened, relation, spying, two
@@ -216,3 +219,101 @@ async def test_both_declare_at_once(server: Server) -> None:
     assert codes == ["already_at_war"]
     rows = await server.fetch("SELECT count(*) AS many FROM wars WHERE world_id = $1", world_id)
     assert rows[0]["many"] == 1
+
+
+# -- promises ------------------------------------------------------------------------------------------------
+
+
+async def pact(server: Server, owner: Person, world_id: UUID, *clauses: Any) -> None:
+    """A treaty in force with these clauses."""
+    parties = sorted({faction for clause in clauses for faction in clause.factions()})
+    made = ImportTreaty(name="Pact", kind="defence_pact", parties=parties, clauses=list(clauses))
+    await server.do(made, owner.actor, world_id)
+
+
+async def test_who_promised_to_come_is_called_and_its_refusal_is_heard_of(server: Server) -> None:
+    owner, world_id, a, b = await two(server)
+    shield, sword, third = [
+        await found(server, owner, world_id, name) for name in ("Cedar", "Dogwood", "Elm")
+    ]
+    await pact(server, owner, world_id, Defend(protector_id=shield, protected_id=b))
+    await pact(server, owner, world_id, Defend(protector_id=third, protected_id=a))
+    await pact(server, owner, world_id, SupportInWar(faction_id=sword, ally_id=a, against_id=b))
+    await pact(server, owner, world_id, SupportInWar(faction_id=third, ally_id=a, against_id=shield))
+    war = await server.do(DeclareWar(attacker_id=a, defender_id=b), owner.actor, world_id)
+    assert {p.faction_id: p.side for p in war.parties if p.state == "called"} == {
+        shield: "defender", sword: "attacker"
+    }, "a promise of defence does not bind to attack, nor one of help against another"  # fmt: skip
+    await server.do(AnswerCall(war_id=war.id, faction_id=shield, come=False), owner.actor, world_id)
+    await server.do(CallToArms(war_id=war.id, faction_id=b, ally_id=third), owner.actor, world_id)
+    await server.do(AnswerCall(war_id=war.id, faction_id=third, come=False), owner.actor, world_id)
+    rows = await server.fetch(
+        "SELECT about_id, reason FROM opinions WHERE world_id = $1 AND holder_id = $2 AND key = 'call_to_arms'",
+        world_id, b,
+    )  # fmt: skip
+    assert {row["about_id"]: row["reason"] for row in rows} == {
+        shield: "broke its word to come when we called", third: "did not come when we called",
+    }  # fmt: skip
+    rows = await server.fetch("SELECT id, reputation FROM factions WHERE world_id = $1", world_id)
+    standing = {row["id"]: row["reputation"] for row in rows}
+    assert standing[shield] < standing[third] == 0
+
+
+async def test_an_alliance_of_words_ends_with_a_refusal(server: Server) -> None:
+    owner, world_id, a, b = await two(server)
+    ally = await found(server, owner, world_id, "Cedar")
+    await server.do(SetRelation(a_id=b, b_id=ally, status="allied"), owner.actor, world_id)
+    war = await server.do(DeclareWar(attacker_id=a, defender_id=b), owner.actor, world_id)
+    await server.do(AnswerCall(war_id=war.id, faction_id=ally, come=False), owner.actor, world_id)
+    assert (await relation(server, world_id, b, ally))[1] == "neutral"
+
+
+async def test_enemies_do_not_trade(server: Server) -> None:
+    owner, world_id, a, b = await two(server)
+    ally = await found(server, owner, world_id, "Cedar")
+    war = await server.do(DeclareWar(attacker_id=a, defender_id=b), owner.actor, world_id)
+    await server.do(CallToArms(war_id=war.id, faction_id=b, ally_id=ally), owner.actor, world_id)
+    await server.do(AnswerCall(war_id=war.id, faction_id=ally, come=True), owner.actor, world_id)
+    sql = "SELECT from_id, to_id FROM trade_restrictions WHERE world_id = $1 AND lifted_at IS NULL"
+    assert {frozenset(row) for row in await server.fetch(sql, world_id)} == {
+        frozenset((a, b)),
+        frozenset((a, ally)),
+    }
+    await server.do(MakePeace(war_id=war.id, faction_id=a), owner.actor, world_id)
+    assert await server.fetch(sql, world_id) == []
+
+
+# -- by decree -----------------------------------------------------------------------------------------------
+
+
+async def test_a_war_that_is_decreed_is_in_the_books(server: Server) -> None:
+    owner, world_id, a, b = await two(server)
+    await server.do(SetRelation(a_id=a, b_id=b, status="war", reason="an old feud"), owner.actor, world_id)
+    (war,) = await told(server, world_id, "diplomacy.war_declared")
+    assert (war["cause"], war["reason"]) == ("decree", "an old feud")
+    assert not [f for f in await server.findings() if str(world_id) in f]
+    await server.do(SetRelation(a_id=a, b_id=b, status="neutral"), owner.actor, world_id)
+    (peace,) = await told(server, world_id, "diplomacy.peace_made")
+    assert (peace["war_id"], peace["truce_until"]) == (war["war_id"], None)
+    assert (await relation(server, world_id, a, b))[1] == "neutral"
+    assert not [f for f in await server.findings() if str(world_id) in f]
+
+
+@pytest.mark.parametrize("leader", [True, False])
+async def test_a_faction_that_is_no_more_fights_no_more(server: Server, leader: bool) -> None:
+    owner, world_id, a, b = await two(server, strength=500)
+    ally, silent = [await found(server, owner, world_id, name) for name in ("Cedar", "Dogwood")]
+    gate = await region(server, owner, world_id, "Gate", b)
+    war = await server.do(DeclareWar(attacker_id=a, defender_id=b), owner.actor, world_id)
+    for called in (ally, silent):
+        await server.do(CallToArms(war_id=war.id, faction_id=a, ally_id=called), owner.actor, world_id)
+    await server.do(AnswerCall(war_id=war.id, faction_id=ally, come=True), owner.actor, world_id)
+    fight = FightBattle(war_id=war.id, faction_id=a, enemy_id=b, region_id=gate, enemy_troops=10)
+    while not (await server.do(fight, owner.actor, world_id)).occupations:
+        pass
+    for gone in (b,) if leader else (ally, silent):
+        await server.do(DissolveFaction(faction_id=gone), owner.actor, world_id)
+    rows = await server.fetch("SELECT ended_at FROM wars WHERE world_id = $1", world_id)
+    assert (rows[0]["ended_at"] is not None) == leader
+    assert await holder(server, world_id, gate) == a, "who is no more gets nothing back"
+    assert not [f for f in await server.findings() if str(world_id) in f]

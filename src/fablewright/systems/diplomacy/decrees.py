@@ -9,9 +9,10 @@ from uuid import UUID
 
 from fablewright.core.system import Reaction
 from fablewright.core.transaction import EventRecord, Transaction
-from fablewright.systems.diplomacy import battle, wars
+from fablewright.systems.diplomacy import battle, war_views, wars
 from fablewright.systems.diplomacy.campaigns import json_parts, told_parts, weary
 from fablewright.systems.diplomacy.events import StatusChanged
+from fablewright.systems.diplomacy.service import relations_book, write
 from fablewright.systems.diplomacy.war_events import WarDeclared, WarPartyLeft
 from fablewright.systems.factions import service as factions
 from fablewright.systems.factions.events import Dissolved
@@ -91,6 +92,13 @@ async def dissolved(tx: Transaction, records: list[EventRecord]) -> None:
 
 
 async def _leave(tx: Transaction, row: Any, record: EventRecord) -> None:
+    parties = await tx.fetch(war_views.PARTIES, tx.world_id, [row["war_id"]])
+    enemies = [p["faction_id"] for p in parties if p["state"] == "fighting" and p["side"] != row["side"]]
+    book = await relations_book(tx, [(row["faction_id"], enemy) for enemy in enemies])
+    for enemy in enemies:
+        if book.status(row["faction_id"], enemy) == "war":
+            book.move(row["faction_id"], enemy, "truce", "there is nobody left to fight")
+    await write(tx, book)
     await tx.execute(SET_PARTY, tx.world_id, row["war_id"], row["faction_id"], "out", tx.now)
     told = tx.emit(
         WarPartyLeft(

@@ -44,6 +44,12 @@ LOCK: Final = f"{PEEK} FOR NO KEY UPDATE"
 LOCK_ALL: Final = f"""
 SELECT {INCIDENT} FROM incidents WHERE world_id = $1 AND id = ANY($2::uuid[]) ORDER BY id FOR NO KEY UPDATE
 """  # noqa: S608
+EVIDENCE: Final = """
+SELECT about @> ARRAY[$3::uuid] OR EXISTS (
+    SELECT 1 FROM faction_members m
+    WHERE m.world_id = $1 AND m.faction_id = $3 AND m.left_at IS NULL AND m.character_id = ANY(e.about)) AS about_them
+FROM events e WHERE e.world_id = $1 AND e.id = $2
+"""
 OF_FACTION: Final = """
 SELECT id FROM incidents WHERE world_id = $1 AND closed_at IS NULL AND (injured_id = $2 OR accused_id = $2)
 """
@@ -151,13 +157,23 @@ async def report(tx: Transaction, command: ReportIncident) -> IncidentView:
         raise ladder.INCIDENT_WITH_ONESELF(faction_id=str(command.injured_id))
     await factions.may(tx, command.injured_id, command.character_id, "accuse")
     await factions.require(tx, [command.accused_id], lock=False)
-    if command.event_id is not None and not await tx.fetchval(
-        "SELECT true FROM events WHERE world_id = $1 AND id = $2", tx.world_id, command.event_id
-    ):
-        raise EVENT_NOT_FOUND(event_id=str(command.event_id))
+    shown = await _shows(tx, command)
+    evidence = command.evidence if shown else min(command.evidence, ladder.HEARSAY)
     fields = {name: getattr(command, name) for name in command.model_fields_set if name != "character_id"}
-    incident_id = await occur(tx, Happening(**fields, by_id=command.character_id))
+    happening = Happening(**fields | {"evidence": evidence, "by_id": command.character_id})
+    incident_id = await occur(tx, happening)
     return war_views.incident_view(await peek(tx, incident_id), tx.now)
+
+
+async def _shows(tx: Transaction, command: ReportIncident) -> bool:
+    """Whether the evidence counts in full: an event about the accused or one of its members shows it, or who may
+    judge says so. Anybody else's word is hearsay. Refuses `evidence_not_found`."""
+    if command.event_id is None:
+        return command.character_id is None
+    row = await tx.fetchrow(EVIDENCE, tx.world_id, command.event_id, command.accused_id)
+    if row is None:
+        raise EVENT_NOT_FOUND(event_id=str(command.event_id))
+    return command.character_id is None or bool(row["about_them"])
 
 
 async def answer(tx: Transaction, command: AnswerIncident) -> IncidentView:

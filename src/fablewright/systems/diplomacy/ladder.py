@@ -103,6 +103,8 @@ LEGAL: Final[Mapping[str, tuple[Answer, ...]]] = {
     "faded": (),
 }
 """Who has answered may still do better or worse, but not say again that it was not there."""
+HEARSAY: Final = 0.4
+"""The evidence (0..1) of a report that names no event which shows it, at most."""
 APOLOGY_SUFFICES: Final = 0.5
 """Up to this severity words can settle it; beyond, something must be paid."""
 

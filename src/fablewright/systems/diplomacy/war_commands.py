@@ -80,7 +80,8 @@ class Acting(Command):
 class ReportIncident(Acting):
     """Hold a faction responsible for something done to another. It raises the tension of the two at once.
 
-    `evidence` says how plain it is: 0 is a mere suspicion, 1 beyond doubt.
+    `evidence` says how plain it is: 0 is a mere suspicion, 1 beyond doubt. A member's word without an event about the
+    accused that shows it is hearsay, worth 0.4 at most.
     """
 
     model_config = ConfigDict(
