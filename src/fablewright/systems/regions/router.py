@@ -79,7 +79,10 @@ class ControlBody(BaseModel):
     """Who holds a region from now on."""
 
     model_config = ConfigDict(
-        extra="forbid", json_schema_extra={"examples": [{"controller_id": None, "reason": "Given up"}]}
+        extra="forbid",
+        json_schema_extra={
+            "examples": [{"controller_id": "01890a5d-ac96-774b-bcce-b302099a9001", "reason": "Taken"}]
+        },
     )
 
     controller_id: UUID | None
