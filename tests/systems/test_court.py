@@ -69,7 +69,7 @@ async def _regions(server: Server, owner: Person, world_id: UUID) -> None:
             await server.do(SetControl(region_id=of(name, what), controller_id=of(name)), owner.actor, world_id)
 
 
-async def council(server: Server, owner: Person, world_id: UUID, days: int | None = 30) -> None:
+async def council(server: Server, owner: Person, world_id: UUID, days: float | None = 30) -> None:
     """Let the councils begin; the first meets after a day."""
     command = ConfigureDirector(enabled=True, beats_per_minute=0.01, council_days=days)
     await server.runtime.engine.execute(command, owner.storyteller, world_id, key=f"on {days}")

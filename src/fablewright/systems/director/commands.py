@@ -24,6 +24,7 @@ class ConfigureDirector(Command):
     acts_per_beat: int = Field(
         1, ge=1, le=1000, description="How many characters act in a beat; each acts at most once."
     )
-    council_days: int | None = Field(
-        30, ge=1, le=3650, description="World days between the councils of factions that run themselves; null: none."
-    )
+    council_days: float | None = Field(
+        30.0, ge=0.1, le=3650.0, allow_inf_nan=False,
+        description="World days between the councils of factions that run themselves; null: none.",
+    )  # fmt: skip

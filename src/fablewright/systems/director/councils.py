@@ -82,7 +82,7 @@ async def summons(tx: Transaction, timers: Sequence[Timer]) -> None:
     await _meet(tx, timers[0], days=0, replayed=False)
 
 
-async def _meet(tx: Transaction, timer: Timer, *, days: int, replayed: bool) -> None:
+async def _meet(tx: Transaction, timer: Timer, *, days: float, replayed: bool) -> None:
     """Look, decide, and do it. With `days` 0 (they were summoned) they only answer; else mishaps of these days happen
     afterwards."""
     found, error = await tried(tx, lambda: _decide(tx, answers_only=not days))

@@ -20,7 +20,7 @@ class Configured(_DirectorEvent):
     enabled: bool
     beats_per_minute: float
     acts_per_beat: int
-    council_days: int | None = None
+    council_days: float | None = None
 
 
 class Weighed(BaseModel):

@@ -18,9 +18,10 @@ class DirectorEntry(PackModel):
         12.0, ge=0.01, le=600.0, allow_inf_nan=False, description="Beats per minute of world time."
     )
     acts_per_beat: int = Field(1, ge=1, le=1000, description="How many characters act in a beat.")
-    council_days: int | None = Field(
-        30, ge=1, le=3650, description="World days between the councils of factions that run themselves; null: none."
-    )
+    council_days: float | None = Field(
+        30.0, ge=0.1, le=3650.0, allow_inf_nan=False,
+        description="World days between the councils of factions that run themselves; null: none.",
+    )  # fmt: skip
 
 
 class DirectorFields(PackModel):

@@ -24,15 +24,20 @@ def interval_ms(beats_per_minute: float) -> int:
 
 
 FIRST_COUNCIL: Final = DAY
-"""So long after the director was set, factions that run themselves hold their first council (world ms)."""
+"""So long after the director was set, factions that run themselves hold their first council at the latest (world ms)."""
 ANSWERS_AFTER: Final = 3 * DAY
 """So long they take for an answer to what was done to them, at least (world ms)."""
 
 
-def next_council(due_at: int, now: int, council_days: int) -> int:
+def council_ms(council_days: float) -> int:
+    """World milliseconds from one council to the next."""
+    return round(council_days * DAY)
+
+
+def next_council(due_at: int, now: int, council_days: float) -> int:
     """When the council after the one due at `due_at` is held; those missed are not made up for."""
-    due = due_at + council_days * DAY
-    return due if due > now else now + council_days * DAY
+    due = due_at + council_ms(council_days)
+    return due if due > now else now + council_ms(council_days)
 
 
 def next_beat(due_at: int, now: int, beats_per_minute: float) -> int:

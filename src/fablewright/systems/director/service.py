@@ -87,7 +87,8 @@ async def configure(tx: Transaction, command: ConfigureDirector) -> DirectorView
         due_at = tx.now + rules.interval_ms(command.beats_per_minute)
         await tx.schedule(BEAT, due_at, {"version": version})
     if command.enabled and command.council_days is not None:
-        await tx.schedule(COUNCIL, tx.now + rules.FIRST_COUNCIL, {"version": version})
+        first = min(rules.FIRST_COUNCIL, rules.council_ms(command.council_days))
+        await tx.schedule(COUNCIL, tx.now + first, {"version": version})
     values = command.model_dump()
     tx.emit(Configured(**values))
     return DirectorView(**values)

@@ -20,14 +20,14 @@ class Director(Base):
     __table_args__ = (
         CheckConstraint("beats_per_minute BETWEEN 0.01 AND 600", name="beats_range"),
         CheckConstraint("acts_per_beat BETWEEN 1 AND 1000", name="acts_range"),
-        CheckConstraint("council_days BETWEEN 1 AND 3650", name="council_range"),
+        CheckConstraint("council_days BETWEEN 0.1 AND 3650", name="council_range"),
     )
 
     world_id: Mapped[UUID] = mapped_column(ForeignKey(WORLD, ondelete="CASCADE"), primary_key=True)
     enabled: Mapped[bool]
     beats_per_minute: Mapped[float]
     acts_per_beat: Mapped[int]
-    council_days: Mapped[int | None] = mapped_column(server_default=text("30"))
+    council_days: Mapped[float | None] = mapped_column(server_default=text("30"))
     version: Mapped[int] = mapped_column(server_default=text("1"))
 
 

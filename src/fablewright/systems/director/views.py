@@ -15,8 +15,8 @@ class DirectorView(BaseModel):
     enabled: bool
     beats_per_minute: float = Field(description="Beats per minute of world time, 0.01 to 600.")
     acts_per_beat: int = Field(description="How many characters act in a beat, 1 to 1,000.")
-    council_days: int | None = Field(
-        30, description="World days between the councils of factions that run themselves; null for none."
+    council_days: float | None = Field(
+        30.0, description="World days between the councils of factions that run themselves; null for none."
     )
 
 

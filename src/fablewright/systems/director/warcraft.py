@@ -245,7 +245,7 @@ def _peace(view: Outlook, war: Conflict, score: float, lasted: float) -> Iterato
         "wear": 0.5 * me.exhaustion, "score": 0.26 * max(0.0, -score) + 0.2 * max(0.0, score - 30.0),
         "time": min(16.0, 0.02 * lasted), "temper": 12.0 * n.kind - 16.0 * n.aggressive,
         "odds": 18.0 * (0.45 - (view.others[foe].odds if foe in view.others else 0.5)),
-        "haste": -12.0 if lasted < 60 else 0.0,
+        "haste": -10.0 if lasted < 100 else 0.0,
     }  # fmt: skip
     talks = [
         t for t in view.stage.talks_of.get(me.id, ()) if t.kind in ("peace", "ceasefire") and foe in t.parties
