@@ -37,7 +37,7 @@ EXTRA_FILES = {
     "markets": {"dealing.py", "restraints.py", "trade.py"},
     "diplomacy": {
         "relations.py", "renown.py", "homefront.py", "clauses.py", "treaties.py", "watching.py", "treaty_tables.py", "treaty_commands.py",
-        "treaty_events.py", "treaty_views.py", "treaty_router.py", "treaty_timers.py", "treaty_states.py",
+        "treaty_events.py", "treaty_pack.py", "treaty_views.py", "treaty_router.py", "treaty_timers.py", "treaty_states.py",
         "treaty_changes.py", "evaluator.py", "negotiations.py",
         "nego_tables.py", "nego_commands.py", "nego_events.py", "nego_views.py", "nego_router.py", "nego_timers.py",
         "nego_sittings.py", "bargaining.py", "peace.py", "persuasion.py", "incidents.py",

@@ -37,6 +37,7 @@ from fablewright.systems.diplomacy import (
     treaties,
     treaty_changes,
     treaty_events,
+    treaty_pack,
     treaty_router,
     treaty_timers,
     ultimatums,
@@ -54,7 +55,8 @@ from fablewright.systems.diplomacy.router import router
 from fablewright.systems.diplomacy.timers import TRUCES
 
 PARTS: Final[tuple[ModuleType, ...]] = (
-    treaties, treaty_changes, treaty_events, treaty_timers, treaty_router, watching,
+    treaties, treaty_changes, treaty_events, treaty_timers, treaty_router, treaty_pack,
+    watching,
     negotiations, nego_timers, persuasion, nego_events, peace, nego_router, incidents, wars, campaigns, sanctions,
     ultimatums, coalitions, war_timers, war_router, threat_router, war_checks, renown, homefront, decrees,
 )  # fmt: skip
