@@ -784,7 +784,7 @@ def upgrade() -> None:
     sa.UniqueConstraint('world_id', 'deed_id', 'faction_id', name=op.f('uq_deeds_known_world_id_deed_id_faction_id'))
     )
     op.create_index('ix_deeds_known_faction', 'deeds_known', ['world_id', 'faction_id', 'at'], unique=False)
-    op.add_column('directors', sa.Column('council_days', sa.Double(), server_default=sa.text('30'), nullable=True))
+    op.add_column('directors', sa.Column('council_days', sa.Double(), nullable=True))
     op.add_column('places', sa.Column('region_id', sa.UUID(), nullable=True))
     op.create_index('ix_places_region', 'places', ['world_id', 'region_id', 'id'], unique=False, postgresql_where=sa.text('region_id IS NOT NULL'))
     op.create_foreign_key('fk_places_region', 'places', 'regions', ['world_id', 'region_id'], ['world_id', 'id'], ondelete='SET NULL (region_id)')

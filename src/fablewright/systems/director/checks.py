@@ -16,6 +16,17 @@ CHECKS = (
                       AND c.deleted_at IS NULL AND c.status IN ('active', 'asleep')))""",
     ),
     Check(
+        "director.one_council_waits",
+        """SELECT d.world_id, 'councils are '
+                  || CASE WHEN d.enabled AND d.council_days IS NOT NULL THEN 'on' ELSE 'off' END
+                  || ' and ' || count(t.id) || ' wait'
+           FROM directors d
+           LEFT JOIN timers t ON t.world_id = d.world_id AND t.kind = 'director.council'
+                            AND t.data ->> 'version' = d.version::text
+           GROUP BY d.world_id, d.enabled, d.council_days
+           HAVING count(t.id) <> (d.enabled AND d.council_days IS NOT NULL)::int""",
+    ),
+    Check(
         "director.needs_of_the_living",
         """SELECT n.world_id, 'the needs of ' || c.name || ' are kept, who is gone'
            FROM needs n JOIN characters c ON c.world_id = n.world_id AND c.id = n.id

@@ -12,7 +12,7 @@ from fablewright.core.dice import Dice
 from fablewright.core.messages import Command
 from fablewright.core.refusal import Refused
 from fablewright.core.transaction import EventRecord, Timer, Transaction
-from fablewright.systems.director import chronicle, court, envoys, mishaps, rules, warcraft
+from fablewright.systems.director import chronicle, court, envoys, mishaps, policies, rules, warcraft
 from fablewright.systems.director.events import CouncilsMet, FactionDecided, WeighedAct
 from fablewright.systems.director.realms import Stage
 from fablewright.systems.director.service import (
@@ -30,6 +30,8 @@ from fablewright.systems.regions import service as regions
 
 MOST_NAMED: Final = 100
 """Factions that the event of a council names."""
+MOST_WEIGHED: Final = 30
+"""Options that `weighs` lists."""
 HIDDEN: Final = frozenset({"spy"})
 """Acts that only the faction itself is told of."""
 UNFRIENDLY: Final = frozenset({"war", "raid", "slight"})
@@ -137,6 +139,18 @@ def _without_nonsense(decisions: Sequence[Decision]) -> list[Decision]:
             wars.add(pair)
         kept.append(decision)
     return kept
+
+
+async def weighs(reader: court.Reader, faction_id: UUID) -> list[WeighedAct]:
+    """What a faction would weigh now if it held council, heaviest first; nothing is done."""
+    stage = await court.stage(reader)
+    if faction_id not in stage.realms:
+        return []
+    view = outlook(stage, faction_id)
+    found = policies.policies(view)
+    for war in stage.wars:
+        found += warcraft.waging(view, war) if faction_id in war.sides else ()
+    return [weighed(o) for o in sorted(found, key=lambda o: -o.weight)[:MOST_WEIGHED]]
 
 
 # -- doing it --------------------------------------------------------------------------------------------------

@@ -20,11 +20,14 @@ from fablewright.gateway.api import (
     refusals,
 )
 from fablewright.gateway.events import reader_filter
+from fablewright.systems.director import councils, court, views
 from fablewright.systems.director import story as stories
-from fablewright.systems.director import views
 from fablewright.systems.director import why as reasons
 from fablewright.systems.director.commands import ConfigureDirector
-from fablewright.systems.director.views import ArcView, DirectorView
+from fablewright.systems.director.events import FactionDecided
+from fablewright.systems.director.views import ArcView, DirectorView, ReasoningView
+from fablewright.systems.factions import views as factions
+from fablewright.systems.factions.rules import FACTION_NOT_FOUND
 from fablewright.systems.worlds import views as worlds
 
 router = APIRouter(tags=["director"])
@@ -56,6 +59,35 @@ async def get_why(
         role = caller.require(await connection.fetchval(MEMBER_ROLE, world_id, user_id), world_id)
         reader = await reader_filter(connection, caller.runtime, world_id, user_id, role)
         return await reasons.why(connection, world_id, seq, reader)
+
+
+@router.get("/worlds/{world_id}/factions/{faction_id}/reasoning", responses=refusals(FACTION_NOT_FOUND))
+async def get_reasoning(
+    world_id: UUID, faction_id: UUID, caller: Caller,
+    before: Annotated[int | None, Query(ge=1, lt=2**62, description="Only decisions with a smaller `seq`.")] = None,
+    limit: Annotated[int, Query(ge=1, le=100, description="Most decisions to return.")] = 20,
+) -> ReasoningView:  # fmt: skip
+    """Why a faction that runs itself did what it did: the options it weighed, with the parts of their weights.
+
+    Game masters and those who stand for the faction also see what it would weigh now, and its secret decisions.
+    """
+    user_id = caller.signed_in()
+    async with caller.runtime.database.reading() as connection:
+        role = caller.require(await connection.fetchval(MEMBER_ROLE, world_id, user_id), world_id)
+        faction = await factions.faction(connection, world_id, faction_id)
+        if faction is None:
+            raise FACTION_NOT_FOUND(faction_id=str(faction_id))
+        reader = await reader_filter(
+            connection, caller.runtime, world_id, user_id, role, (FactionDecided.message_type,), (faction_id,)
+        )
+        found, up_to = await views.decisions(connection, world_id, faction_id, reader, before, limit)
+        now = None
+        if reader.principals is None or faction_id in reader.principals:
+            at = await factions.now_of(connection, world_id)
+            now = await councils.weighs(court.Connected(world_id, at, connection), faction_id)
+    return ReasoningView(
+        faction_id=faction_id, self_run=faction.self_run, decisions=found, up_to=up_to, now=now
+    )
 
 
 @router.get("/worlds/{world_id}/story", responses=refusals(stories.STORY_SPAN_INVALID))

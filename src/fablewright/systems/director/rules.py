@@ -24,7 +24,7 @@ def interval_ms(beats_per_minute: float) -> int:
 
 
 FIRST_COUNCIL: Final = DAY
-"""So long after the director was set, factions that run themselves hold their first council at the latest (world ms)."""
+"""So long after the director was set, the first council is held at the latest (world ms)."""
 ANSWERS_AFTER: Final = 3 * DAY
 """So long they take for an answer to what was done to them, at least (world ms)."""
 

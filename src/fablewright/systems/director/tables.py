@@ -27,7 +27,7 @@ class Director(Base):
     enabled: Mapped[bool]
     beats_per_minute: Mapped[float]
     acts_per_beat: Mapped[int]
-    council_days: Mapped[float | None] = mapped_column(server_default=text("30"))
+    council_days: Mapped[float | None]
     version: Mapped[int] = mapped_column(server_default=text("1"))
 
 

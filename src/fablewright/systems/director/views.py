@@ -1,12 +1,19 @@
 """What is read of the director."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
+import orjson
 from pydantic import BaseModel, Field
 
+from fablewright.core import log
+from fablewright.core.log import Filter
 from fablewright.systems.director.commands import ConfigureDirector
+from fablewright.systems.director.events import WeighedAct
+
+WINDOWS: Final = 25
+"""How many windows of the log are looked through for decisions, newest first."""
 
 
 class DirectorView(BaseModel):
@@ -58,3 +65,57 @@ async def arcs(
         world_id, state, at, arc_id, limit,
     )  # fmt: skip
     return [ArcView(**dict(row)) for row in rows]
+
+
+class DecisionView(BaseModel):
+    """A decision of a faction: what it weighed, what it chose and why. `at` is world ms."""
+
+    seq: int = Field(description="Where in the log it stands; `GET …/why/{seq}` tells what led to it.")
+    at: int
+    matter: str
+    act: str
+    target_id: UUID | None
+    about_id: UUID | None
+    kind: str
+    chosen: int
+    options: list[WeighedAct]
+    weighed: int
+    because: str
+    refused: str | None
+
+
+class ReasoningView(BaseModel):
+    """Why a faction did what it did. `now` is what it would weigh at this moment, for those who stand for it."""
+
+    faction_id: UUID
+    self_run: bool
+    decisions: list[DecisionView] = Field(description="The latest first.")
+    up_to: int = Field(description="The log was looked through back to this `seq`.")
+    now: list[WeighedAct] | None = Field(
+        description="Heaviest first; null for those who do not stand for it."
+    )
+
+
+async def decisions(
+    connection: Any, world_id: UUID, faction_id: UUID, reader: Filter, before: int | None, limit: int
+) -> tuple[list[DecisionView], int]:
+    """The latest decisions that a reader asks for and may see, newest first, and back to which `seq` was looked."""
+    end = await log.head_of(connection, world_id) + 1 if before is None else before
+    condition, values = reader.where(6)
+    found: list[DecisionView] = []
+    for _ in range(WINDOWS):
+        if end <= 1 or len(found) >= limit:
+            break
+        start = max(1, end - log.WINDOW)
+        rows = await connection.fetch(
+            f"SELECT seq, at, data::text AS data FROM events WHERE world_id = $1 AND seq >= $2 AND seq < $3 "  # noqa: S608
+            f"AND data ->> 'faction_id' = $5{condition} ORDER BY seq DESC LIMIT $4",
+            world_id, start, end, limit - len(found), str(faction_id), *values,
+        )  # fmt: skip
+        found += [DecisionView(seq=r["seq"], at=r["at"], **_shown(orjson.loads(r["data"]))) for r in rows]
+        end = found[-1].seq if len(found) >= limit else start
+    return found, end
+
+
+def _shown(data: dict[str, Any]) -> dict[str, Any]:
+    return {name: data.get(name) for name in DecisionView.model_fields if name not in ("seq", "at")}
