@@ -20,6 +20,7 @@ from fablewright.core.refusal import Refused
 from fablewright.packs.demo import demo_commands
 from fablewright.systems.dialogue import service
 from fablewright.systems.dialogue.voice import GrammarVoice, Line, Moment
+from fablewright.systems.director.commands import ConfigureDirector
 
 ANSWERS = 2_000
 WINDOW = 50
@@ -80,8 +81,9 @@ def measured(events: list[dict[str, Any]]) -> Measures:
 async def feed(stage: Stage) -> list[Row]:
     """The demo world, fast-forwarded until 2,000 answers are given."""
     world_id = UUID(int=0xFEED)
+    lively = ConfigureDirector(enabled=True, beats_per_minute=0.5, acts_per_beat=1, council_days=None)
     async with beside(stage) as (runtime, owner):
-        await runtime.engine.execute(demo_commands(world_id), owner)
+        await runtime.engine.execute([*demo_commands(world_id), lively], owner)
     base = f"/api/v1/worlds/{world_id}"
     stage.call("PUT", base + "/clock", {"paused": True})
     connection = await stage.connect()

@@ -141,6 +141,8 @@ async def _story(connection: Any, world_id: UUID) -> Story:
     rows = await connection.fetch(
         "SELECT id::text, name FROM characters WHERE world_id = $1 UNION ALL "
         "SELECT id::text, name FROM places WHERE world_id = $1 UNION ALL "
+        "SELECT id::text, name FROM factions WHERE world_id = $1 UNION ALL "
+        "SELECT id::text, name FROM regions WHERE world_id = $1 UNION ALL "
         "SELECT key, spec ->> 'name' FROM boards WHERE world_id = $1",
         world_id,
     )

@@ -6,6 +6,7 @@ from typing import Any, Final
 import orjson
 from rich.text import Text
 
+from fablewright.cli import tidings
 from fablewright.core.clock import Calendar
 
 DEEDS: Final = {
@@ -39,7 +40,8 @@ MOST_DATA: Final = 160
 class Story:
     """Turns the events of one world into lines.
 
-    `names` holds the names of characters and places by id, and of leaderboards by key; it learns more.
+    `names` holds the names of characters, places, factions and regions by id, and of leaderboards by key; it learns
+    more.
     """
 
     def __init__(self, calendar: Calendar, names: Mapping[str, str] | None = None):
@@ -49,9 +51,9 @@ class Story:
     def tell(self, event: Mapping[str, Any]) -> list[Text]:
         """The lines for an event with `type`, `at`, `actor` and `data`."""
         data = event["data"]
+        self._learn(event["type"], data)
         if event["type"] in UNTOLD or _goes_without_saying(event["type"], data):
             return []
-        self._learn(event["type"], data)
         when = Text.assemble((self._calendar.read(event["at"]) + "  ", "dim"))
         if event["type"] == "dialogue.interacted":
             return self._interaction(when, data)
@@ -65,6 +67,7 @@ class Story:
             self._names |= {str(place["id"]): place["name"] for place in data["places"]}
         elif kind == "leaderboards.board_defined":
             self._names[data["key"]] = data["spec"]["name"]
+        self._names |= tidings.names_in(kind, data)
 
     def _name(self, character_id: Any) -> str:
         return self._names.get(str(character_id), f"somebody ({str(character_id)[:8]})")
@@ -114,7 +117,10 @@ class Story:
             "relationships.ties_set": lambda: f"{len(data['ties'])} ties are set.",
         }
         sentence = sentences.get(kind) or self._of_points(kind, data, who)
-        return Text(sentence(), "yellow" if kind in FEATS else "") if sentence else None
+        if sentence:
+            return Text(sentence(), "yellow" if kind in FEATS else "")
+        told = tidings.tiding(kind, data, self._name)
+        return Text(*told) if told else None
 
     def _of_points(self, kind: str, data: Mapping[str, Any], who: str) -> Callable[[], str] | None:
         """Sentences about what is earned, reached and won."""
@@ -174,6 +180,8 @@ def _goes_without_saying(kind: str, data: Mapping[str, Any]) -> bool:
     """Whether another line tells it: small change for everyday deeds, what comes with an unlock or a season.
 
     And of a season in which nobody took part there is nothing to tell."""
+    if tidings.goes_without_saying(kind, data):
+        return True
     if kind == "points.awarded":
         return data["action"] is not None or (data.get("reference") or "").startswith(BY_THE_WAY)
     if kind == "leaderboards.season_ended":

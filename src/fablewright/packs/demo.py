@@ -1,4 +1,7 @@
-"""The demo world: a village with its grudges and its hopes, that lives by itself. Its pack is in `data/lanternwick`."""
+"""The demo world: a village with its grudges and its hopes, and the powers around it, that live by themselves.
+
+Its pack is in `data/lanternwick`.
+"""
 
 from collections.abc import Sequence
 from importlib import resources
@@ -16,11 +19,15 @@ from fablewright.systems import (
     achievements,
     characters,
     dialogue,
+    diplomacy,
     director,
+    factions,
     leaderboards,
     ledger,
+    markets,
     memory,
     points,
+    quests,
     regions,
     relationships,
     worlds,
@@ -29,7 +36,8 @@ from fablewright.systems import (
 DEMO: Final = "lanternwick"
 SYSTEMS: Final[tuple[System, ...]] = (
     worlds.system, ledger.system, regions.system, characters.system, relationships.system, memory.system,
-    points.system, dialogue.system, achievements.system, leaderboards.system, director.system,
+    factions.system, points.system, markets.system, dialogue.system, diplomacy.system, quests.system,
+    achievements.system, leaderboards.system, director.system,
 )  # fmt: skip
 """The systems to which its content belongs."""
 
