@@ -3,7 +3,20 @@
 import asyncio
 import sys
 
-from benchmarks import achievements, boards, commands, feed, graph, ledger, live, points, recall, world, years
+from benchmarks import (
+    achievements,
+    boards,
+    commands,
+    feed,
+    graph,
+    ledger,
+    live,
+    points,
+    recall,
+    relations,
+    world,
+    years,
+)
 from benchmarks.stage import Row, staged
 
 FLOWS = {
@@ -19,6 +32,7 @@ FLOWS = {
     "feed": feed.feed,
     "answer": feed.answer,
     "graph": graph.answers,
+    "relations": relations.matrix,
     "recall": recall.recall,
     "award": points.award,
     "bulk": points.bulk,
