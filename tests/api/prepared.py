@@ -17,6 +17,15 @@ from fablewright.systems.diplomacy.clauses import Custom, NoAttack
 from fablewright.systems.diplomacy.commands import OPINION_EXAMPLE, AddOpinion
 from fablewright.systems.diplomacy.nego_commands import MakeOffer, OpenNegotiation
 from fablewright.systems.diplomacy.treaty_commands import ProposeTreaty, SignTreaty
+from fablewright.systems.diplomacy.war_commands import (
+    AnswerIncident,
+    Consequence,
+    DeclareWar,
+    FormCoalition,
+    ImposeSanction,
+    IssueUltimatum,
+    ReportIncident,
+)
 from fablewright.systems.factions.commands import FoundFaction, MemberValue
 from fablewright.systems.leaderboards.commands import EXAMPLES, DefineBoard, SubmitScore
 from fablewright.systems.ledger.commands import Hold, Transfer
@@ -74,6 +83,8 @@ class Prepared:
                 body |= {"login": self.owner.login, "password": PASSWORD}
             if path.endswith("/register"):
                 body |= {"login": f"u-{uuid4().hex}"}
+            if path.endswith(("/sanctions", "/ultimatums", "/coalitions")):
+                body |= {"target_id": self.ids["other_faction_id"]}
         return body
 
     def filled(self, value: Any) -> Any:
@@ -144,7 +155,7 @@ async def prepare(server: Server) -> Prepared:
     asked = ReachObjective(key="lost_ferry", taker_id=one, objective="ask")
     await server.do(asked, owner.actor, world_id)
     realm = FoundFaction(
-        name="House Ash", leader_id=one, members=[MemberValue(character_id=two)], treasury=500
+        name="House Ash", leader_id=one, members=[MemberValue(character_id=two)], treasury=500, strength=900
     )
     faction = await server.do(realm, owner.actor, world_id)
     rival = await server.do(FoundFaction(name="House Birch"), owner.actor, world_id)
@@ -173,6 +184,7 @@ async def prepare(server: Server) -> Prepared:
     trades = OpenRoute(from_region=fens, to_region=vale, good="grain", per_day=5)
     trade_route = await server.do(trades, owner.actor, world_id)
     taxed = await server.do(ImposeRestriction(kind="tariff", rate=0.1), owner.actor, world_id)
+    at_odds = await quarrel(server, owner, world_id, faction.id, rival.id)
     key = await server.do(CreateApiKey(name="bot", scopes=["read"]), owner.actor)
     advance = await server.do(AdvanceWorld(by_ms=1), owner.actor, world_id)
     with suppress(Refused):  # it may have arrived by itself
@@ -191,6 +203,34 @@ async def prepare(server: Server) -> Prepared:
         "from_region": vale, "to_region": fens, "good": "grain", "route_id": trade_route["id"],
         "restriction_id": taxed["ids"][0], "treaty_id": treaty["id"], "accused_id": rival.id,
         "deed_id": deed["id"],
-        "negotiation_id": talks.id,
+        "negotiation_id": talks.id, **at_odds,
     }  # fmt: skip
     return Prepared(owner, world_id, {name: str(value) for name, value in ids.items()})
+
+
+async def quarrel(server: Server, owner: Person, world_id: UUID, ash: UUID, birch: UUID) -> dict[str, UUID]:
+    """What two houses, and a third that frightens all, have against each other; the ids of it."""
+    cedar = (await server.do(FoundFaction(name="House Cedar", strength=50), owner.actor, world_id)).id
+    report = ReportIncident(kind="spying", injured_id=birch, accused_id=ash, severity=0.4)
+    incident = await server.do(report, owner.actor, world_id)
+    await server.do(AnswerIncident(incident_id=incident.id, answer="denial"), owner.actor, world_id)
+    threat = IssueUltimatum(
+        faction_id=birch, target_id=ash, demands=[Custom(text="No more spies.")],
+        consequence=Consequence(kind="sanction"),
+    )  # fmt: skip
+    ultimatum = await server.do(threat, owner.actor, world_id)
+    war = await server.do(DeclareWar(attacker_id=cedar, defender_id=ash), owner.actor, world_id)
+    tariff = ImposeSanction(faction_id=birch, target_id=cedar, kind="tariff", rate=0.1, reason="War")
+    sanction = await server.do(tariff, owner.actor, world_id)
+    await server.fetch(
+        "INSERT INTO warlike (world_id, faction_id, exhaustion_at, aggression, aggression_at) "
+        "SELECT $1, f, 0, 90, 0 FROM unnest($2::uuid[]) AS f "
+        "ON CONFLICT (world_id, faction_id) DO UPDATE SET aggression = excluded.aggression",
+        world_id, [birch, cedar],
+    )  # fmt: skip
+    coalition = await server.do(FormCoalition(faction_id=birch, target_id=cedar), owner.actor, world_id)
+    return {
+        "incident_id": incident.id, "injured_id": ash, "ultimatum_id": ultimatum.id, "war_id": war.id,
+        "attacker_id": ash, "defender_id": birch, "enemy_id": cedar, "ally_id": birch, "sanction_id": sanction.id,
+        "coalition_id": coalition.id,
+    }  # fmt: skip

@@ -30,6 +30,7 @@ PUBLIC = {
 """What needs no signing in."""
 
 PRIVATE = {
+    "evaluate_offer": "offers_are_private",
     "get_memory": "memories_are_private", "recall_memories": "memories_are_private",
     **dict.fromkeys(
         ("list_accounts", "get_balance", "read_statement", "get_transfer", "list_holds", "get_hold"),
@@ -48,6 +49,7 @@ CHARACTER = {"character_id": "character_id"}
 FACTION = {"faction_id": "faction_id"}
 PARTY = {"faction_id": "faction_id", "character_id": "character_id"}
 TREATY = {"name": "x", "parties": [str(UUID(int=1)), str(UUID(int=2))]}
+TALKS = {"negotiation_id": "negotiation_id"}
 SUM = {"debit": "mint", "credit": "sink", "currency": "points", "amount": 1}
 PAYLOADS: dict[str, dict[str, Any]] = {
     "worlds.update_world": {"name": "x"}, "worlds.delete_world": {}, "worlds.set_clock": {"paused": True},
@@ -95,6 +97,30 @@ PAYLOADS: dict[str, dict[str, Any]] = {
     "diplomacy.propose_treaty": {**TREATY, **PARTY},
     "diplomacy.change_draft": {"treaty_id": "treaty_id", **TREATY, **PARTY}, "diplomacy.import_treaty": TREATY,
     "diplomacy.reveal_treaty": {"treaty_id": "treaty_id"},
+    "diplomacy.open_negotiation": {**PARTY, "with_ids": [str(UUID(int=1))], "kind": "trade"},
+    "diplomacy.make_offer": {**PARTY, **TALKS, "clauses": [{"type": "custom", "text": "x"}]},
+    "diplomacy.answer_offer": {**PARTY, **TALKS, "number": 1, "accept": True},
+    "diplomacy.persuade": {**PARTY, **TALKS, "other_faction_id": "other_faction_id", "approach": "charm"},
+    "diplomacy.deliberate": {**PARTY, **TALKS}, "diplomacy.walk_out": {**PARTY, **TALKS},
+    "diplomacy.report_incident": {
+        **CHARACTER, "kind": "insult", "injured_id": "faction_id", "accused_id": "accused_id", "severity": 0.1},
+    "diplomacy.answer_incident": {**CHARACTER, "incident_id": "incident_id", "answer": "apology"},
+    **{f"diplomacy.{act}_incident": {**CHARACTER, "incident_id": "incident_id"} for act in ("settle", "escalate")},
+    "diplomacy.declare_war": {**CHARACTER, "attacker_id": "attacker_id", "defender_id": "defender_id"},
+    "diplomacy.call_to_arms": {**PARTY, "war_id": "war_id", "ally_id": "ally_id"},
+    "diplomacy.answer_call": {**PARTY, "war_id": "war_id", "come": True},
+    "diplomacy.fight_battle": {**PARTY, "war_id": "war_id", "enemy_id": "enemy_id"},
+    "diplomacy.make_peace": {**PARTY, "war_id": "war_id"},
+    "diplomacy.impose_sanction": {
+        **PARTY, "target_id": "other_faction_id", "kind": "embargo", "reason": "x"},
+    **{f"diplomacy.{act}_sanction": {**PARTY, "sanction_id": "sanction_id"} for act in ("join", "leave")},
+    "diplomacy.issue_ultimatum": {
+        **PARTY, "target_id": "other_faction_id", "demands": [{"type": "custom", "text": "x"}],
+        "consequence": {"kind": "incident"}},
+    "diplomacy.answer_ultimatum": {**CHARACTER, "ultimatum_id": "ultimatum_id", "accept": False},
+    "diplomacy.withdraw_ultimatum": {**CHARACTER, "ultimatum_id": "ultimatum_id"},
+    "diplomacy.form_coalition": {**PARTY, "target_id": "other_faction_id"},
+    **{f"diplomacy.{act}_coalition": {**PARTY, "coalition_id": "coalition_id"} for act in ("join", "leave")},
     "diplomacy.accuse_of_breach": {
         "treaty_id": "treaty_id", **PARTY, "accused_id": "other_faction_id", "clause": 1},
     **{f"diplomacy.{act}": {"treaty_id": "treaty_id", **PARTY} for act in (

@@ -132,6 +132,7 @@ NOT_BY_EXAMPLE = {
     "drop_dead_letter": "dead_letter_not_found", "leave_world": "last_owner", "get_weather": "no_weather",
     "open_account": "account_exists", "lift_ban": "not_banned",
     "lift_ban_everywhere": "not_banned", "reverse_award": "not_an_award",
+    "answer_call": "no_call", "leave_sanction": "not_in_sanction", "leave_coalition": "not_in_coalition",
     "accept_quest": "quest_already_taken", "decline_quest": "quest_not_offered",
 }  # fmt: skip
 

@@ -90,7 +90,7 @@ async def issue(tx: Transaction, command: IssueUltimatum) -> UltimatumView:
     if deadline <= tx.now:
         raise DEADLINE_IN_THE_PAST(f"It is {tx.now} in the world.", now=tx.now)
     clauses.check(command.demands, (issuer, target))
-    if not any(target in demand.binds() for demand in command.demands):
+    if not any(target in (demand.binds() or (target,)) for demand in command.demands):
         raise threats.DEMANDS_NOTHING(target_id=str(target))
     if threat.kind == "sanction":
         sanctions.check_shape(threat.sanction, threat.rate, threat.good)

@@ -164,8 +164,8 @@ class DeclareWar(Acting):
     model_config = ConfigDict(
         json_schema_extra={
             "examples": [
-                {"attacker_id": ONE, "defender_id": TWO, "cause": "incident", "cause_id": ANOTHER_REASON,
-                 "reason": "Our envoy was murdered, and they laughed at the grave."}
+                {"attacker_id": ONE, "defender_id": TWO, "cause": "conquest",
+                 "reason": "The river is ours by right."}
             ]
         }
     )  # fmt: skip
@@ -250,9 +250,7 @@ class MakePeace(OfWar):
     Without a treaty it is a white peace that both sides must want: the enemy's leader says so with `agreed_by`.
     """
 
-    model_config = ConfigDict(
-        json_schema_extra={"examples": [{"war_id": ONE, "faction_id": TWO, "keep": [ANOTHER_REASON]}]}
-    )
+    model_config = ConfigDict(json_schema_extra={"examples": [{"war_id": ONE, "faction_id": TWO}]})
     message_type = "diplomacy.make_peace"
     allowed = at_least(Role.PLAYER, acts_as=("character_id", "agreed_by"))
     refusals = (
@@ -361,8 +359,8 @@ class IssueUltimatum(Acting):
     model_config = ConfigDict(
         json_schema_extra={
             "examples": [
-                {"faction_id": ONE, "target_id": TWO, "text": "Pay for the burnt mill, or we shall take its worth.",
-                 "demands": [{"type": "pay", "from_id": TWO, "to_id": ONE, "amount": 400}],
+                {"faction_id": ONE, "target_id": TWO, "text": "Tear the toll gate down, or we shall.",
+                 "demands": [{"type": "custom", "text": "The toll gate at the ford is torn down."}],
                  "consequence": {"kind": "war"}}
             ]
         }

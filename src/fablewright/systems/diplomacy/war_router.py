@@ -186,9 +186,7 @@ class BattleBody(_WarBody):
 class PeaceBody(_WarBody):
     """How the war ends."""
 
-    model_config = ConfigDict(
-        extra="forbid", json_schema_extra={"examples": [{"faction_id": TWO, "keep": [ANOTHER_REASON]}]}
-    )
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"faction_id": TWO}]})
 
     agreed_by: UUID | None = None
     keep: list[UUID] = Field([], max_length=200)
