@@ -30,8 +30,8 @@ async def test_fifty_random_years(bench: Bench) -> None:
             assert await years.year() == []
         undeclared |= years.undeclared
         worlds.add(years.world_id)
-        given += years.given
-        refused += years.refused
+        given += years.deeds.given
+        refused += years.deeds.refused
     assert [f for f in await examine(bench.runtime) if f.world_id in worlds] == []
     assert undeclared == set()
     done = given.total() - refused.total()
