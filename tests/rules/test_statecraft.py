@@ -1,0 +1,403 @@
+"""Rules of statecraft: what factions weigh, and how they choose."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from uuid import UUID
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fablewright.core.clock import DAY
+from fablewright.core.dice import Dice
+from fablewright.systems.characters.rules import Traits
+from fablewright.systems.director import chronicle, envoys, mishaps, policies, statecraft, warcraft
+from fablewright.systems.director.realms import (
+    Bond,
+    Conflict,
+    Demand,
+    Embargo,
+    Grievance,
+    Land,
+    League,
+    Pact,
+    Realm,
+    Stage,
+    Talk,
+)
+from fablewright.systems.director.statecraft import Option, Outlook, outlook
+from fablewright.systems.factions.rules import FactionTraits
+
+A, B, C = (UUID(int=n) for n in (1, 2, 3))
+MINE, THEIRS = UUID(int=11), UUID(int=12)
+INCIDENT, WAR, TREATY = (UUID(int=n) for n in (21, 22, 23))
+NOW = 1000 * DAY
+
+WARLIKE = FactionTraits(aggressive=0.95, honourable=0.2)
+GENTLE = FactionTraits(aggressive=0.05, honourable=0.9)
+
+
+def realm(faction_id: UUID, **fields: object) -> Realm:
+    names = {A: "Ash", B: "Birch", C: "Cedar"}
+    values = {"military": 1000.0, "economic": 500.0, "troops": 700.0, "treasury": 3000, **fields}
+    return Realm(faction_id, names[faction_id], **values)  # type: ignore[arg-type]
+
+
+def stage(bond: Bond | None = None, me: dict[str, object] | None = None, them: dict[str, object] | None = None,
+          **fields: object) -> Stage:  # fmt: skip
+    """Two neighbours, and what is between them as the first one sees it."""
+    bond = bond or Bond()
+    back = replace(bond, opinion=bond.back, back=bond.opinion)
+    lands = {
+        MINE: Land(MINE, "Mine", A, neighbours=frozenset({THEIRS})),
+        THEIRS: Land(THEIRS, "Theirs", B, neighbours=frozenset({MINE})),
+    }
+    realms = {A: realm(A, **(me or {})), B: realm(B, **(them or {})), C: realm(C)}
+    return Stage(NOW, realms, {(A, B): bond, (B, A): back}, lands, **fields)  # type: ignore[arg-type]
+
+
+def view(*args: object, **fields: object) -> Outlook:
+    return outlook(stage(*args, **fields), A)  # type: ignore[arg-type]
+
+
+def grievance(**fields: object) -> Grievance:
+    values = {
+        "id": INCIDENT, "kind": "spying", "injured_id": A, "accused_id": B, "severity": 0.8, "evidence": 1.0,
+        "state": "open", "rung": 3, "answer": "denial", "answer_by": NOW - DAY, "at": NOW - 20 * DAY, "due": 300,
+        "legal": ("apology", "reparation", "denial", "retaliation"), **fields,
+    }  # fmt: skip
+    return Grievance(**values)  # type: ignore[arg-type]
+
+
+def accusation(**fields: object) -> Grievance:
+    return grievance(**{"injured_id": B, "accused_id": A, "answer": None, "answer_by": NOW + DAY, **fields})
+
+
+def conflict(**fields: object) -> Conflict:
+    values = {
+        "id": WAR, "name": "The war", "attacker_id": A, "defender_id": B, "score": 0.0, "at": NOW - 200 * DAY,
+        "sides": {A: "attacker", B: "defender"}, "asked": frozenset({A, B}), **fields,
+    }  # fmt: skip
+    return Conflict(**values)  # type: ignore[arg-type]
+
+
+def acts(options: Sequence[Option]) -> set[str]:
+    return {o.act for o in options}
+
+
+def weight(options: Sequence[Option], act: str, kind: str | None = None) -> float:
+    """The heaviest option of an act; minus infinity without one."""
+    return max((o.weight for o in options if o.act == act and kind in (None, o.kind)), default=float("-inf"))
+
+
+HATRED = Bond(opinion=-70, back=-60, tension=70, status="hostile", trust=0.2, grudge="burnt our mills")
+
+
+# -- of one's own accord -------------------------------------------------------------------------------------------
+
+
+def test_strangers_at_peace_mostly_rest() -> None:
+    found = policies.policies(view())
+    assert max(found, key=lambda o: o.weight).act in ("rest", "talk")
+    assert "war" not in acts(found) and "raid" not in acts(found)
+
+
+@pytest.mark.parametrize(
+    ("act", "hotter", "cooler"),
+    [
+        ("war", {"me": {"traits": WARLIKE}}, {"me": {"traits": GENTLE}}),
+        ("war", {"them": {"military": 300.0, "troops": 200.0}}, {"them": {"military": 2000.0}}),
+        ("war", {}, {"me": {"exhaustion": 60.0}}),
+        ("war", {}, {"me": {"wars": 1}}),
+        ("war", {}, {"pacts": [Pact(TREATY, "T", "non_aggression", frozenset({A, B}))]}),
+        ("war", {"grievances": [grievance()]}, {}),
+        ("war", {"broken": frozenset({(A, B)})}, {}),
+        ("war", {"demands": [Demand(INCIDENT, A, B, "war", 0, True)]}, {}),
+        ("raid", {"me": {"traits": WARLIKE}}, {"me": {"traits": GENTLE}}),
+        ("raid", {"them": {"military": 300.0}}, {"them": {"military": 3000.0}}),
+        ("slight", {"me": {"leader": Traits(agreeableness=0.0)}}, {"me": {"leader": Traits(agreeableness=1.0)}}),
+        ("spy", {}, {"pacts": [Pact(TREATY, "T", "alliance", frozenset({A, B}))]}),
+    ],
+)  # fmt: skip
+def test_what_moves_hostility(act: str, hotter: dict[str, object], cooler: dict[str, object]) -> None:
+    def most(fields: dict[str, object]) -> float:
+        seen = view(HATRED, **fields)
+        other = seen.others[B]
+        return weight([*policies.war(seen, other), *policies.slights(seen, other)], act)
+
+    assert most(hotter) > most(cooler)
+
+
+@pytest.mark.parametrize(
+    ("bond", "why"),
+    [
+        (replace(HATRED, status="allied"), "nobody attacks an ally"),
+        (replace(HATRED, status="truce", truce=True), "a truce holds"),
+        (replace(HATRED, status="war"), "it is at war already"),
+    ],
+)
+def test_no_war_where_none_is_legal(bond: Bond, why: str) -> None:
+    assert "war" not in acts(policies.policies(view(bond, me={"traits": WARLIKE}))), why
+
+
+@pytest.mark.parametrize(
+    ("fields", "cause"),
+    [
+        ({}, "conquest"),
+        ({"grievances": [grievance(rung=4)]}, "incident"),
+        ({"grievances": [grievance(rung=1)]}, "conquest"),
+        ({"broken": frozenset({(A, B)})}, "broken_treaty"),
+        ({"lost": frozenset({(A, B)})}, "reconquest"),
+        ({"leagues": [League(WAR, B, frozenset({A, C}))]}, "coalition"),
+        ({"demands": [Demand(INCIDENT, A, B, "war", 0, True)]}, "ultimatum_rejected"),
+        ({"me": {"ideology": {"faith": 0.9}}, "them": {"ideology": {"faith": -0.6}}}, "ideology"),
+    ],
+)
+def test_the_best_cause_is_named(fields: dict[str, object], cause: str) -> None:
+    seen = view(HATRED, **fields)
+    (found,) = policies.war(seen, seen.others[B])
+    assert found.kind == cause and found.words
+
+
+@pytest.mark.parametrize(
+    ("act", "fields"),
+    [
+        ("escalate", {"grievances": [grievance()]}),
+        ("sanction", {"grievances": [grievance()]}),
+        ("ultimatum", {"grievances": [grievance()], "them": {"military": 400.0}}),
+        ("forgive", {"grievances": [grievance(answer="apology", rung=1, severity=0.7)]}),
+        ("accept_apology", {"grievances": [grievance(answer="apology", rung=1, severity=0.4)]}),
+        ("join_sanction", {"sanctions": [Embargo(WAR, "embargo", B, frozenset({C}))]}),
+        ("lift_sanction", {"sanctions": [Embargo(WAR, "embargo", B, frozenset({A}))]}),
+        ("form_coalition", {"them": {"aggression": 60.0}}),
+        ("join_coalition", {"them": {"aggression": 60.0}, "leagues": [League(WAR, B, frozenset({C}))]}),
+        ("muster", {"me": {"troops": 100.0}}),
+        ("renounce", {"pacts": [Pact(TREATY, "Tribute", "tribute", frozenset({A, B}), {A: 400.0})]}),
+    ],
+)  # fmt: skip
+def test_what_is_possible(act: str, fields: dict[str, object]) -> None:
+    bond = Bond(opinion=-40, back=-20, tension=10, status="neutral")
+    world = stage(bond, **fields)  # type: ignore[arg-type]
+    world.bonds = {**world.bonds, (A, C): Bond(opinion=60), (C, A): Bond(opinion=60)}
+    assert act in acts(policies.policies(outlook(world, A)))
+
+
+@pytest.mark.parametrize(
+    ("kind", "bond", "me"),
+    [
+        ("trade", Bond(opinion=20), {"traits": FactionTraits(mercantile=0.9)}),
+        ("non_aggression", Bond(opinion=10, tension=20), {"military": 500.0}),
+        ("defence_pact", Bond(opinion=60, back=50, trust=0.7), {}),
+        ("alliance", Bond(opinion=80, back=70, trust=0.8, status="friendly"), {}),
+    ],
+)
+def test_talks_fit_the_need(kind: str, bond: Bond, me: dict[str, object]) -> None:
+    assert weight(policies.policies(view(bond, me=me)), "talk", kind) > 0
+    pacts = [Pact(TREATY, "T", kind, frozenset({A, B}))]
+    assert weight(policies.policies(view(bond, me=me, pacts=pacts)), "talk", kind) < 0, "there is one"
+    talking = [Talk("custom", frozenset({A, B}), True)]
+    assert "talk" not in acts(policies.policies(view(bond, me=me, talks=talking))), "they talk already"
+
+
+def test_talks_that_failed_are_not_tried_again_soon() -> None:
+    bond, failed = Bond(opinion=20), [Talk("trade", frozenset({A, B}), False)]
+    assert weight(policies.policies(view(bond)), "talk", "trade") > weight(
+        policies.policies(view(bond, talks=failed)), "talk", "trade"
+    )
+
+
+def test_gifts_are_not_sent_again_and_again() -> None:
+    bond, weak = Bond(opinion=10, back=0), {"military": 300.0}
+    seen, thanked = view(bond, me=weak), view(replace(bond, gifted=25.0), me=weak)
+    assert weight(policies.policies(seen), "gift") > weight(policies.policies(thanked), "gift")
+
+
+# -- answers -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("me", "them", "fields", "answer"),
+    [
+        ({"traits": WARLIKE}, {"military": 300.0}, {"evidence": 0.9}, "retaliation"),
+        ({"traits": GENTLE, "treasury": 100}, {"military": 3000.0}, {"evidence": 1.0}, "apology"),
+        (
+            {"traits": FactionTraits(honourable=1.0), "treasury": 9000},
+            {},
+            {"evidence": 1.0, "due": 100},
+            "reparation",
+        ),
+        ({"traits": FactionTraits(honourable=0.0)}, {}, {"evidence": 0.1}, "denial"),
+    ],
+)
+def test_how_accusations_are_answered(
+    me: dict[str, object], them: dict[str, object], fields: dict[str, object], answer: str
+) -> None:
+    seen = view(Bond(opinion=-10), me=me, them=them)
+    found = list(warcraft.accused(seen, accusation(**fields)))
+    assert max(found, key=lambda o: o.weight).act == answer
+
+
+def test_only_legal_answers_are_weighed() -> None:
+    found = acts(
+        list(warcraft.accused(view(me={"treasury": 10}), accusation(legal=("apology", "reparation"))))
+    )
+    assert found == {"apology", "wait"}, "it cannot pay, and may not deny any more"
+
+
+def test_revenge_does_not_go_on_for_ever() -> None:
+    again = accusation(kind="retaliation")
+    first = weight(list(warcraft.accused(view(HATRED), accusation())), "retaliation")
+    assert weight(list(warcraft.accused(view(HATRED, grievances=[again]), again)), "retaliation") < first
+
+
+@pytest.mark.parametrize(("opinion", "bound", "exhaustion", "come"), [
+    (70, True, 0, True), (50, False, 0, True), (-40, False, 0, False), (40, True, 95, False),
+])  # fmt: skip
+def test_who_comes_when_called(opinion: float, bound: bool, exhaustion: float, come: bool) -> None:
+    pacts = (
+        [Pact(TREATY, "T", "defence_pact", frozenset({A, C}), defends=frozenset({(A, C)}))] if bound else []
+    )
+    world = stage(Bond(), {"exhaustion": float(exhaustion)}, pacts=pacts)
+    world.bonds = {**world.bonds, (A, C): Bond(opinion=opinion, trust=0.5 + opinion / 250)}
+    war = conflict(attacker_id=B, defender_id=C, sides={B: "attacker", C: "defender"}, called={A: C})
+    found = list(warcraft.called(outlook(world, A), war))
+    assert (weight(found, "come") > weight(found, "stay_out")) is come
+
+
+@pytest.mark.parametrize(
+    ("them", "total", "gives_in"),
+    [
+        ({"military": 5000.0, "troops": 4000.0}, 100, True),
+        ({"military": 200.0}, 100, False),
+        ({}, 2900, False),
+    ],
+)
+def test_who_gives_in_to_an_ultimatum(them: dict[str, object], total: int, gives_in: bool) -> None:
+    found = list(warcraft.threatened(view(Bond(opinion=-20), them=them), Demand(WAR, B, A, "war", total)))
+    assert (weight(found, "accept") > weight(found, "reject")) is gives_in
+
+
+def test_what_cannot_be_paid_is_not_accepted() -> None:
+    found = warcraft.threatened(view(), Demand(WAR, B, A, "war", 10_000))
+    assert acts(list(found)) == {"reject"}
+
+
+@pytest.mark.parametrize(
+    ("opinion", "pays", "signs"), [(50, B, True), (-60, A, False), (0, A, False), (0, B, True)]
+)
+def test_who_signs_a_draft(opinion: float, pays: UUID, signs: bool) -> None:
+    pact = Pact(TREATY, "T", "tribute", frozenset({A, B}), {pays: 400.0}, missing=frozenset({A}), open=True)
+    found = list(warcraft.drafted(view(Bond(opinion=opinion, trust=0.5 + opinion / 200)), pact))
+    assert (weight(found, "sign") > max(weight(found, "wait"), weight(found, "reject_treaty"))) is signs
+
+
+# -- wars ----------------------------------------------------------------------------------------------------------
+
+
+def test_the_stronger_attacks_and_the_weary_seek_peace() -> None:
+    strong = view(
+        replace(HATRED, status="war"), me={"traits": WARLIKE}, them={"troops": 200.0}, wars=[conflict()]
+    )
+    found = list(warcraft.waging(strong, strong.stage.wars[0]))
+    assert max(found, key=lambda o: o.weight).act == "attack"
+    assert next(o for o in found if o.act == "attack").place_id == THEIRS, "at its own border"
+    lost = conflict(score=-80.0)
+    weary = view(replace(HATRED, status="war"), me={"exhaustion": 70.0, "troops": 80.0}, wars=[lost])
+    assert max(warcraft.waging(weary, lost), key=lambda o: o.weight).act == "seek_peace"
+
+
+def test_who_has_no_troops_does_not_attack() -> None:
+    war = conflict()
+    found = warcraft.waging(view(replace(HATRED, status="war"), me={"troops": 0.0}, wars=[war]), war)
+    assert "attack" not in acts(list(found))
+
+
+def test_only_leaders_make_peace_and_only_after_talks_do_they_lay_down_arms() -> None:
+    war = conflict(score=-60.0)
+    bond = replace(HATRED, status="war")
+    assert "lay_down_arms" not in acts(list(warcraft.waging(view(bond, wars=[war]), war)))
+    failed = [Talk("peace", frozenset({A, B}), False)] * warcraft.WHITE_PEACE_AFTER
+    assert "lay_down_arms" in acts(list(warcraft.waging(view(bond, wars=[war], talks=failed), war)))
+    ally = conflict(attacker_id=C, sides={A: "attacker", C: "attacker", B: "defender"})
+    assert not {"seek_peace", "lay_down_arms"} & acts(list(warcraft.waging(view(bond, wars=[ally]), ally)))
+
+
+def test_friends_are_called_once() -> None:
+    bond = replace(HATRED, status="war")
+    world = stage(bond, wars=[conflict()])
+    world.bonds = {
+        **world.bonds,
+        (A, C): Bond(opinion=60, status="allied"),
+        (C, A): Bond(opinion=60, status="allied"),
+    }
+    assert "call_ally" in acts(list(warcraft.waging(outlook(world, A), conflict())))
+    asked = conflict(asked=frozenset({A, B, C}))
+    assert "call_ally" not in acts(list(warcraft.waging(outlook(world, A), asked)))
+
+
+def test_secret_friends_count_only_for_who_knows_of_them() -> None:
+    pact = Pact(TREATY, "T", "defence_pact", frozenset({B, C}), defends=frozenset({(C, B)}), secret=True)
+    hidden, known = stage(HATRED, pacts=[pact]), stage(HATRED, pacts=[replace(pact, secret=False)])
+    assert statecraft.odds(hidden, A, B) > statecraft.odds(known, A, B)
+    assert hidden.own_friends(B) == {C} and hidden.friends.get(B) is None
+
+
+# -- choice --------------------------------------------------------------------------------------------------------
+
+PARTS = st.dictionaries(st.sampled_from(["cause", "odds", "tie", "fear"]), st.floats(-60, 60), max_size=4)
+
+
+@given(st.lists(PARTS, max_size=12), st.integers())
+def test_chosen_is_what_weighs_enough(parts: list[dict[str, float]], seed: int) -> None:
+    options = [statecraft.option("rest", p) for p in parts]
+    for o in options:
+        assert o.weight == pytest.approx(sum(amount for _, amount in o.parts), abs=1e-9)
+    chosen = statecraft.choose(options, Dice(seed))
+    best = max((o.weight for o in options), default=0.0)
+    if best <= 0:
+        assert chosen is None
+    else:
+        assert chosen is not None and chosen.weight > max(0.0, best - statecraft.MARGIN)
+
+
+@given(st.integers())
+def test_the_same_dice_choose_the_same(seed: int) -> None:
+    seen = view(HATRED, me={"traits": WARLIKE}, grievances=[grievance(), accusation(id=WAR)])
+    assert warcraft.council(seen, Dice(seed)) == warcraft.council(seen, Dice(seed))
+
+
+@given(
+    st.floats(-100, 100), st.floats(-100, 100), st.floats(0, 100), st.floats(0, 1), st.floats(0, 5000),
+    st.floats(0, 5000), st.sampled_from(["hostile", "neutral", "cordial", "friendly", "allied", "truce"]),
+    st.integers(0, 20_000), st.integers(),
+)  # fmt: skip
+def test_whatever_is_so_a_council_ends_and_can_be_told(
+    opinion: float, back: float, tension: float, trust: float, mine: float, theirs: float, status: str,
+    treasury: int, seed: int,
+) -> None:  # fmt: skip
+    bond = Bond(opinion, back, trust, tension, status, status == "truce")  # type: ignore[arg-type]
+    world = stage(
+        bond, {"military": mine, "troops": mine, "treasury": treasury}, {"military": theirs, "troops": theirs},
+        grievances=[grievance(), accusation(id=WAR)],
+    )  # fmt: skip
+    for decision in warcraft.council(outlook(world, A), Dice(seed)):
+        assert decision.option in decision.told and decision.option.weight > 0
+        assert len(decision.told) <= statecraft.TOLD
+        assert chronicle.because(world, decision).startswith("Ash ")
+        for command in envoys.commands(world, decision, Dice(seed)):
+            assert command.message_type.split(".")[0] in ("diplomacy", "factions")
+
+
+def test_every_act_has_words_and_somebody_who_does_it() -> None:
+    deeds = set(chronicle.phrases()["deeds"])
+    assert deeds - {"rest", "wait", "hold"} == set(envoys.ERRANDS)
+
+
+def test_mishaps_are_rare_and_between_neighbours_at_peace() -> None:
+    found = [m for n in range(400) for m in mishaps.mishaps(stage(Bond(tension=10)), Dice(n), 30.0)]
+    assert 0 < len(found) < 20
+    assert all({m.injured_id, m.accused_id} == {A, B} and m.text for m in found)
+    war = [
+        m for n in range(400) for m in mishaps.mishaps(stage(replace(HATRED, status="war")), Dice(n), 30.0)
+    ]
+    assert war == []
