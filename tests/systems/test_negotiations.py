@@ -238,7 +238,7 @@ async def test_persuasion_moves_what_a_party_leans_to_by_skill_and_dice(table: T
     await table.do(UpdateCharacter(character_id=BEN, skills={"rhetoric": 100}))
     talks = await table.talks()
     reason = Persuade(
-        negotiation_id=talks, faction_id=ASH, character_id=BEN, target_id=FORD, approach="reason"
+        negotiation_id=talks, faction_id=ASH, character_id=BEN, other_faction_id=FORD, approach="reason"
     )
     made = await table.do(reason)
     (told,) = await table.events("party_persuaded")
@@ -258,7 +258,7 @@ async def test_a_threat_that_fails_is_resented(table: Table) -> None:
     await table.do(UpdateCharacter(character_id=BEN, skills={"intimidation": 0, "menace": 0, "command": 0}))
     talks = await table.talks()
     threat = Persuade(
-        negotiation_id=talks, faction_id=ASH, character_id=BEN, target_id=FORD, approach="intimidate"
+        negotiation_id=talks, faction_id=ASH, character_id=BEN, other_faction_id=FORD, approach="intimidate"
     )
     made = await table.do(threat)
     assert made.lean < 0
@@ -293,7 +293,13 @@ async def test_what_is_persuaded_can_be_accepted(table: Table) -> None:
     gained = [
         (
             await table.do(
-                Persuade(negotiation_id=talks, faction_id=ASH, character_id=BEN, target_id=MOOR, approach=way)
+                Persuade(
+                    negotiation_id=talks,
+                    faction_id=ASH,
+                    character_id=BEN,
+                    other_faction_id=MOOR,
+                    approach=way,
+                )
             )
         ).lean
         for way in ways

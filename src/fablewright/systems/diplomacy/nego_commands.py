@@ -10,7 +10,7 @@ from pydantic import ConfigDict, Field, StringConstraints, model_validator
 
 from fablewright.core.actors import Role, at_least
 from fablewright.core.messages import Command
-from fablewright.core.refusal import CONFLICT, INVALID, NOT_FOUND, Refusal
+from fablewright.core.refusal import CONFLICT, FORBIDDEN, INVALID, NOT_FOUND, Refusal
 from fablewright.systems.diplomacy import clauses
 from fablewright.systems.diplomacy.clauses import MOST_CLAUSES, MOST_DAYS, Clause
 from fablewright.systems.diplomacy.treaty_commands import AMOUNT_NOT_COVERED, PARTY_DISSOLVED, TreatyKind
@@ -38,6 +38,11 @@ NEGOTIATION_OVER = Refusal(
 )
 NOT_AT_THE_TABLE = Refusal(
     "not_at_the_table", CONFLICT, "The faction takes no part in this negotiation. Name one that does."
+)
+OFFERS_ARE_PRIVATE = Refusal(
+    "offers_are_private",
+    FORBIDDEN,
+    "What a faction makes of an offer only its members and game masters may read.",
 )
 NEGOTIATES_WITH_ITSELF = Refusal(
     "negotiates_with_itself", INVALID, "A faction does not negotiate with itself. Name others."
@@ -169,14 +174,16 @@ class Persuade(_AtTable):
 
     model_config = ConfigDict(
         json_schema_extra={
-            "examples": [{"negotiation_id": TALKS, "faction_id": ONE, "target_id": TWO, "approach": "reason"}]
+            "examples": [
+                {"negotiation_id": TALKS, "faction_id": ONE, "other_faction_id": TWO, "approach": "reason"}
+            ]
         }
     )
     message_type = "diplomacy.persuade"
     allowed = BY_MEMBER
     refusals = (*AT_TABLE, NEGOTIATES_WITH_ITSELF, APPROACH_SPENT)
 
-    target_id: UUID
+    other_faction_id: UUID = Field(description="Which party shall be moved.")
     approach: Approach
 
 

@@ -27,6 +27,7 @@ from fablewright.systems.diplomacy.nego_commands import (
     NEGOTIATION_NOT_FOUND,
     NO_OFFER_STANDS,
     NOT_AT_THE_TABLE,
+    OFFERS_ARE_PRIVATE,
     ONE,
     TWO,
     AnswerOffer,
@@ -86,9 +87,9 @@ class DeliberateBody(_Body):
 class PersuadeBody(_Body):
     """Whom to move, and how."""
 
-    model_config = _example(faction_id=ONE, target_id=TWO, approach="reason")
+    model_config = _example(faction_id=ONE, other_faction_id=TWO, approach="reason")
 
-    target_id: UUID
+    other_faction_id: UUID = Field(description="Which party shall be moved.")
     approach: Approach
 
 
@@ -148,7 +149,7 @@ async def get_negotiation(world_id: UUID, negotiation_id: UUID, caller: Caller) 
 
 @router.get(
     ITEM + "/evaluation/{faction_id}",
-    responses=refusals(NEGOTIATION_NOT_FOUND, NOT_AT_THE_TABLE, NO_OFFER_STANDS),
+    responses=refusals(NEGOTIATION_NOT_FOUND, OFFERS_ARE_PRIVATE, NOT_AT_THE_TABLE, NO_OFFER_STANDS),
 )
 async def evaluate_offer(
     world_id: UUID, negotiation_id: UUID, faction_id: UUID, caller: Caller
@@ -157,8 +158,10 @@ async def evaluate_offer(
     async with caller.runtime.database.reading() as connection:
         own = await _stands_for(caller, connection, world_id)
         found = await nego_views.negotiation(connection, world_id, negotiation_id, own)
-        if found is None or (own is not None and faction_id not in own):
+        if found is None:
             raise NEGOTIATION_NOT_FOUND(negotiation_id=str(negotiation_id))
+        if own is not None and faction_id not in own:
+            raise OFFERS_ARE_PRIVATE(faction_id=str(faction_id))
         if faction_id not in {p.faction_id for p in found.parties}:
             raise NOT_AT_THE_TABLE(faction_id=str(faction_id))
         offer = next((o for o in found.offers if o.state == "standing"), None)

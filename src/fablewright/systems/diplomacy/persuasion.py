@@ -33,7 +33,7 @@ UNSKILLED: Final = 20.0
 
 async def persuade(tx: Transaction, command: Persuade) -> Made:
     """A check of skill, tie and dice: it moves what the other party leans to. A threat that fails is resented."""
-    me, other = command.faction_id, command.target_id
+    me, other = command.faction_id, command.other_faction_id
     if me == other:
         raise NEGOTIATES_WITH_ITSELF(faction_id=str(me))
     faction = await factions.may(tx, me, command.character_id, "negotiate")
