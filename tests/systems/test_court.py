@@ -1,13 +1,22 @@
 """Factions that hold council, against the real database: years of a small land by advancing its clock."""
 
+from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
+
+import orjson
+import pytest
 
 from fablewright.core.clock import DAY
 from fablewright.core.dice import derived_uuid
 from fablewright.systems.characters.commands import CreateCharacter, Personality
+from fablewright.systems.diplomacy.clauses import NoAttack
+from fablewright.systems.diplomacy.commands import AddOpinion
+from fablewright.systems.diplomacy.treaty_commands import ProposeTreaty
+from fablewright.systems.diplomacy.war_commands import ReportIncident
+from fablewright.systems.director import court, envoys
 from fablewright.systems.director.commands import ConfigureDirector
-from fablewright.systems.factions.commands import FoundFaction, TraitsValue
+from fablewright.systems.factions.commands import ChangeFaction, DissolveFaction, FoundFaction, TraitsValue
 from fablewright.systems.regions.commands import BorderValue, DefineRegions, RegionValue, SetControl
 from fablewright.systems.worlds.commands import AdvanceWorld
 from tests.support import Person, Server, until
@@ -56,7 +65,7 @@ async def land(server: Server, owner: Person, *, self_run: bool = True, **world:
 
 async def _regions(server: Server, owner: Person, world_id: UUID) -> None:
     regions = [
-        RegionValue(id=of(name, what), name=f"{name} {what}", terrain="plain", population=20_000, resources={"grain": 20})
+        RegionValue(id=of(name, what), name=f"{name} {what}", population=20_000, resources={"grain": 20})
         for name in NAMES for what in ("vale", "march")
     ]  # fmt: skip
     pairs = [(of(n, "vale"), of(n, "march")) for n in NAMES]
@@ -66,7 +75,9 @@ async def _regions(server: Server, owner: Person, world_id: UUID) -> None:
     await server.do(DefineRegions(regions=regions, borders=borders), owner.actor, world_id)
     for name in NAMES:
         for what in ("vale", "march"):
-            await server.do(SetControl(region_id=of(name, what), controller_id=of(name)), owner.actor, world_id)
+            await server.do(
+                SetControl(region_id=of(name, what), controller_id=of(name)), owner.actor, world_id
+            )
 
 
 async def council(server: Server, owner: Person, world_id: UUID, days: float | None = 30) -> None:
@@ -78,12 +89,17 @@ async def council(server: Server, owner: Person, world_id: UUID, days: float | N
 async def advance(server: Server, owner: Person, world_id: UUID, by_ms: int) -> None:
     """Fast-forward, and wait until that is done."""
     await server.do(AdvanceWorld(by_ms=by_ms), owner.actor, world_id)
+    await arrived(server, world_id)
 
-    async def arrived() -> bool:
+
+async def arrived(server: Server, world_id: UUID) -> None:
+    """Wait until a fast-forward is done."""
+
+    async def done() -> bool:
         rows = await server.fetch("SELECT advance_id FROM worlds WHERE id = $1", world_id)
         return rows[0]["advance_id"] is None
 
-    await until(arrived, 300)
+    await until(done, 300)
 
 
 async def counts(server: Server, world_id: UUID) -> dict[str, int]:
@@ -94,12 +110,237 @@ async def counts(server: Server, world_id: UUID) -> dict[str, int]:
     return {row["type"]: row["n"] for row in rows}
 
 
-async def test_a_year(server: Server) -> None:
-    owner = await server.person()
-    world_id = await land(server, owner)
-    await council(server, owner, world_id)
-    await advance(server, owner, world_id, 360 * DAY)
-    found = await counts(server, world_id)
-    assert found["director.faction_decided"] > 20
+async def log(server: Server, world_id: UUID, kind: str) -> list[dict[str, Any]]:
+    """The events of a type, with their envelopes."""
+    rows = await server.fetch(
+        "SELECT seq, id, at, actor, audience, causation_id, correlation_id, data::text AS data FROM events "
+        "WHERE world_id = $1 AND type = $2 ORDER BY seq",
+        world_id, kind,
+    )  # fmt: skip
+    return [
+        {**orjson.loads(row["data"]), **{k: v for k, v in dict(row).items() if k != "data"}} for row in rows
+    ]
+
+
+async def sound(server: Server, world_id: UUID) -> None:
+    """Nothing was buried, and the checks find nothing."""
     letters = await server.fetch("SELECT handler, error FROM dead_letters WHERE world_id = $1", world_id)
     assert [tuple(letter) for letter in letters] == []
+    assert [f for f in await server.findings() if str(world_id) in f] == []
+
+
+async def waiting(server: Server, world_id: UUID, kind: str) -> list[int]:
+    rows = await server.fetch(
+        "SELECT due_at FROM timers WHERE world_id = $1 AND kind = $2 ORDER BY due_at", world_id, kind
+    )
+    return [row["due_at"] for row in rows]
+
+
+CAUSED = {
+    "director.councils_met", "diplomacy.incident_occurred", "diplomacy.incident_answered", "diplomacy.war_declared",
+    "diplomacy.incident_escalated", "diplomacy.ultimatum_issued", "diplomacy.ultimatum_answered",
+    "diplomacy.ultimatum_expired", "diplomacy.ally_called", "diplomacy.battle_fought", "diplomacy.treaty_drafted",
+    "diplomacy.sanction_imposed", "diplomacy.treaty_violated", "diplomacy.treaty_in_force",
+    "diplomacy.relationship_changed", "diplomacy.coalition_formed", "diplomacy.call_answered",
+}  # fmt: skip
+"""What decisions come of."""
+
+
+async def test_two_years_of_a_small_land(server: Server) -> None:
+    """They gift, talk, quarrel and fight; each deed comes of a decision that says why, and all can be followed back."""
+    owner = await server.person()
+    world_id = await land(server, owner, seed=20)
+    await council(server, owner, world_id)
+    await advance(server, owner, world_id, 720 * DAY)
+    found = await counts(server, world_id)
+    for kind in (
+        "negotiation_started",
+        "treaty_in_force",
+        "incident_occurred",
+        "incident_answered",
+        "war_declared",
+    ):
+        assert found.get(f"diplomacy.{kind}", 0) > 0, kind
+    types = {
+        row["id"]: row["type"]
+        for row in await server.fetch("SELECT id, type FROM events WHERE world_id = $1", world_id)
+    }
+    made = await log(server, world_id, "director.faction_decided")
+    for decision in made:
+        chosen = decision["options"][decision["chosen"]]
+        assert chosen["act"] == decision["act"] and decision["because"].endswith(".")
+        assert len(decision["because"]) > 30 and "{" not in decision["because"]
+        for option in decision["options"]:
+            assert option["weight"] == pytest.approx(sum(option["parts"].values()), abs=0.1)
+        assert types[decision["causation_id"]] in CAUSED
+    assert sum(d["refused"] is not None for d in made) < len(made) / 20
+    decided = {d["id"] for d in made}
+    for kind in ("negotiation_started", "incident_escalated", "battle_fought"):
+        assert all(
+            event["causation_id"] in decided for event in await log(server, world_id, f"diplomacy.{kind}")
+        )
+    await sound(server, world_id)
+    await a_war_can_be_followed_back(server, owner, world_id)
+    await who_may_ask_what_a_faction_weighs(server, owner, world_id)
+
+
+async def a_war_can_be_followed_back(server: Server, owner: Person, world_id: UUID) -> None:
+    war = (await log(server, world_id, "diplomacy.war_declared"))[0]
+    answer = await server.client.get(f"/api/v1/worlds/{world_id}/why/{war['seq']}", headers=owner.headers)
+    why = answer.json()
+    assert "declared war on" in why["sentence"] and why["options"], why
+    assert why["complete"] and why["causes"][-1]["kind"] == "timer"
+    assert len(why["causes"]) >= 3
+    assert all("somebody" not in cause["sentence"] for cause in why["causes"])
+
+
+async def who_may_ask_what_a_faction_weighs(server: Server, owner: Person, world_id: UUID) -> None:
+    path = f"/api/v1/worlds/{world_id}/factions/{of('Ashmark')}/reasoning"
+    told = (await server.client.get(f"{path}?limit=6", headers=owner.headers)).json()
+    assert told["self_run"] and told["now"] and len(told["decisions"]) == 6
+    seqs = [decision["seq"] for decision in told["decisions"]]
+    assert seqs == sorted(seqs, reverse=True)
+    page = (await server.client.get(f"{path}?limit=3&before={seqs[2]}", headers=owner.headers)).json()
+    assert [decision["seq"] for decision in page["decisions"]] == seqs[3:6]
+    guest = await server.member(world_id, owner, "player")
+    seen = (await server.client.get(path, headers=guest.headers)).json()
+    assert seen["now"] is None and "spy" not in {d["act"] for d in seen["decisions"]}
+    nobody = await server.client.get(
+        f"/api/v1/worlds/{world_id}/factions/{UUID(int=5)}/reasoning", headers=owner.headers
+    )
+    assert nobody.json()["code"] == "faction_not_found"
+
+
+async def test_who_has_a_user_is_left_alone(server: Server) -> None:
+    owner = await server.person()
+    world_id = await land(server, owner, self_run=False)
+    await council(server, owner, world_id)
+    await advance(server, owner, world_id, 90 * DAY)
+    found = await counts(server, world_id)
+    assert not [
+        kind for kind in found if kind.startswith(("diplomacy.", "director.faction", "director.councils"))
+    ]
+    assert await waiting(server, world_id, "director.council") == [91 * DAY]
+
+
+async def test_councils_can_be_stopped_and_begun_again(server: Server) -> None:
+    owner = await server.person()
+    world_id = await land(server, owner)
+    await council(server, owner, world_id, 0.5)
+    assert await waiting(server, world_id, "director.council") == [DAY // 2]
+    await council(server, owner, world_id, None)
+    assert await waiting(server, world_id, "director.council") == []
+    await council(server, owner, world_id, 60)
+    await advance(server, owner, world_id, 2 * DAY)
+    assert await waiting(server, world_id, "director.council") == [61 * DAY]
+    await sound(server, world_id)
+
+
+async def test_who_is_asked_answers_within_days(server: Server) -> None:
+    """A user's faction accuses, calls and drafts; those that run themselves do not wait for their council."""
+    owner = await server.person()
+    world_id = await land(server, owner)
+    await server.do(ChangeFaction(faction_id=of("Ashmark"), self_run=False), owner.actor, world_id)
+    await council(server, owner, world_id, 3000)
+    await advance(server, owner, world_id, 2 * DAY)
+    await server.do(
+        ReportIncident(kind="insult", injured_id=of("Ashmark"), accused_id=of("Birchholm"), severity=0.5),
+        owner.actor,
+        world_id,
+    )
+    await server.do(
+        AddOpinion(
+            holder_id=of("Cedarfell"), about_id=of("Ashmark"), key="old", amount=60, reason="old friends"
+        ),
+        owner.actor,
+        world_id,
+    )
+    await server.do(
+        ProposeTreaty(
+            name="The League of Ash",
+            parties=[of("Ashmark"), of("Cedarfell")],
+            faction_id=of("Ashmark"),
+            clauses=[NoAttack(a_id=of("Ashmark"), b_id=of("Cedarfell"))],
+        ),
+        owner.actor,
+        world_id,
+    )
+    assert len(await waiting(server, world_id, "director.summons")) == 1
+    await advance(server, owner, world_id, 4 * DAY)
+    ours = [
+        d for d in await log(server, world_id, "director.faction_decided")
+        if d["matter"] != "policy" and d["target_id"] == str(of("Ashmark"))
+    ]  # fmt: skip
+    assert {(d["matter"], d["faction_id"]) for d in ours} == {
+        ("incident", str(of("Birchholm"))),
+        ("treaty", str(of("Cedarfell"))),
+    }
+    signed = await log(server, world_id, "diplomacy.treaty_signed")
+    assert [s["faction_id"] for s in signed] == [str(of("Cedarfell"))]
+    assert signed[0]["by_id"] == str(of("Cedarfell", "leader")), "its leader signs"
+    await sound(server, world_id)
+
+
+async def test_a_failing_act_keeps_nobody_else_from_theirs(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    owner = await server.person()
+    world_id = await land(server, owner, seed=3)
+    await council(server, owner, world_id)
+    real = envoys.commands
+
+    def broken(stage: Any, decision: Any, dice: Any) -> Any:
+        if decision.faction_id == of("Dunmere"):
+            raise RuntimeError("the envoy fell from its horse")
+        return real(stage, decision, dice)
+
+    monkeypatch.setattr(envoys, "commands", broken)
+    await advance(server, owner, world_id, 2 * DAY)
+    made = await log(server, world_id, "director.faction_decided")
+    assert made and all(d["faction_id"] != str(of("Dunmere")) for d in made)
+    letters = await server.fetch(
+        "SELECT handler, error, payload::text AS payload FROM dead_letters WHERE world_id = $1", world_id
+    )
+    assert [row["handler"] for row in letters] == ["director.council"]
+    assert "fell from its horse" in letters[0]["error"] and str(of("Dunmere")) in letters[0]["payload"]
+    assert await waiting(server, world_id, "director.council") == [31 * DAY]
+
+
+async def test_all_are_read_in_as_many_statements_as_one(server: Server) -> None:
+    owner = await server.person()
+    world_id = await land(server, owner)
+    asked: list[list[str]] = []
+    for many in (6, 1):
+        if many == 1:
+            for name in NAMES[1:]:
+                await server.do(DissolveFaction(faction_id=of(name)), owner.actor, world_id)
+        async with server.runtime.database.reading() as connection:
+            reader = Counting(world_id, 0, connection, [])
+            stage = await court.stage(reader)
+        assert len(stage.realms) == many
+        asked.append(reader.asked)
+    assert len(asked[0]) == len(asked[1]) < 30
+
+
+@dataclass
+class Counting(court.Connected):
+    """Keeps what it was asked."""
+
+    asked: list[str]
+
+    async def fetch(self, sql: str, *args: Any) -> list[Any]:
+        self.asked.append(sql)
+        return list(await self.connection.fetch(sql, *args))
+
+
+async def test_the_same_dice_give_the_same_years(server: Server) -> None:
+    owner = await server.person()
+    stories = []
+    for _ in range(2):
+        world_id = await land(server, owner, seed=5)
+        await council(server, owner, world_id)
+        command = AdvanceWorld(by_ms=100 * DAY)
+        await server.runtime.engine.execute(command, owner.storyteller, world_id, key="go")
+        await arrived(server, world_id)
+        stories.append([d["because"] for d in await log(server, world_id, "director.faction_decided")])
+    assert stories[0] == stories[1] and len(stories[0]) > 5

@@ -288,6 +288,7 @@ async def heed(tx: Transaction, records: list[EventRecord]) -> None:
     noted: dict[UUID, UUID] = {}
     over: list[UUID] = []
     awaited: list[UUID] = []
+    agreed = {r.event.treaty_id for r in records if isinstance(r.event, treaties.TreatyInForce)}
     for record in records:
         event: Any = record.event
         subject = _subject(event)
@@ -302,7 +303,7 @@ async def heed(tx: Transaction, records: list[EventRecord]) -> None:
             awaited.append(event.ally_id)
         elif isinstance(event, wars.UltimatumIssued):
             awaited.append(event.target_id)
-        elif isinstance(event, treaties.TreatyDrafted):
+        elif isinstance(event, treaties.TreatyDrafted) and event.treaty_id not in agreed:
             awaited += [party for party in event.party_ids if party != event.faction_id]
     await councils.heed(tx, noted, over, awaited)
 
