@@ -475,6 +475,14 @@ def upgrade() -> None:
     op.create_index('ix_quest_takings_accepted', 'quest_takings', ['world_id', 'quest_id'], unique=False, postgresql_where=sa.text("state = 'accepted'"))
     op.create_index('ix_quest_takings_taker', 'quest_takings', ['world_id', 'taker_id', 'id'], unique=False)
     op.create_index('uq_quest_takings_open', 'quest_takings', ['world_id', 'quest_id', 'taker_id'], unique=True, postgresql_where=sa.text("state IN ('offered', 'accepted')"))
+    op.create_table('reputations',
+    sa.Column('world_id', sa.UUID(), nullable=False),
+    sa.Column('id', sa.UUID(), nullable=False),
+    sa.Column('said', postgresql.JSONB(astext_type=sa.Text()), nullable=False),
+    sa.CheckConstraint('jsonb_array_length(said) BETWEEN 1 AND 13', name=op.f('ck_reputations_said_number')),
+    sa.ForeignKeyConstraint(['world_id', 'id'], ['characters.world_id', 'characters.id'], name='fk_reputations_character', ondelete='CASCADE'),
+    sa.PrimaryKeyConstraint('world_id', 'id', name=op.f('pk_reputations'))
+    )
     op.create_table('sanction_breaches',
     sa.Column('world_id', sa.UUID(), nullable=False),
     sa.Column('id', sa.UUID(), nullable=False),
@@ -838,6 +846,7 @@ def downgrade() -> None:
     op.drop_table('sanction_members')
     op.drop_index('uq_sanction_breaches', table_name='sanction_breaches')
     op.drop_table('sanction_breaches')
+    op.drop_table('reputations')
     op.drop_index('uq_quest_takings_open', table_name='quest_takings', postgresql_where=sa.text("state IN ('offered', 'accepted')"))
     op.drop_index('ix_quest_takings_taker', table_name='quest_takings')
     op.drop_index('ix_quest_takings_accepted', table_name='quest_takings', postgresql_where=sa.text("state = 'accepted'"))

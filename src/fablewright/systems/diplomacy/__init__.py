@@ -29,6 +29,8 @@ from fablewright.systems.diplomacy import (
     nego_timers,
     negotiations,
     peace,
+    person_router,
+    persons,
     persuasion,
     renown,
     sanctions,
@@ -59,6 +61,7 @@ PARTS: Final[tuple[ModuleType, ...]] = (
     watching,
     negotiations, nego_timers, persuasion, nego_events, peace, nego_router, incidents, wars, campaigns, sanctions,
     ultimatums, coalitions, war_timers, war_router, threat_router, war_checks, renown, homefront, decrees,
+    persons, person_router,
 )  # fmt: skip
 """The files of this system that bring something of their own, under the names that `_brought` asks for."""
 
