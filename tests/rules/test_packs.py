@@ -255,7 +255,9 @@ def test_a_world_alone_is_a_pack(make: MakePack) -> None:
     world, director = pack.commands
     assert isinstance(world, CreateWorld)
     assert (world.name, world.begins_at, world.seed) == ("Alone", 5, 3)
-    assert director.model_dump() == {"enabled": True, "beats_per_minute": 12.0, "acts_per_beat": 2}
+    assert director.model_dump() == {
+        "enabled": True, "beats_per_minute": 12.0, "acts_per_beat": 2, "council_days": 30
+    }  # fmt: skip
 
 
 def test_an_id_may_be_given_and_files_may_be_many(make: MakePack) -> None:

@@ -167,25 +167,25 @@ async def read(snapshot: Snapshot) -> list[Item]:
         goods={
             key: GoodFields(**good_value(good).model_dump(exclude={"key"})) for key, good in known.items()
         },
-        routes=[
+        routes=sorted((
             RouteEntry(
                 start=keys.of("regions", r.from_region), end=keys.of("regions", r.to_region), good=r.good,
                 per_day=r.per_day, share=r.share,
                 faction=None if r.owner_id is None else keys.of("factions", r.owner_id),
             )
             for r in routes
-        ],
+        ), key=lambda r: (r.start, r.end, r.good, r.faction or "")),
         markets=[
             MarketEntry(region=keys.of("regions", m.region_id), good=m.good, supply=m.supply, demand=m.demand)
             for m in markets if keys.has("regions", m.region_id)
         ],
-        restrictions=[
+        restrictions=sorted((
             RestrictionEntry(
                 kind=r["kind"], good=r["good"], start=side(r["from_id"]), end=side(r["to_id"]), rate=r["rate"],
                 reason=r["reason"], until=r["until_at"],
             )
             for r in held
-        ],
+        ), key=lambda r: r.model_dump_json()),
     )  # fmt: skip
     return [Item("markets", entry)]
 
