@@ -178,7 +178,9 @@ def test_the_best_cause_is_named(fields: dict[str, object], cause: str) -> None:
 def test_what_is_possible(act: str, fields: dict[str, object]) -> None:
     bond = Bond(opinion=-40, back=-20, tension=10, status="neutral")
     world = stage(bond, **fields)  # type: ignore[arg-type]
-    world.bonds = {**world.bonds, (A, C): Bond(opinion=60), (C, A): Bond(opinion=60)}
+    world.bonds = {
+        **world.bonds, (A, C): Bond(opinion=60), (C, A): Bond(opinion=60), (B, C): Bond(), (C, B): Bond(opinion=-50),
+    }  # fmt: skip
     assert act in acts(policies.policies(outlook(world, A)))
 
 

@@ -257,9 +257,7 @@ def _demand(view: Outlook, other: Other, g: Grievance, common: dict[str, float])
         return
     strong = 50.0 * (other.odds - 0.5)
     parts = {**common, "odds": strong, "ladder": 6.0 * (g.rung - SANCTIONS), "custom": 4.0}
-    kind = (
-        "war" if other.odds > 0.4 and (g.rung >= ULTIMATUM or view.nature.aggressive > 0.1) else "sanction"
-    )
+    kind = "war" if other.odds > 0.4 and (g.rung >= ULTIMATUM or view.nature.aggressive > 0.1) else "sanction"
     yield option(
         "ultimatum", parts, target_id=other.id, about_id=g.id, kind=kind, amount=g.due, words=wording(g)
     )
@@ -290,6 +288,8 @@ def bloc(view: Outlook, other: Other) -> Iterator[Option]:
     league = next((c for c in stage.leagues if c.target_id == other.id), None)
     if fear < battle.FEAR_JOINS or other.bound or (league is not None and me.id in league.members):
         return
+    if league is None and not _another_fears(view, other):
+        return
     parts = {
         "fear": 0.7 * fear,
         "temper": -12.0 * n.isolationist,
@@ -299,6 +299,19 @@ def bloc(view: Outlook, other: Other) -> Iterator[Option]:
     yield option(
         "join_coalition" if league else "form_coalition", parts, target_id=other.id,
         about_id=league.id if league else None, words=f"how {other.realm.name} falls on its neighbours",
+    )  # fmt: skip
+
+
+def _another_fears(view: Outlook, other: Other) -> bool:
+    """Whether a coalition against it would find a second member."""
+    stage = view.stage
+    return any(
+        battle.fear(
+            other.realm.aggression, near=other.id in stage.borders.get(i, ()), opinion=stage.bond(i, other.id).opinion,
+            tension=stage.bond(i, other.id).tension,
+        )
+        >= battle.FEAR_JOINS
+        for i in stage.known.get(other.id, ()) if i not in (view.me.id, other.id) and i in stage.realms
     )  # fmt: skip
 
 
