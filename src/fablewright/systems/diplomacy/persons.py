@@ -188,7 +188,7 @@ NOTED: Final[Catalogue[Event]] = Catalogue((TreatyInForce, *READ))
 
 def deeds_of(record: EventRecord, cast: Cast) -> list[Deed]:
     """What characters did to each other, as an event tells it."""
-    event = record.event
+    event, event_id = record.event, UUID(int=record.id.int)  # the driver's own kind of id cannot become JSON
     secret = bool(getattr(event, "secret", False))
     if isinstance(event, TreatyInForce):
         if event.kind in FORCED:
@@ -196,7 +196,7 @@ def deeds_of(record: EventRecord, cast: Cast) -> list[Deed]:
         signed = cast.signers.get(event.treaty_id, {})
         people = [who for i in event.party_ids if (who := cast.who(i, signed.get(i))) is not None]
         return [
-            Deed("signed", one, tuple(p for p in people if p != one), f"signed {event.name}", record.id, 1.0, secret)
+            Deed("signed", one, tuple(p for p in people if p != one), f"signed {event.name}", event_id, 1.0, secret)
             for one in dict.fromkeys(people) if len(set(people)) > 1
         ]  # fmt: skip
     found: list[Deed] = []
@@ -205,7 +205,7 @@ def deeds_of(record: EventRecord, cast: Cast) -> list[Deed]:
         others = {who for i in act.others if (who := cast.who(i)) is not None and who != doer}
         if doer is not None and others:
             found.append(
-                Deed(act.kind, doer, tuple(sorted(others)), act.words[:200], record.id, act.weight, secret)
+                Deed(act.kind, doer, tuple(sorted(others)), act.words[:200], event_id, act.weight, secret)
             )
     return found
 
