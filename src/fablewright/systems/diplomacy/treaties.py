@@ -72,7 +72,13 @@ WITH treaty AS (
     INSERT INTO treaties (world_id, id, name, kind, text, state, secret, starts_at, duration_ms, renews, notice_ms,
                           grace_ms, on_breach, proposer_id, by_id, at)
     VALUES ($1, $2, $3, $4, $5, 'draft', $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)
-    ON CONFLICT (world_id, id) DO NOTHING RETURNING 1
+    ON CONFLICT (world_id, id) DO NOTHING RETURNING id
+), parties AS (
+    INSERT INTO treaty_parties (world_id, treaty_id, faction_id)
+    SELECT $1, treaty.id, f FROM treaty, unnest($16::uuid[]) AS f ORDER BY f
+), clauses AS (
+    INSERT INTO treaty_clauses (world_id, treaty_id, id, number, type, terms)
+    SELECT $1, treaty.id, v.* FROM treaty, unnest($17::uuid[], $18::int[], $19::text[], $20::jsonb[]) AS v
 )
 SELECT count(*) FROM treaty
 """
@@ -127,27 +133,25 @@ async def draft(
         duration_ms, None, asked.renews,
         asked.notice_days * DAY, asked.grace_days * DAY, asked.on_breach, proposer_id, by_id, tx.now,
     )  # fmt: skip
+    treaty.parties = {f: PartyState(f) for f in sorted(asked.parties)}
     made = await tx.fetchval(
         INSERT, tx.world_id, treaty.id, treaty.name, treaty.kind, treaty.text, treaty.secret, treaty.starts_at,
         treaty.duration_ms, treaty.renews, treaty.notice_ms, treaty.grace_ms, treaty.on_breach, proposer_id, by_id,
-        tx.now,
+        tx.now, list(treaty.parties), *_clauses(tx, treaty, asked),
     )  # fmt: skip
     if not made:
         raise TREATY_EXISTS(treaty_id=str(treaty.id))
-    treaty.parties = {f: PartyState(f) for f in sorted(asked.parties)}
-    await tx.execute(INSERT_PARTIES, tx.world_id, treaty.id, list(treaty.parties))
-    await _add_clauses(tx, treaty, asked)
     tell(tx, TreatyDrafted, treaty, by_id, faction_id=proposer_id, clauses=treaty.terms(), text=treaty.text)
     return treaty
 
 
-async def _add_clauses(tx: Transaction, treaty: TreatyState, asked: TreatyFields) -> None:
+def _clauses(tx: Transaction, treaty: TreatyState, asked: TreatyFields) -> tuple[list[Any], ...]:
+    """Give a treaty the clauses asked for; their columns, to be stored."""
     treaty.clauses = [ClauseState(tx.new_id(), n, c) for n, c in enumerate(asked.clauses, 1)]
-    if treaty.clauses:
-        await tx.execute(
-            INSERT_CLAUSES, tx.world_id, treaty.id, [c.id for c in treaty.clauses], [c.number for c in treaty.clauses],
-            [c.clause.type for c in treaty.clauses], [c.clause.model_dump_json() for c in treaty.clauses],
-        )  # fmt: skip
+    return (
+        [c.id for c in treaty.clauses], [c.number for c in treaty.clauses],
+        [c.clause.type for c in treaty.clauses], [c.clause.model_dump_json() for c in treaty.clauses],
+    )  # fmt: skip
 
 
 async def propose(tx: Transaction, command: ProposeTreaty) -> dict[str, Any]:
@@ -183,7 +187,7 @@ async def change_draft(tx: Transaction, command: ChangeDraft) -> dict[str, Any]:
         parties={f: PartyState(f) for f in sorted(command.parties)}, starts_at=command.starts_at,
     )  # fmt: skip
     await tx.execute(INSERT_PARTIES, tx.world_id, treaty.id, list(treaty.parties))
-    await _add_clauses(tx, treaty, command)
+    await tx.execute(INSERT_CLAUSES, tx.world_id, treaty.id, *_clauses(tx, treaty, command))
     tell(
         tx, TreatyDrafted, treaty, command.character_id, faction_id=command.faction_id, clauses=treaty.terms(),
         text=treaty.text, changed=True,

@@ -20,22 +20,24 @@ TREATY: Final = (
 LOAD: Final = (
     f"SELECT {TREATY} FROM treaties t WHERE t.world_id = $1 AND t.id = ANY($2::uuid[]) ORDER BY t.id"  # noqa: S608
 )
-PARTIES: Final = (
-    "SELECT treaty_id, faction_id, signed_by, signed_at, agrees, leaves_at, withdrawn_at FROM treaty_parties "
-    "WHERE world_id = $1 AND treaty_id = ANY($2::uuid[]) ORDER BY treaty_id, faction_id"
-)
-CLAUSES_OF: Final = (
-    "SELECT treaty_id, id, number, terms::text AS terms, due_at, done_at, kept_at, ended_at FROM treaty_clauses "
-    "WHERE world_id = $1 AND treaty_id = ANY($2::uuid[]) ORDER BY treaty_id, number"
-)
-SAVE: Final = """
-UPDATE treaties SET state = $3, secret = $4, starts_at = $5, ends_at = $6, agreed_at = $7, closed_at = $8, reason = $9
-WHERE world_id = $1 AND id = $2
+# Read after the treaty is locked: what stands in a row that was waited for is then seen as it became.
+PARTS: Final = """
+SELECT t.id,
+       array(SELECT row(p.faction_id, p.signed_by, p.signed_at, p.agrees, p.leaves_at, p.withdrawn_at)
+             FROM treaty_parties p WHERE p.world_id = $1 AND p.treaty_id = t.id ORDER BY p.faction_id) AS parties,
+       array(SELECT row(c.id, c.number, c.terms::text, c.due_at, c.done_at, c.kept_at, c.ended_at)
+             FROM treaty_clauses c WHERE c.world_id = $1 AND c.treaty_id = t.id ORDER BY c.number) AS clauses
+FROM unnest($2::uuid[]) AS t (id)
 """
-SAVE_PARTIES: Final = """
+SAVE: Final = """
+WITH treaty AS (
+    UPDATE treaties SET state = $3, secret = $4, starts_at = $5, ends_at = $6, agreed_at = $7, closed_at = $8,
+        reason = $9
+    WHERE world_id = $1 AND id = $2
+)
 UPDATE treaty_parties p SET signed_by = v.signed_by, signed_at = v.signed_at, agrees = v.agrees,
     leaves_at = v.leaves_at, withdrawn_at = v.withdrawn_at
-FROM unnest($3::uuid[], $4::uuid[], $5::bigint[], $6::text[], $7::bigint[], $8::bigint[])
+FROM unnest($10::uuid[], $11::uuid[], $12::bigint[], $13::text[], $14::bigint[], $15::bigint[])
     AS v (faction_id, signed_by, signed_at, agrees, leaves_at, withdrawn_at)
 WHERE p.world_id = $1 AND p.treaty_id = $2 AND p.faction_id = v.faction_id
 """
@@ -116,6 +118,8 @@ class TreatyState:
     reason: str = ""
     parties: dict[UUID, PartyState] = field(default_factory=dict)
     clauses: list[ClauseState] = field(default_factory=list)
+    found_in: str = "draft"
+    """The state in which it was stored last."""
 
     @property
     def members(self) -> list[UUID]:
@@ -169,12 +173,14 @@ async def load(tx: Transaction, ids: Iterable[UUID], *, lock: bool = True) -> di
         return {}
     rows = await tx.fetch(LOAD + (" FOR NO KEY UPDATE" if lock else ""), tx.world_id, wanted)
     found = {row["id"]: TreatyState(*row) for row in rows}
-    for row in await tx.fetch(PARTIES, tx.world_id, wanted):
-        found[row["treaty_id"]].parties[row["faction_id"]] = PartyState(*list(row)[1:])
-    for row in await tx.fetch(CLAUSES_OF, tx.world_id, wanted):
-        clause = CLAUSE.validate_json(row["terms"])
-        state = ClauseState(row["id"], row["number"], clause, *list(row)[4:])
-        found[row["treaty_id"]].clauses.append(state)
+    for row in await tx.fetch(PARTS, tx.world_id, list(found)) if found else ():
+        treaty = found[row["id"]]
+        treaty.found_in = treaty.state
+        treaty.parties = {party[0]: PartyState(*party) for party in row["parties"]}
+        treaty.clauses = [
+            ClauseState(id_, number, CLAUSE.validate_json(terms), *times)
+            for id_, number, terms, *times in row["clauses"]
+        ]
     return found
 
 
@@ -188,21 +194,23 @@ async def get(tx: Transaction, treaty_id: UUID, *, lock: bool = True) -> TreatyS
 
 async def save(tx: Transaction, t: TreatyState) -> None:
     """Store what changed in a treaty, its parties and clauses, and watch what is to be watched."""
-    await tx.execute(
-        SAVE, tx.world_id, t.id, t.state, t.secret, t.starts_at, t.ends_at, t.agreed_at, t.closed_at, t.reason
-    )
     ps = list(t.parties.values())
     await tx.execute(
-        SAVE_PARTIES, tx.world_id, t.id, [p.faction_id for p in ps], [p.signed_by for p in ps],
-        [p.signed_at for p in ps], [p.agrees for p in ps], [p.leaves_at for p in ps], [p.withdrawn_at for p in ps],
+        SAVE, tx.world_id, t.id, t.state, t.secret, t.starts_at, t.ends_at, t.agreed_at, t.closed_at, t.reason,
+        [p.faction_id for p in ps], [p.signed_by for p in ps], [p.signed_at for p in ps], [p.agrees for p in ps],
+        [p.leaves_at for p in ps], [p.withdrawn_at for p in ps],
     )  # fmt: skip
     if t.state not in OPEN:
         await save_clauses(tx, t.clauses)
-        await tx.execute(UNWATCH, tx.world_id, [c.id for c in t.clauses])
-    if t.state == "in_force":
+    if t.found_in == "in_force":
+        dead = [c.id for c in t.clauses if t.state != "in_force" or not c.binding]
+        if dead:
+            await tx.execute(UNWATCH, tx.world_id, dead)
+    elif t.state == "in_force":
         keys = [(key, c.id) for c in t.clauses if c.binding for key in c.clause.watches()]
         if keys:
             await tx.execute(WATCH, tx.world_id, [k for k, _ in keys], [c for _, c in keys])
+    t.found_in = t.state
 
 
 async def save_clauses(tx: Transaction, states: Sequence[ClauseState]) -> None:
