@@ -7,6 +7,7 @@ from benchmarks import (
     achievements,
     boards,
     commands,
+    evaluator,
     feed,
     graph,
     ledger,
@@ -43,6 +44,7 @@ FLOWS = {
     "top": boards.top,
     "integrity": ledger.integrity,
     "award_memory": points.award_memory,
+    "offers": evaluator.offers,
     "years": years.years,
 }
 

@@ -339,13 +339,13 @@ def _paid_at_once(view: FactionView, offer: Sequence[AnyClause]) -> int:
     )
 
 
-def forbidden(view: FactionView, offer: Sequence[AnyClause], days: int) -> tuple[str, ...]:
+def forbidden(view: FactionView, offer: Sequence[AnyClause]) -> tuple[str, ...]:
     """Why the faction cannot or will never do this, whatever it gets for it."""
     found = []
     if (sum_ := _paid_at_once(view, offer)) > view.treasury:
         found.append(f"we cannot pay {sum_}: there are {view.treasury}")
-    gives = (s for c in offer for s in stakes(c, days) if s.giver == view.id and s.kind == "hand_over")
-    if view.leader_id is not None and any(s.subject == view.leader_id for s in gives):
+    handed = {c.character_id for c in offer if isinstance(c, HandOver) and c.faction_id == view.id}
+    if view.leader_id in handed:
         found.append("we do not hand over who leads us")
     return tuple(found)
 
@@ -370,7 +370,7 @@ def evaluate(view: FactionView, offer: Sequence[AnyClause], days: int | None = 3
     base = standing(view)
     parts = tuple(part for item in items for part in item.parts) + base
     utility = fsum(part.amount for part in parts)
-    never = forbidden(view, offer, lasts)
+    never = forbidden(view, offer)
     if utility >= ENOUGH - ROUNDING and not never:
         return Evaluation(utility, parts, "accept", _heaviest(parts, 1))
     changes = _least_change(view, offer, days, items, utility)
@@ -392,7 +392,7 @@ def acceptable(view: FactionView, offer: Sequence[AnyClause], days: int | None =
     lasts = horizon(days)
     parts = [part for clause in offer for part in _item(view, clause, lasts).parts]
     utility = fsum(part.amount for part in (*parts, *standing(view)))
-    return utility >= ENOUGH - ROUNDING and not forbidden(view, offer, lasts)
+    return utility >= ENOUGH - ROUNDING and not forbidden(view, offer)
 
 
 def _heaviest(parts: Sequence[Part], sign: int, most: int = 3) -> tuple[str, ...]:
@@ -430,7 +430,8 @@ def _least_change(
         )
         for steps in fitting[:MOST_TRIED]:
             made = changed(offer, steps)
-            if keeps_its_point(offer, made) and would_propose(view, made, days):
+            possible = keeps_its_point(offer, made) and not forbidden(view, made)
+            if possible and would_propose(view, made, days):
                 return steps
     return None
 
