@@ -47,19 +47,11 @@ FROM (
 ) p
 WHERE abs(p.opinion - t.opinion) > 0.001
 """  # noqa: S608  fixed texts only
-PEACE: Final = """
-SELECT w.world_id, 'war ' || w.id || ' goes on, but its leaders are ' || coalesce(r.status, 'nothing')
-FROM wars w LEFT JOIN relations r
-  ON r.world_id = w.world_id AND r.low_id = least(w.attacker_id, w.defender_id)
-     AND r.high_id = greatest(w.attacker_id, w.defender_id)
-WHERE w.ended_at IS NULL AND r.status IS DISTINCT FROM 'war'
-"""
 
 CHECKS = (
     Check("diplomacy.every_step_is_legal", STEPS),
     Check("diplomacy.every_status_is_as_told", TOLD),
     Check("diplomacy.every_opinion_is_the_sum_of_its_parts", SUMS),
-    Check("diplomacy.no_war_in_peace_or_truce", PEACE),
     Check(
         "diplomacy.truce_has_timer",
         """SELECT r.world_id, 'the truce of relation ' || r.id || ' has no timer that ends it'
