@@ -14,7 +14,7 @@ from fablewright.systems.factions.events import TreasuryMoved
 from fablewright.systems.factions.rules import FACTION_NOT_FOUND, PAYEE_NOT_FOUND
 from fablewright.systems.factions.views import TreasuryView
 from fablewright.systems.ledger import service as ledger
-from fablewright.systems.ledger.book import TransferState
+from fablewright.systems.ledger.service import TransferState
 
 CURRENCIES: Final = "SELECT id, currency FROM factions WHERE world_id = $1 AND id = ANY($2::uuid[])"
 

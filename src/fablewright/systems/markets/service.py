@@ -103,7 +103,7 @@ async def define_goods(tx: Transaction, command: DefineGoods) -> dict[str, Any]:
         [g.elasticity for g in given], [g.need for g in given], [g.description for g in given],
     )  # fmt: skip
     tx.definitions_changed = True
-    await trade.begin(tx)
+    await trade.start(tx)
     tx.emit(GoodsDefined(goods=given))
     return {"goods": [good_value(good) for good in (await trade.GOODS.of(tx)).values()]}
 

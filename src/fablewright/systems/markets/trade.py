@@ -189,7 +189,7 @@ async def reflow(tx: Transaction) -> None:
 # -- the trade day -------------------------------------------------------------------------------------------
 
 
-async def begin(tx: Transaction) -> None:
+async def start(tx: Transaction) -> None:
     """Let a world trade from its next day on, if it does not yet."""
     made = await tx.execute(ADD_HEAD, tx.world_id, tx.now // DAY)
     if made:
