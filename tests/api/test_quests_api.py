@@ -284,7 +284,12 @@ async def test_quests_go_through_packs(board: Board, tmp_path: Any) -> None:
     crown = await board.faction("Crown")
     body = {
         **FORK, "giver_id": crown, "only_for": [str(board.ada), crown], "requires": [{"quest": "winner"}],
-        "outcomes": {"hushed": {"opinions": [{"holder": crown, "about": "taker", "amount": 5}]}},
+        "outcomes": {
+            "hushed": {
+                "opinions": [{"holder": crown, "about": "taker", "amount": 5}],
+                "talks": [{"holder": "taker", "about": crown, "amount": 3}],
+            }
+        },
     }  # fmt: skip
     await board.ok("PUT", "/quests/winner", body={**WINNER, "days": 3})
     await board.ok("PUT", "/quests/a_fork", body=body)
@@ -303,4 +308,5 @@ async def test_quests_go_through_packs(board: Board, tmp_path: Any) -> None:
     [faction] = (await copy.ok("GET", "/factions"))["items"]
     assert (fork["giver_id"], fork["only_for"][1]) == (faction["id"], faction["id"])
     assert fork["outcomes"]["hushed"]["opinions"][0]["holder"] == faction["id"]
+    assert fork["outcomes"]["hushed"]["talks"] == [{"holder": "taker", "about": faction["id"], "amount": 3}]
     assert fork["objectives"] == (await board.ok("GET", "/quests/a_fork"))["objectives"]
