@@ -63,13 +63,15 @@ found by timers: a sum stayed `unpaid`, a character was `kept_back`."""
 @dataclass(frozen=True, slots=True)
 class Act:
     """What somebody did, as clauses look at it. `by` is a faction (or, for `came` and `joined`, a character);
-    `to` a faction or a region; `good` what was traded; `against` whom somebody was called to fight."""
+    `to` a faction or a region; `good` what was traded; `against` whom somebody was called to fight, and `side` that of
+    the war (attacker or defender) it was called to."""
 
     kind: ActKind
     by: UUID
     to: UUID
     good: str | None = None
     against: UUID | None = None
+    side: str | None = None
 
     @property
     def key(self) -> str:
@@ -279,6 +281,9 @@ class Defend(_Between):
     type: Literal["defend"] = "defend"
     protector_id: UUID
     protected_id: UUID
+
+    def concerns(self, act: Act) -> bool:
+        return act.side != "attacker"  # who attacks others has no right to be defended
 
     def contradicts(self, other: ClauseBase) -> str | None:
         both = self.protector_id, self.protected_id

@@ -129,10 +129,13 @@ def _occupied(data: Data, known: Known) -> list[Act]:
 
 
 def _called(data: Data, known: Known) -> list[Act]:
-    faction, caller = _uuid(data, "faction_id"), _uuid(data, "caller_id")
-    if data.get("come") or faction is None or caller is None:
+    faction, caller, enemy = (_uuid(data, name) for name in ("faction_id", "caller_id", "against_id"))
+    side = data.get("side")
+    if data.get("come"):  # who joins an attack attacks
+        return [Act("attacked", faction, enemy)] if faction and enemy and side == "attacker" else []
+    if faction is None or caller is None:
         return []
-    return [Act("call_refused", faction, caller, against=_uuid(data, "against_id"))]
+    return [Act("call_refused", faction, caller, against=enemy, side=side)]
 
 
 def _routed(data: Data, known: Known) -> list[Act]:
