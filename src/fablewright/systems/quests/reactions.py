@@ -31,7 +31,7 @@ async def spawn(tx: Transaction, records: list[EventRecord]) -> None:
     for record in records:
         data = orjson.loads(record.data)
         for template in _listening(record.type):
-            if not compiled(template.where)(data):
+            if not compiled(template.where)(data) or _long_past(record, data):
                 continue
             facts = facts_of(template, record, data)
             try:
@@ -40,6 +40,12 @@ async def spawn(tx: Transaction, records: list[EventRecord]) -> None:
                 if refused.refusal is not rules.FACTS_MISSING:
                     raise
                 log.debug("quest_not_made", template=template.key, event=str(record.id), facts=refused.facts)
+
+
+def _long_past(record: EventRecord, data: Any) -> bool:
+    """Whether it began before it is told, as treaties did that are brought in with their history."""
+    began = data.get("starts_at")
+    return isinstance(began, int) and began < record.at
 
 
 async def spawns(tx: Transaction, records: list[EventRecord]) -> list[EventRecord]:
