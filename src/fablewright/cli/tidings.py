@@ -12,6 +12,7 @@ Telling = Callable[[Mapping[str, Any], Naming], str]
 UNTOLD: Final = frozenset({
     "diplomacy.tension_changed", "diplomacy.relationship_changed", "diplomacy.offer_weighed", "diplomacy.offer_made",
     "diplomacy.offer_answered", "diplomacy.party_persuaded", "diplomacy.treaty_change_agreed", "diplomacy.deed_heard",
+    "diplomacy.persons_moved",
     "director.councils_met", "factions.treasury_moved", "factions.strength_changed", "factions.reputation_changed",
     "markets.price_changed", "markets.restriction_imposed", "markets.restriction_lifted", "markets.market_set",
     "regions.stability_changed", "regions.movement_banned", "regions.movement_ban_lifted", "travel.crossed_border",
@@ -177,6 +178,9 @@ OWN: Final[Mapping[str, Telling]] = {
     ),
     "diplomacy.sanction_breached": lambda data, name: (
         f"{name(data['faction_id'])} does what it had forbidden {name(data['target_id'])}: {data['words']}."
+    ),
+    "diplomacy.sanction_left": lambda data, name: (
+        f"{name(data['faction_id'])} takes no part in the sanctions against {name(data['target_id'])} any more."
     ),
     "diplomacy.treaty_violation_mended": lambda data, name: (
         f"{name(data['faction_id'])} makes good what it owed by “{data['name']}”."
