@@ -212,7 +212,7 @@ def test_only_the_command_line_prints() -> None:
 def test_systems_use_of_other_systems_only_what_these_offer() -> None:
     """Service, views and events of other systems may be used, and the pure files that speak for themselves."""
     offered = {
-        "service", "views", "events", "rules", "commands", "emotions", "rumours",
+        "service", "views", "events", "rules", "commands", "emotions", "rumours", "book",
         # what the parts of diplomacy offer, and its pure files
         "war_commands", "war_events", "war_views", "treaty_commands", "treaty_events", "nego_commands", "relations",
         "clauses", "ladder", "battle", "threats", "evaluator", "bargaining", "persuasion",
