@@ -143,7 +143,8 @@ async def found_faction(tx: Transaction, command: FoundFaction) -> FactionView:
         command.id or tx.new_id(), command.name, command.kind, command.description, command.color,
         command.leader_id, command.ideology, FactionTraits(**command.traits.model_dump()), command.currency,
         rules.complete_roles(command.roles), tuple(command.ranks), command.capital_id, command.self_run,
-        command.reputation, tx.now, command.strength, min(tx.now, tx.now if command.founded_at is None else command.founded_at),
+        command.reputation, tx.now, command.strength,
+        tx.now if command.founded_at is None else min(tx.now, command.founded_at),
     )  # fmt: skip
     await _check_new(tx, faction)
     membership.check_can_join(living, await memberships(tx, asked), list(asked))
