@@ -23,6 +23,7 @@ from fablewright.systems.diplomacy.commands import (
     SetRelation,
     SetRelations,
 )
+from fablewright.systems.diplomacy.matrix import matrix as read_matrix
 from fablewright.systems.diplomacy.relations import Book
 from fablewright.systems.worlds.commands import AdvanceWorld
 from tests.support import Person, Server, until
@@ -322,7 +323,9 @@ async def matrix(
     """The matrix as a reader gets it."""
     async with server.runtime.database.reading() as connection:
         now = await views.now_of(connection, world_id)
-        return orjson.loads(await views.matrix(connection, world_id, now, sees, faction))
+        return orjson.loads(
+            await read_matrix(server.runtime.database, connection, world_id, now, sees, faction)
+        )
 
 
 async def test_the_matrix_holds_all_that_is_not_neutral(server: Server) -> None:
@@ -345,6 +348,43 @@ async def test_the_matrix_holds_all_that_is_not_neutral(server: Server) -> None:
     assert (rows[str(b), str(c)]["opinion"], rows[str(b), str(c)]["tension"]) == (-100, 30)
     only = await matrix(server, world_id, faction=a)
     assert len(only["relations"]) == 1
+
+
+async def test_what_is_kept_of_the_matrix_is_what_a_fresh_reading_finds(server: Server) -> None:
+    """After each change, in either direction and as time goes by; each number as the pair itself shows it."""
+    owner = await server.person()
+    world_id = await server.world(owner)
+    a, b, c = await realms(server, world_id, 3)
+    opinion = {"key": "theft", "amount": -30, "reason": "theft", "half_life_days": 5}
+    steps = [
+        SetRelation(a_id=b, b_id=a, status="hostile", tension=40, trust=0.2),
+        AddOpinion(holder_id=a, about_id=b, **opinion),
+        AddOpinion(
+            holder_id=a, about_id=b, **{**opinion, "key": "feud", "half_life_days": None, "secret": True}
+        ),
+        SetRelation(a_id=c, b_id=a, status="truce", trust_back=0.9),
+        AddOpinion(holder_id=c, about_id=a, **{**opinion, "amount": 100}),
+        SetRelation(a_id=c, b_id=a, truce_until=200 * DAY),
+        DropOpinion(holder_id=a, about_id=b, key="theft"),
+    ]
+    for step in steps:
+        await server.do(step, owner.actor, world_id)
+        await later(server, owner, world_id, 2 * DAY)
+        kept = await matrix(server, world_id)
+        book = await stored(server, world_id, a, b)
+        other = await stored(server, world_id, a, c)
+        for row in kept["relations"]:
+            low, high = UUID(row["low_id"]), UUID(row["high_id"])
+            of = book if (low, high) == (a, b) else other
+            shown = [row[k] for k in ("tension", "opinion", "opinion_back", "trust", "trust_back")]
+            assert shown == pytest.approx([
+                of.tension(low, high), of.opinion(low, high), of.opinion(high, low), of.trusted(low, high),
+                of.trusted(high, low),
+            ], abs=1e-3)  # fmt: skip
+            assert (row["status"], row["truce_until"]) == (
+                of.status(low, high), of.relation(low, high).truce_until
+            )  # fmt: skip
+    assert len(kept["relations"]) == 2
 
 
 async def test_dissolved_factions_leave_the_matrix(server: Server) -> None:

@@ -29,6 +29,7 @@ from fablewright.systems.diplomacy.commands import (
     RelationFields,
     SetRelation,
 )
+from fablewright.systems.diplomacy.matrix import matrix
 from fablewright.systems.diplomacy.relations import ordered
 from fablewright.systems.diplomacy.rules import (
     DEED_NOT_FOUND,
@@ -75,7 +76,7 @@ async def get_relations(
         if faction is not None:
             await views.check_factions(connection, world_id, faction)
         now = await views.now_of(connection, world_id)
-        body = await views.matrix(connection, world_id, now, sees, faction)
+        body = await matrix(caller.runtime.database, connection, world_id, now, sees, faction)
     return Response(body, media_type="application/json")
 
 

@@ -1,34 +1,25 @@
 """What is read of relations between factions. Values are always those of now."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, Final
 from uuid import UUID
 
 import orjson
 from pydantic import BaseModel, Field
 
-from fablewright.core.clock import DAY
 from fablewright.core.log import Filter, head_of
 from fablewright.systems.characters.views import CLOCK, world_now
 from fablewright.systems.diplomacy.events import Knowing
 from fablewright.systems.diplomacy.relations import (
-    MOST_HALF_LIVES,
     Book,
     Part,
-    left,
     opinion_parts,
-    trust_now,
 )
 from fablewright.systems.diplomacy.rules import (
-    MOST_FACTIONS,
     MOVES,
     RELATION_FACTION_NOT_FOUND,
-    TENSION_HALF_LIFE_DAYS,
-    TOO_MANY_RELATIONS,
-    TRUST_OF_STRANGERS,
     DeedKind,
     Status,
-    clamp,
     warmth,
 )
 
@@ -174,69 +165,6 @@ async def check_factions(connection: Any, world_id: UUID, *faction_ids: UUID) ->
 async def now_of(connection: Any, world_id: UUID) -> int:
     """The world time (ms) of a world that exists."""
     return world_now(await connection.fetchrow(CLOCK, world_id))
-
-
-# -- the matrix ----------------------------------------------------------------------------------------------
-
-# The factions, numbered by name; entries then name them by number, which is a quarter of the bytes on the way.
-FACTIONS: Final = f"""
-SELECT id, name, color FROM factions WHERE world_id = $1 AND dissolved_at IS NULL
-ORDER BY name, id LIMIT {MOST_FACTIONS + 1}
-"""  # noqa: S608  fixed texts only
-HALF_LIVES: Final = (
-    f"least({MOST_HALF_LIVES}, greatest(0, $2::bigint - at)::float8 / (half_life_days * {DAY}))"
-)
-OPINIONS: Final = f"""
-SELECT holder_id, about_id,
-       least(100, greatest(-100, sum(amount * coalesce(power(2.0::float8, -{HALF_LIVES}), 1)))) AS opinion
-FROM opinions
-WHERE world_id = $1 AND ended_at IS NULL
-  AND (NOT secret OR $3::uuid[] IS NULL OR holder_id = ANY($3) OR about_id = ANY($3))
-GROUP BY holder_id, about_id
-"""  # noqa: S608  fixed texts only
-MATRIX: Final = f"""
-WITH o AS ({OPINIONS})
-SELECT r.low_id, r.high_id, r.status, r.tension, r.tension_at, r.truce_until,
-       a.opinion AS opinion, b.opinion AS opinion_back,
-       s.trust AS trust, s.at AS trust_at, t.trust AS back, t.at AS back_at
-FROM relations r
-LEFT JOIN o a ON a.holder_id = r.low_id AND a.about_id = r.high_id
-LEFT JOIN o b ON b.holder_id = r.high_id AND b.about_id = r.low_id
-LEFT JOIN trusts s ON s.world_id = r.world_id AND s.holder_id = r.low_id AND s.about_id = r.high_id
-LEFT JOIN trusts t ON t.world_id = r.world_id AND t.holder_id = r.high_id AND t.about_id = r.low_id
-WHERE r.world_id = $1 AND ($4::uuid IS NULL OR r.low_id = $4 OR r.high_id = $4)
-"""  # noqa: S608  fixed texts only
-
-
-async def matrix(
-    connection: Any, world_id: UUID, now: int, sees: Sees, faction_id: UUID | None = None
-) -> bytes:
-    """The JSON of a `MatrixView`: of all factions, or of the relations of one. Refuses `too_many_relations`."""
-    factions = await connection.fetch(FACTIONS, world_id)
-    if len(factions) > MOST_FACTIONS and faction_id is None:
-        raise TOO_MANY_RELATIONS(most=MOST_FACTIONS)
-    own = None if sees.own is None else sorted(sees.own)
-    rows = await connection.fetch(MATRIX, world_id, now, own, faction_id)
-    names = {row["id"]: str(row["id"]) for row in factions}
-    entries = [entry for row in rows if (entry := _entry(row, names, now)) is not None]
-    listed = [{"id": names[row["id"]], "name": row["name"], "color": row["color"]} for row in factions]
-    return orjson.dumps({"at": now, "factions": listed, "relations": entries})
-
-
-def _entry(row: Any, names: Mapping[UUID, str], now: int) -> dict[str, Any] | None:
-    """A pair in short, or None if one of the two was dissolved."""
-    (low, high, status, tension, tension_at, until, opinion, back, trust, trust_at, trust_back, back_at) = row
-    if low not in names or high not in names:
-        return None
-    if tension:
-        tension = clamp(tension * left(tension_at, now, TENSION_HALF_LIFE_DAYS), 0.0, 100.0)
-    return {
-        "low_id": names[low], "high_id": names[high], "status": status, "tension": tension,
-        "opinion": opinion or 0.0, "opinion_back": back or 0.0,
-        "trust": TRUST_OF_STRANGERS if trust is None else trust_now(trust, trust_at, now),
-        "trust_back": TRUST_OF_STRANGERS if trust_back is None else trust_now(trust_back, back_at, now),
-        "truce_until": until,
-    }  # fmt: skip
 
 
 # -- timelines -----------------------------------------------------------------------------------------------
