@@ -451,8 +451,9 @@ async def test_what_is_secret_is_not_there_for_others(court: Court) -> None:
     agree(found, expected)
 
 
-async def test_accepting_binds_and_so_needs_the_right_to_sign(court: Court) -> None:
-    expected = {"ruler": "", "ambassador": "", "broker": "role_may_not", "envoy": "role_may_not"}
+async def test_accepting_needs_the_right_to_negotiate(court: Court) -> None:
+    """Who may not sign signs nothing by it: the treaty waits for somebody of the party who may."""
+    expected = {"ruler": "", "ambassador": "", "broker": "", "envoy": "role_may_not"}
     yes = {"accept": True}
     asked = {
         name: await court.asked("diplomacy.answer_offer", court.ours.actor, character_id=name, **yes)

@@ -20,7 +20,8 @@ from fablewright.systems.diplomacy.nego_commands import (
     Persuade,
     WalkOut,
 )
-from fablewright.systems.factions.commands import FoundFaction, MemberValue
+from fablewright.systems.diplomacy.treaty_commands import SignTreaty
+from fablewright.systems.factions.commands import ChangeFaction, FoundFaction, MemberValue
 from fablewright.systems.worlds.commands import AdvanceWorld
 from tests.support import Person, Server, until
 
@@ -201,6 +202,20 @@ async def test_only_who_may_negotiate_does(table: Table) -> None:
     await table.do(out(BEN), ben)
     (ended,) = await table.events("negotiation_ended")
     assert (ended["state"], ended["faction_id"], ended["by_id"]) == ("walked_out", str(ASH), str(BEN))
+
+
+async def test_who_may_not_sign_accepts_without_signing(table: Table) -> None:
+    """Who may only negotiate may accept; the treaty waits for somebody of its faction whose role may sign."""
+    await table.do(ChangeFaction(faction_id=ASH, roles={"ambassador": ["negotiate"], "general": ["fight"]}))
+    talks = await table.talks()
+    await table.offer(talks, FAIR, by=FORD)
+    yes = AnswerOffer(negotiation_id=talks, faction_id=ASH, character_id=BEN, number=1, accept=True)
+    made = await table.do(yes)
+    assert made.state == "agreed"
+    treaty = "SELECT state FROM treaties WHERE world_id = $1 AND id = $2"
+    assert (await table.fetch(treaty, made.treaty_id))[0]["state"] == "signed_partly"
+    await table.do(SignTreaty(treaty_id=made.treaty_id, faction_id=ASH, character_id=ADA))
+    assert (await table.fetch(treaty, made.treaty_id))[0]["state"] == "in_force"
 
 
 async def test_what_cannot_be_paid_is_not_agreed(table: Table) -> None:

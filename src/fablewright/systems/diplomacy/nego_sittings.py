@@ -22,7 +22,6 @@ from fablewright.systems.diplomacy.nego_events import NegotiationEnded, OfferAns
 from fablewright.systems.diplomacy.nego_views import Scene, clauses_json, parts_told, scene
 from fablewright.systems.diplomacy.negotiations import DEADLINE, TURN, Talks
 from fablewright.systems.diplomacy.treaty_commands import TreatyFields
-from fablewright.systems.factions import service as factions
 
 DAYS: Final = 360
 """For how long a faction that runs itself offers treaties."""
@@ -88,8 +87,7 @@ async def sit(tx: Transaction, timers: Mapping[UUID, Timer]) -> None:
     """Let the factions at these tables bargain until they agree or see that they will not."""
     if not timers:
         return
-    rows = await tx.fetch(negotiations.SEATS_OF, tx.world_id, list(timers))
-    await factions.load(tx, {row["faction_id"] for row in rows})
+    rows = await negotiations.lock_parties(tx, timers)
     tables = {
         r["id"]: Talks(r["id"], r["kind"], r["topic"], r["secret"], r["offers"], r["deadline_at"], {})
         for r in await tx.fetch(LOCK, tx.world_id, list(timers))

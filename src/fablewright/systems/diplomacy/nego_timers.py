@@ -19,6 +19,7 @@ from fablewright.systems.factions import service as factions
 async def deliberate(tx: Transaction, command: Deliberate) -> Made:
     """Let a faction decide by its evaluator."""
     await factions.may(tx, command.faction_id, command.character_id, "negotiate")
+    await negotiations.lock_parties(tx, [command.negotiation_id])
     talks = await negotiations.load(tx, command.negotiation_id, command.faction_id)
     offer = await negotiations.to_answer(tx, talks, command.faction_id)
     return await _decide(tx, talks, offer, talks.seats[command.faction_id])
@@ -90,6 +91,7 @@ async def take_turns(tx: Transaction, timers: list[Timer]) -> None:
     for timer in sorted(timers, key=lambda t: (t.data["negotiation_id"], t.data["faction_id"])):
         if UUID(timer.data["negotiation_id"]) not in alone:
             with tx.acting(negotiations.because_of(tx, timer)):
+                await negotiations.lock_parties(tx, [UUID(timer.data["negotiation_id"])])
                 await _take_turn(tx, timer)
 
 

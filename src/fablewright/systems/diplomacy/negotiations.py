@@ -1,9 +1,10 @@
 """Negotiations: sessions, offers and counter-offers, persuasion, and how factions that run themselves answer.
 
-A session is locked after factions and relations. Whoever is at the table does not change, so that it is read freely.
+A session is locked after factions and relations; where an acceptance may conclude a treaty, all factions at the table
+come first. Whoever is at the table does not change, so that it is read freely.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 from uuid import UUID
@@ -175,6 +176,13 @@ async def load(tx: Transaction, negotiation_id: UUID, faction_id: UUID) -> Talks
     )
 
 
+async def lock_parties(tx: Transaction, ids: Iterable[UUID]) -> list[Any]:
+    """Lock the factions at these tables, as what signs a treaty does before it comes to the tables; the seats."""
+    rows: list[Any] = await tx.fetch(SEATS_OF, tx.world_id, sorted(set(ids)))
+    await factions.load(tx, {row["faction_id"] for row in rows})
+    return rows
+
+
 def seat_of(row: Any) -> Seat:
     """A seat from a row of `SEATS`."""
     return Seat(
@@ -247,6 +255,8 @@ async def make_offer(tx: Transaction, command: MakeOffer) -> Made:
 async def answer_offer(tx: Transaction, command: AnswerOffer) -> Made:
     """Accept or refuse the offer that stands."""
     await factions.may(tx, command.faction_id, command.character_id, "negotiate")
+    if command.accept:
+        await lock_parties(tx, [command.negotiation_id])
     talks = await load(tx, command.negotiation_id, command.faction_id)
     offer = await to_answer(tx, talks, command.faction_id)
     if offer.number != command.number:
