@@ -208,6 +208,7 @@ def upgrade() -> None:
     sa.ForeignKeyConstraint(['world_id'], ['worlds.id'], name=op.f('fk_treaties_world_id'), ondelete='CASCADE'),
     sa.PrimaryKeyConstraint('world_id', 'id', name=op.f('pk_treaties'))
     )
+    op.create_index('ix_treaties_at', 'treaties', ['world_id', 'at', 'id'], unique=False)
     op.create_index('ix_treaties_state', 'treaties', ['world_id', 'state', 'id'], unique=False)
     op.create_table('ultimatums',
     sa.Column('world_id', sa.UUID(), nullable=False),
@@ -756,7 +757,7 @@ def upgrade() -> None:
     sa.ForeignKeyConstraint(['world_id', 'clause_id'], ['treaty_clauses.world_id', 'treaty_clauses.id'], name=op.f('fk_treaty_watches_world_id_clause_id'), ondelete='CASCADE'),
     sa.PrimaryKeyConstraint('world_id', 'key', 'clause_id', name=op.f('pk_treaty_watches'))
     )
-    op.create_index('ix_treaty_watches_clause', 'treaty_watches', ['world_id', 'clause_id'], unique=False)
+    op.create_index('ix_treaty_watches_clause', 'treaty_watches', ['clause_id', 'world_id'], unique=False)
     op.create_table('trusts',
     sa.Column('world_id', sa.UUID(), nullable=False),
     sa.Column('id', sa.UUID(), nullable=False),
@@ -883,6 +884,7 @@ def downgrade() -> None:
     op.drop_index('ix_ultimatums_issuer', table_name='ultimatums')
     op.drop_table('ultimatums')
     op.drop_index('ix_treaties_state', table_name='treaties')
+    op.drop_index('ix_treaties_at', table_name='treaties')
     op.drop_table('treaties')
     op.drop_index('ix_sanctions_target', table_name='sanctions')
     op.drop_index('ix_sanctions_open', table_name='sanctions', postgresql_where=sa.text('lifted_at IS NULL'))

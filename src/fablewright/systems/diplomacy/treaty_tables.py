@@ -34,6 +34,7 @@ class Treaty(Base):
         CheckConstraint("on_breach IN ('note', 'suspend', 'break')", name="on_breach_known"),
         CheckConstraint("notice_ms >= 0 AND grace_ms >= 0 AND duration_ms > 0", name="spans"),
         Index("ix_treaties_state", "world_id", "state", "id"),
+        Index("ix_treaties_at", "world_id", "at", "id"),
     )
 
     world_id: Mapped[UUID] = mapped_column(ForeignKey(WORLD, ondelete="CASCADE"), primary_key=True)
@@ -113,7 +114,8 @@ class TreatyWatch(Base):
         ForeignKeyConstraint(
             ["world_id", "clause_id"], ["treaty_clauses.world_id", "treaty_clauses.id"], ondelete="CASCADE"
         ),
-        Index("ix_treaty_watches_clause", "world_id", "clause_id"),
+        # Not by the world first: then no plan, also one made while there were few, looks a key up by it.
+        Index("ix_treaty_watches_clause", "clause_id", "world_id"),
     )
 
     world_id: Mapped[UUID] = mapped_column(primary_key=True)
