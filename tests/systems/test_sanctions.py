@@ -55,7 +55,9 @@ async def test_an_embargo_is_breached_and_lifted(server: Server) -> None:
     assert [m.faction_id for m in sanction.members] == [a, c]
     assert await standing(server, world_id) == [("embargo", "sanction")] * 4, "both ways, for each member"
     await server.do(
-        OpenRoute(from_region=gate, to_region=home, good="salt", per_day=5, faction_id=c), owner.actor, world_id
+        OpenRoute(from_region=gate, to_region=home, good="salt", per_day=5, faction_id=c),
+        owner.actor,
+        world_id,
     )
     breached = await told(server, world_id, "diplomacy.sanction_breached")
     assert [UUID(event["faction_id"]) for event in breached] == [c]
@@ -120,7 +122,7 @@ async def test_refusals(server: Server) -> None:
     def sanction(**fields: object) -> ImposeSanction:
         return ImposeSanction(
             **{"faction_id": a, "target_id": b, "kind": "embargo", "reason": "why", **fields}
-        )  # type: ignore[arg-type]
+        )
 
     made = await server.do(sanction(), owner.actor, world_id)
     for command, code in (
