@@ -32,6 +32,8 @@ MOST_NAMED: Final = 100
 """Factions that the event of a council names."""
 MOST_WEIGHED: Final = 30
 """Options that `weighs` lists."""
+LEAST_PART: Final = 0.005
+"""Parts that weigh less (points) are not told."""
 HIDDEN: Final = frozenset({"spy"})
 """Acts that only the faction itself is told of."""
 UNFRIENDLY: Final = frozenset({"war", "raid", "slight"})
@@ -111,7 +113,8 @@ async def _meet(tx: Transaction, timer: Timer, *, days: float, replayed: bool) -
 async def _decide(tx: Transaction, *, answers_only: bool) -> tuple[Stage, list[Decision]]:
     """What everybody decides, in an order that chance gives: answers first, then wars, then what they begin."""
     stage = await court.stage(tx)
-    ids = [realm.id for realm in stage.realms.values() if realm.self_run]
+    asked = warcraft.asked(stage) if answers_only else stage.realms.keys()
+    ids = [realm.id for realm in stage.realms.values() if realm.self_run and realm.id in asked]
     tx.dice.shuffle(ids)
     made: list[Decision] = []
     for faction_id in ids:
@@ -222,7 +225,8 @@ def weighed(option: Option) -> WeighedAct:
     """An option as it is told."""
     return WeighedAct.model_construct(
         act=option.act, target_id=option.target_id, about_id=option.about_id, kind=option.kind,
-        weight=round(option.weight, 2), parts={name: round(amount, 2) for name, amount in option.parts},
+        weight=round(option.weight, 2),
+        parts={name: round(amount, 2) for name, amount in option.parts if abs(amount) >= LEAST_PART},
     )  # fmt: skip
 
 

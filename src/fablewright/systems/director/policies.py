@@ -3,7 +3,7 @@
 Each function gives options with their parts; `statecraft` says what parts and weights are.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Final
 
 from fablewright.systems.diplomacy import battle, ladder
@@ -16,7 +16,7 @@ from fablewright.systems.director.statecraft import (
     option,
 )
 
-REST: Final = 21.0
+REST: Final = 23.0
 """What it is worth to do nothing."""
 COST_OF_WAR: Final = -28.0
 """What stands against any war."""
@@ -92,9 +92,9 @@ def talks(view: Outlook, other: Other) -> Iterator[Option]:
     bond = other.bond
     if other.talking or (bond.truce and bond.tension > 50) or bond.opinion < -50:
         return
-    found = [_trade(view, other), _non_aggression(view, other), _pact(view, other), _alliance(view, other)]
-    for kind, parts in (item for item in found if item is not None):
-        if kind in other.kinds:
+    for kind, wish in _WISHES.items():
+        parts = wish(view, other) if kind not in other.kinds else None
+        if parts is None:
             continue
         if kind in other.failed:
             parts["failed"] = -16.0
@@ -105,12 +105,12 @@ _NEEDS: Final = {
     "trade": "open roads for its traders", "non_aggression": "quiet at the border",
     "defence_pact": "help if it is attacked", "alliance": "a friend for better and worse",
 }  # fmt: skip
-Wish = tuple[str, dict[str, float]] | None
+Wish = dict[str, float] | None
 
 
 def _trade(view: Outlook, other: Other) -> Wish:
     bond, n = other.bond, view.nature
-    return "trade", {
+    return {
         "need": 9.0 + 18.0 * n.mercantile, "tie": 0.2 * bond.opinion, "trust": 12.0 * (bond.trust - 0.5),
         "tension": -0.25 * bond.tension, "temper": -14.0 * n.isolationist, "near": 6.0 if other.near else 0.0,
     }  # fmt: skip
@@ -120,7 +120,7 @@ def _non_aggression(view: Outlook, other: Other) -> Wish:
     bond, n = other.bond, view.nature
     if other.bound or not (other.near or bond.tension > 15):
         return None
-    return "non_aggression", {
+    return {
         "fear": 52.0 * max(0.0, other.share - 0.4), "tension": 0.12 * min(60.0, bond.tension),
         "trust": 10.0 * (bond.trust - 0.5), "tie": 0.12 * bond.opinion,
         "temper": -20.0 * n.aggressive + 8.0 * n.kind,
@@ -131,7 +131,7 @@ def _pact(view: Outlook, other: Other) -> Wish:
     bond, n = other.bond, view.nature
     if bond.opinion < 5 or bond.status in ("hostile", "truce") or "alliance" in other.kinds:
         return None
-    return "defence_pact", {
+    return {
         "threat": 26.0 * view.threat, "tie": 0.24 * bond.opinion, "trust": 16.0 * (bond.trust - 0.5),
         "need": 8.0 * min(2, other.common_foes), "temper": -14.0 * n.isolationist,
     }  # fmt: skip
@@ -141,10 +141,15 @@ def _alliance(view: Outlook, other: Other) -> Wish:
     bond, n = other.bond, view.nature
     if bond.opinion < 30 or bond.back < 15 or bond.trust < 0.45 or bond.status not in ("cordial", "friendly"):
         return None
-    return "alliance", {
+    return {
         "threat": 22.0 * view.threat, "tie": 0.3 * bond.opinion, "trust": 18.0 * (bond.trust - 0.5),
         "need": 8.0 * min(2, other.common_foes), "temper": -18.0 * n.isolationist + 6.0 * n.bold,
     }  # fmt: skip
+
+
+_WISHES: Final[Mapping[str, Callable[[Outlook, Other], Wish]]] = {
+    "trade": _trade, "non_aggression": _non_aggression, "defence_pact": _pact, "alliance": _alliance,
+}  # fmt: skip
 
 
 # -- unkindness --------------------------------------------------------------------------------------------------
@@ -178,7 +183,7 @@ def slights(view: Outlook, other: Other) -> Iterator[Option]:
         yield option("raid", common | parts, target_id=other.id, **_grudge(other))
     parts = {
         "threat": 18.0 * other.threat, "tension": 0.1 * bond.tension, "tie": -0.06 * bond.opinion,
-        "temper": 12.0 * n.curious, "honour": -14.0 * n.honourable, "near": 4.0 if other.near else -4.0, "custom": 6.0,
+        "temper": 12.0 * n.curious, "honour": -14.0 * n.honourable, "near": 4.0 if other.near else -4.0, "custom": 4.0,
     }  # fmt: skip
     yield option("spy", common | parts, target_id=other.id, words=f"what {other.realm.name} has in mind")
 

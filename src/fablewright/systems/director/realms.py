@@ -10,6 +10,9 @@ from fablewright.systems.characters.rules import Traits
 from fablewright.systems.diplomacy.rules import Status
 from fablewright.systems.factions.rules import FactionTraits
 
+HATES: Final = -45.0
+"""Below this opinion a faction counts another one among its foes."""
+
 
 @dataclass(frozen=True, slots=True)
 class Land:
@@ -266,13 +269,26 @@ class Stage:
                 found.setdefault(protected, set()).add(protector)
         return found
 
+    @cached_property
+    def foes(self) -> dict[UUID, set[UUID]]:
+        """By faction, those it is at war with, is hostile to, or hates."""
+        found: dict[UUID, set[UUID]] = {}
+        for (a, b), bond in self.bonds.items():
+            if bond.status in ("war", "hostile") or bond.opinion < HATES:
+                found.setdefault(a, set()).add(b)
+        return found
+
+    @cached_property
+    def _secret_friends(self) -> dict[UUID, set[UUID]]:
+        found: dict[UUID, set[UUID]] = {}
+        for pact in self.pacts:
+            for protector, protected in pact.defends if pact.secret and not pact.open else ():
+                found.setdefault(protected, set()).add(protector)
+        return found
+
     def own_friends(self, me: UUID) -> set[UUID]:
         """Those who would fight for it, as itself knows: secret friends, too."""
-        secret = {
-            protector for pact in self.pacts_of.get(me, ()) if not pact.open
-            for protector, protected in pact.defends if protected == me
-        }  # fmt: skip
-        return self.friends.get(me, set()) | secret
+        return self.friends.get(me, set()) | self._secret_friends.get(me, set())
 
     def bond(self, me: UUID, other: UUID) -> Bond:
         """How one stands to another; strangers have nothing between them."""

@@ -28,7 +28,7 @@ MARGIN: Final = 20.0
 """Options that weigh so much less than the best are not considered."""
 TOLD: Final = 6
 """Options that the event of a decision lists: the chosen one and the heaviest others."""
-MOST_HEEDED: Final = 14
+MOST_HEEDED: Final = 10
 """So many others a faction thinks about in one council: enemies, quarrels and neighbours first."""
 BINDING: Final = frozenset({"non_aggression", "alliance", "defence_pact", "peace", "ceasefire", "vassalage"})
 """Kinds of treaties that forbid to attack the other party, at least in spirit."""
@@ -142,18 +142,14 @@ def _other(stage: Stage, me: Realm, other: Realm, near: bool) -> Other:
     )
     talks = [t for t in stage.talks_of.get(me.id, ()) if other.id in t.parties]
     mine, theirs = stage.own_friends(me.id), stage.friends.get(other.id, set())
-    foes = {i for i in stage.known.get(me.id, ()) if _hostile(stage.bond(me.id, i))}
+    foes = stage.foes.get(me.id, set()) & stage.foes.get(other.id, set())
     return Other(
         realm=other, bond=bond, near=near, share=share, odds=odds(stage, me.id, other.id), threat=threat,
         kinds=frozenset(p.kind for p in stage.pacts_of.get(me.id, ()) if not p.open and other.id in p.parties),
         talking=any(t.open for t in talks), failed=frozenset(t.kind for t in talks if not t.open),
         foe_of_friend=any(stage.bond(i, other.id).status == "war" for i in mine if i not in theirs),
-        common_foes=sum(_hostile(stage.bond(other.id, i)) for i in foes if i != other.id),
+        common_foes=len(foes),
     )  # fmt: skip
-
-
-def _hostile(bond: Bond) -> bool:
-    return bond.status in ("war", "hostile") or bond.opinion < -45
 
 
 def odds(stage: Stage, me: UUID, other: UUID) -> float:
@@ -185,6 +181,8 @@ class Option:
 
     act: str
     parts: tuple[tuple[str, float], ...]
+    weight: float
+    """The sum of its parts, in points."""
     target_id: UUID | None = None
     about_id: UUID | None = None
     kind: str = ""
@@ -194,16 +192,10 @@ class Option:
     event_id: UUID | None = None
     """The event that a grudge comes from."""
 
-    @property
-    def weight(self) -> float:
-        """The sum of its parts, in points."""
-        return math.fsum(amount for _, amount in self.parts)
-
 
 def option(act: str, parts: Mapping[str, float], **fields: object) -> Option:
-    """An option with these parts; those that weigh nothing are left out."""
-    kept = tuple((name, round(amount, 3)) for name, amount in parts.items() if abs(amount) >= 0.0005)
-    return Option(act, kept, **fields)  # type: ignore[arg-type]
+    """An option with these parts."""
+    return Option(act, tuple(parts.items()), math.fsum(parts.values()), **fields)  # type: ignore[arg-type]
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from fablewright.core.dice import Dice
 from fablewright.systems.director.policies import policies, wording
-from fablewright.systems.director.realms import Conflict, Demand, Grievance, Land, Pact
+from fablewright.systems.director.realms import Conflict, Demand, Grievance, Land, Pact, Stage
 from fablewright.systems.director.statecraft import (
     Decision,
     Option,
@@ -31,6 +31,14 @@ def council(view: Outlook, dice: Dice) -> list[Decision]:
     if policy is not None and policy.option.act != "rest":
         found.append(policy)
     return found
+
+
+def asked(stage: Stage) -> set[UUID]:
+    """The factions from whom something awaits an answer."""
+    found = {g.accused_id for g in stage.grievances if g.state == "open" and g.answer is None}
+    found |= {faction_id for war in stage.wars for faction_id in war.called}
+    found |= {demand.target_id for demand in stage.demands if not demand.turned_down}
+    return found.union(*(pact.missing for pact in stage.pacts if pact.open))
 
 
 def answers(view: Outlook, dice: Dice) -> list[Decision]:
