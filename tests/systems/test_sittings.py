@@ -5,9 +5,9 @@ from uuid import UUID
 
 import pytest
 
-from fablewright.core.clock import DAY
+from fablewright.core.clock import DAY, HOUR
 from fablewright.core.transaction import Transaction
-from fablewright.systems.diplomacy import treaties
+from fablewright.systems.diplomacy import nego_sittings, treaties
 from fablewright.systems.diplomacy.clauses import KeepOut, NoAttack
 from fablewright.systems.diplomacy.commands import AddOpinion, SetRelation
 from fablewright.systems.diplomacy.nego_commands import AnswerOffer, OpenNegotiation
@@ -140,6 +140,17 @@ async def test_many_tables_are_read_at_once(table: Table, monkeypatch: pytest.Mo
     assert counts[0] == counts[1]
     states = await table.fetch("SELECT DISTINCT state FROM negotiations WHERE world_id = $1")
     assert [s["state"] for s in states] == ["walked_out"]
+
+
+async def test_too_many_tables_meet_an_hour_later(table: Table, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(nego_sittings, "MOST_TABLES", 1)
+    for other in (FEN, DALE, WOLD):
+        await table.talks(other, faction_id=MOOR, kind="non_aggression")
+    await table.advance(3 * DAY)
+    rows = await table.fetch("SELECT state, ended_at FROM negotiations WHERE world_id = $1 ORDER BY ended_at")
+    assert {r["state"] for r in rows} == {"agreed"}
+    first = rows[0]["ended_at"]
+    assert [r["ended_at"] - first for r in rows] == [0, HOUR, 2 * HOUR]
 
 
 async def test_three_sit_at_one_table(table: Table) -> None:

@@ -14,6 +14,7 @@ from uuid import UUID
 
 import orjson
 
+from fablewright.core.clock import HOUR
 from fablewright.core.refusal import Refused
 from fablewright.core.transaction import EventRecord, Timer, Transaction
 from fablewright.systems.diplomacy import bargaining, negotiations, treaties
@@ -25,6 +26,8 @@ from fablewright.systems.diplomacy.treaty_commands import TreatyFields
 
 DAYS: Final = 360
 """For how long a faction that runs itself offers treaties."""
+MOST_TABLES: Final = 500
+"""Tables of one sitting, so that what is said stays within one commit; the others meet an hour later."""
 
 LOCK: Final = """
 SELECT id, kind, topic, secret, offers, deadline_at FROM negotiations
@@ -87,10 +90,13 @@ async def sit(tx: Transaction, timers: Mapping[UUID, Timer]) -> None:
     """Let the factions at these tables bargain until they agree or see that they will not."""
     if not timers:
         return
-    rows = await negotiations.lock_parties(tx, timers)
+    now = sorted(timers)[:MOST_TABLES]
+    for late in sorted(timers.keys() - set(now)):
+        await tx.schedule(TURN, tx.now + HOUR, timers[late].data)
+    rows = await negotiations.lock_parties(tx, now)
     tables = {
         r["id"]: Talks(r["id"], r["kind"], r["topic"], r["secret"], r["offers"], r["deadline_at"], {})
-        for r in await tx.fetch(LOCK, tx.world_id, list(timers))
+        for r in await tx.fetch(LOCK, tx.world_id, now)
     }
     for row in rows:
         if row["negotiation_id"] in tables:
