@@ -35,6 +35,7 @@ from fablewright.systems.diplomacy import (
     renown,
     sanctions,
     service,
+    spying,
     threat_router,
     treaties,
     treaty_changes,
@@ -58,7 +59,7 @@ from fablewright.systems.diplomacy.timers import TRUCES
 
 PARTS: Final[tuple[ModuleType, ...]] = (
     treaties, treaty_changes, treaty_events, treaty_timers, treaty_router, treaty_pack,
-    watching,
+    watching, spying,
     negotiations, nego_timers, persuasion, nego_events, peace, nego_router, incidents, wars, campaigns, sanctions,
     ultimatums, coalitions, war_timers, war_router, threat_router, war_checks, renown, homefront, decrees,
     persons, person_router,

@@ -63,6 +63,12 @@ DATES_WRONG = Refusal(
 CLAUSE_NOT_FOUND = Refusal(
     "clause_not_found", NOT_FOUND, "The treaty has no clause with this number. See its clauses."
 )
+SPIES_ON_ITSELF = Refusal(
+    "spies_on_itself", INVALID, "A faction knows its own treaties. Name another one to spy on."
+)
+SPY_STILL_OUT = Refusal(
+    "spy_still_out", CONFLICT, "The last attempt on this faction is not over yet. Wait until `from_ms`."
+)
 
 MOST_PARTIES: Final = 20
 LONGEST_DAYS: Final = 36_500
@@ -280,3 +286,16 @@ class RevealTreaty(Command):
 
     treaty_id: UUID
     how: Why = "it came to light"
+
+
+class SpyOnFaction(Command):
+    """Look for what a faction has agreed on in secret. What is found comes to light; who is caught is an incident."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"faction_id": ASH, "target_id": ELM}]})
+    message_type = "diplomacy.spy_on_faction"
+    allowed = at_least(Role.PLAYER, acts_as=("character_id",))
+    refusals = (SPIES_ON_ITSELF, SPY_STILL_OUT, *_OF_FACTION)
+
+    faction_id: UUID
+    character_id: As = None
+    target_id: UUID

@@ -181,9 +181,29 @@ class TreatyRevealed(TreatyEvent):
     how: str
 
 
+class SpyReturned(Event):
+    """A faction has spied on another. `treaty_id` is what was found; who was `caught` is an incident, too."""
+
+    message_type = "diplomacy.spied"
+    subjects = ("faction_id", "target_id", "by_id")
+
+    faction_id: UUID
+    target_id: UUID
+    by_id: UUID | None
+    roll: int
+    skill: float
+    score: float
+    needed: float
+    treaty_id: UUID | None
+    caught: bool
+
+    def audience(self) -> Audience:
+        return Audience.of(self.faction_id)
+
+
 EVENTS = (
     TreatyDrafted, TreatySigned, TreatyRejected, TreatyInForce, TreatyAgreed, TreatySuspended, TreatyResumed,
     TreatyRenewed, TreatyExpired, TreatyTerminated, WithdrawalAnnounced, PartyWithdrawn, TreatyViolated,
-    ViolationMended, BreachAlleged, ClauseFulfilled, TreatyRevealed,
+    ViolationMended, BreachAlleged, ClauseFulfilled, TreatyRevealed, SpyReturned,
 )  # fmt: skip
 """What this part of the system tells of."""

@@ -36,6 +36,7 @@ from fablewright.systems.diplomacy.treaty_commands import (
     RenewTreaty,
     RevealTreaty,
     SignTreaty,
+    SpyOnFaction,
     SuspendTreaty,
     TerminateTreaty,
     TreatyFields,
@@ -43,7 +44,7 @@ from fablewright.systems.diplomacy.treaty_commands import (
     Why,
     WithdrawFromTreaty,
 )
-from fablewright.systems.diplomacy.treaty_views import AccusationMade, TreatyMade, TreatyView
+from fablewright.systems.diplomacy.treaty_views import AccusationMade, SpyMade, TreatyMade, TreatyView
 from fablewright.systems.diplomacy.views import TimelineView, timeline
 from fablewright.systems.factions import service as factions
 
@@ -108,6 +109,17 @@ class AccuseBody(PartyBody):
     accused_id: UUID
     clause: int = Field(ge=1, le=MOST_CLAUSES, description="Number of the clause, from 1.")
     event_id: UUID | None = None
+
+
+class SpyBody(BaseModel):
+    """On whom to spy, and as which character."""
+
+    model_config = _example(target_id=ELM)
+
+    target_id: UUID
+    character_id: UUID | None = Field(
+        None, description="As which member you act; only game masters may leave it out."
+    )
 
 
 class RevealBody(BaseModel):
@@ -275,6 +287,15 @@ async def reveal_treaty(
 ) -> Committed[TreatyMade]:
     """Let all know of a secret treaty. For game masters."""
     command = RevealTreaty(treaty_id=treaty_id, **dict(body))
+    return await caller.execute(command, world_id)  # type: ignore[no-any-return]
+
+
+@router.post("/worlds/{world_id}/factions/{faction_id}/spy", responses=refusals(SpyOnFaction))
+async def spy_on_faction(
+    world_id: UUID, faction_id: UUID, body: SpyBody, caller: Caller
+) -> Committed[SpyMade]:
+    """Look for what another faction has agreed on in secret."""
+    command = SpyOnFaction(faction_id=faction_id, **dict(body))
     return await caller.execute(command, world_id)  # type: ignore[no-any-return]
 
 

@@ -95,6 +95,13 @@ class AccusationMade(BaseModel):
     founded: bool
 
 
+class SpyMade(BaseModel):
+    """What spies found, and whether they were caught."""
+
+    treaty_id: UUID | None = Field(description="The secret treaty that is known to all now.")
+    caught: bool
+
+
 # $3: the factions that the reader stands for, null for one who sees all. $8: drafted at, $9: id of the last one seen.
 LIST: Final = f"""
 SELECT t.id, t.name, t.kind, t.text, t.state, t.secret, t.starts_at, t.ends_at,
