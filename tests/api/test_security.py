@@ -95,6 +95,7 @@ PAYLOADS: dict[str, dict[str, Any]] = {
     "diplomacy.drop_opinion": {
         "holder_id": "faction_id", "about_id": "other_faction_id", "key": "shared_enemy"},
     "diplomacy.propose_treaty": {**TREATY, **PARTY},
+    "diplomacy.spy_on_faction": {**PARTY, "target_id": "other_faction_id"},
     "diplomacy.change_draft": {"treaty_id": "treaty_id", **TREATY, **PARTY}, "diplomacy.import_treaty": TREATY,
     "diplomacy.reveal_treaty": {"treaty_id": "treaty_id"},
     "diplomacy.open_negotiation": {**PARTY, "with_ids": [str(UUID(int=1))], "kind": "trade"},

@@ -46,6 +46,7 @@ EXTRA_FILES = {
         "treaty_commands.py",
         "treaty_events.py",
         "treaty_pack.py",
+        "spying.py",
         "treaty_views.py",
         "treaty_router.py",
         "treaty_timers.py",
