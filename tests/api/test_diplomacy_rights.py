@@ -99,7 +99,7 @@ LINES: dict[str, Line] = {
                                  ("negotiate",)),
     "diplomacy.answer_offer": Line(of(negotiation_id="talks", number=1, accept=False), ("negotiate",)),
     "diplomacy.deliberate": Line(of(negotiation_id="talks")),
-    "diplomacy.persuade": Line(of(negotiation_id="talks", target_id="birch", approach="charm"), ("negotiate",)),
+    "diplomacy.persuade": Line(of(negotiation_id="talks", other_faction_id="birch", approach="charm"), ("negotiate",)),
     "diplomacy.walk_out": Line(of(negotiation_id="talks"), ("negotiate",)),
     "diplomacy.report_incident": Line(
         {"kind": "insult", "injured_id": "ash", "accused_id": "birch", "severity": 0.2}, ("accuse",)
