@@ -38,6 +38,7 @@ EXTRA_FILES = {
     "diplomacy": {
         "relations.py",
         "renown.py",
+        "matrix.py",
         "homefront.py",
         "clauses.py",
         "treaties.py",
