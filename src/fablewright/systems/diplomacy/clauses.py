@@ -193,6 +193,7 @@ class Pay(_Between):
     every_days: int | None = Field(None, ge=1, le=MOST_DAYS, description="Left out: once, at the start.")
 
     def contradicts(self, other: ClauseBase) -> str | None:
+        """Two payments between the same two at the same times are one."""
         if not isinstance(other, Pay):
             return None
         if (self.currency, self.every_days) != (other.currency, other.every_days):
@@ -227,6 +228,7 @@ class KeepOut(ClauseBase):
         return ((self.faction_id, self.region_id),)
 
     def contradicts(self, other: ClauseBase) -> str | None:
+        """Who keeps out of a region cannot hand anybody over there."""
         if not isinstance(other, KeepOut | HandOver):
             return None
         if (self.faction_id, self.region_id) != (other.faction_id, other.region_id):
@@ -257,6 +259,7 @@ class NoTrade(_Between):
         return self.good is None or act.good is None or act.good == self.good
 
     def contradicts(self, other: ClauseBase) -> str | None:
+        """What is forbidden as a whole need not be forbidden in part."""
         if not isinstance(other, NoTrade) or (self.faction_id, self.with_id) != (
             other.faction_id,
             other.with_id,
@@ -286,6 +289,7 @@ class Defend(_Between):
         return act.side != "attacker"  # who attacks others has no right to be defended
 
     def contradicts(self, other: ClauseBase) -> str | None:
+        """Who defends a faction cannot support war against it."""
         both = self.protector_id, self.protected_id
         if isinstance(other, SupportInWar) and (other.faction_id, other.against_id) == both:
             return "one cannot defend a faction and support war against it"
@@ -323,6 +327,7 @@ class HandOver(_Between):
         return act.key == self.done()
 
     def contradicts(self, other: ClauseBase) -> str | None:
+        """One character is handed over once."""
         if not isinstance(other, HandOver) or other.character_id != self.character_id:
             return None
         return "one character is to be handed over twice"
@@ -382,6 +387,7 @@ class NoAttack(_Between):
         return (self.a_id, self.b_id), (self.b_id, self.a_id)
 
     def contradicts(self, other: ClauseBase) -> str | None:
+        """Who keeps peace with a faction cannot support war against it."""
         both = {self.a_id, self.b_id}
         if isinstance(other, NoAttack) and {other.a_id, other.b_id} == both:
             return "the same peace stands there twice"
@@ -414,6 +420,7 @@ class SupportInWar(_Between):
         return self.against_id is None or act.against is None or act.against == self.against_id
 
     def contradicts(self, other: ClauseBase) -> str | None:
+        """One cannot support each of two factions against the other."""
         if not isinstance(other, SupportInWar) or other.faction_id != self.faction_id:
             return None
         if (self.against_id, other.against_id) == (other.ally_id, self.ally_id):
@@ -440,17 +447,8 @@ class Custom(ClauseBase):
 
 
 AnyClause = (
-    Pay
-    | KeepOut
-    | NoTrade
-    | Defend
-    | HandOver
-    | ShareInformation
-    | OpenBorders
-    | NoAttack
-    | SupportInWar
-    | Custom
-)
+    Pay | KeepOut | NoTrade | Defend | HandOver | ShareInformation | OpenBorders | NoAttack | SupportInWar | Custom
+)  # fmt: skip
 TYPES: Final[dict[str, type[ClauseBase]]] = {
     clause.model_fields["type"].default: clause for clause in get_args(AnyClause)
 }
