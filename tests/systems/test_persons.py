@@ -9,6 +9,7 @@ import pytest
 from fablewright.core.clock import DAY, HOUR
 from fablewright.core.messages import Command
 from fablewright.systems.characters.commands import CreateCharacter, DeleteCharacter
+from fablewright.systems.diplomacy.nego_commands import OpenNegotiation, Persuade
 from fablewright.systems.diplomacy.treaty_commands import ImportTreaty, ProposeTreaty, SignTreaty
 from fablewright.systems.diplomacy.war_commands import (
     AnswerIncident,
@@ -185,6 +186,28 @@ async def test_acts_of_an_hour_tell_together_and_backing_down_costs_a_name(court
     assert [p["why"] for p in (await court.reputation(ADA))["parts"]] == [
         "sent an ultimatum", "backed down from an ultimatum",
     ]  # fmt: skip
+
+
+async def test_a_bad_name_is_no_help_at_the_table_but_for_threats(court: Court) -> None:
+    await court.do(DeclareWar(attacker_id=ASH, defender_id=FORD))
+    await court.later()
+    talks = (await court.do(OpenNegotiation(faction_id=ASH, with_ids=[FORD], kind="peace"))).id
+    for approach, helps in (("reason", False), ("intimidate", True)):
+        await court.do(
+            Persuade(
+                negotiation_id=talks,
+                faction_id=ASH,
+                character_id=ADA,
+                other_faction_id=FORD,
+                approach=approach,
+            )
+        )
+        rows = await court.fetch(
+            "SELECT data::text AS data FROM events WHERE world_id = $1 AND type = 'diplomacy.party_persuaded' "
+            "ORDER BY seq DESC LIMIT 1"
+        )
+        parts = {p["what"]: p["amount"] for p in orjson.loads(rows[0]["data"])["parts"]}
+        assert (parts["name"] > 0) == helps and "tie" in parts
 
 
 async def test_the_dead_feel_nothing_and_nobody_speaks_of_the_unknown(court: Court) -> None:

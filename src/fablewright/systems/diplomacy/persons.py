@@ -62,10 +62,10 @@ SELECT treaty_id, faction_id, signed_by FROM treaty_parties
 WHERE world_id = $1 AND treaty_id = ANY($2::uuid[]) AND signed_by IS NOT NULL
 """
 EVENTS_OF: Final = f"SELECT {log.COLUMNS} FROM events WHERE world_id = $1 AND id = ANY($2::uuid[])"  # noqa: S608
-LOAD: Final = """
-SELECT id, said::text AS said FROM reputations WHERE world_id = $1 AND id = ANY($2::uuid[]) ORDER BY id
-FOR NO KEY UPDATE
-"""
+PEEK: Final = (
+    "SELECT id, said::text AS said FROM reputations WHERE world_id = $1 AND id = ANY($2::uuid[]) ORDER BY id"
+)
+LOAD: Final = f"{PEEK} FOR NO KEY UPDATE"
 WRITE: Final = """
 INSERT INTO reputations (world_id, id, said) SELECT $1, v.id, v.said::jsonb
 FROM unnest($2::uuid[], $3::text[]) AS v (id, said) ORDER BY v.id
@@ -297,6 +297,12 @@ async def reputations(tx: Transaction, ids: Iterable[UUID]) -> dict[UUID, tuple[
     wanted = sorted(set(ids))
     rows = await tx.fetch(LOAD, tx.world_id, wanted) if wanted else []
     return {row["id"]: said_of(row["said"]) for row in rows}
+
+
+async def reputation(tx: Transaction, character_id: UUID) -> float:
+    """What the world thinks of a character now (-100..100), not locked."""
+    row = await tx.fetchrow(PEEK, tx.world_id, [character_id])
+    return 0.0 if row is None else bearing.reputation(said_of(row["said"]), tx.now)
 
 
 def said_of(text: str) -> tuple[Said, ...]:

@@ -7,7 +7,7 @@ from uuid import UUID
 from fablewright.core.system import Handler
 from fablewright.core.transaction import Transaction
 from fablewright.systems.characters import service as characters
-from fablewright.systems.diplomacy import negotiations, service
+from fablewright.systems.diplomacy import negotiations, persons, service
 from fablewright.systems.diplomacy.bargaining import MOST_LEAN
 from fablewright.systems.diplomacy.nego_commands import (
     APPROACH_SPENT,
@@ -29,6 +29,8 @@ APPROACHES: Final[Mapping[str, tuple[tuple[str, ...], str]]] = {
 """Which skills (0..100) of the negotiator count, the best of them, and which trait of the other side's leader
 gives way to it."""
 UNSKILLED: Final = 20.0
+NAME: Final = 0.2
+"""How much of the speaker's reputation (-100..100) counts."""
 
 
 async def persuade(tx: Transaction, command: Persuade) -> Made:
@@ -106,7 +108,7 @@ NEEDED: Final = 50.0
 async def _odds(
     tx: Transaction, command: Persuade, speaker_id: UUID | None, listener_id: UUID | None
 ) -> list[PartOfUtility]:
-    """What counts beside the dice: the speaker's skill, the listener's personality and wit, and their tie."""
+    """What counts beside the dice: the speaker's skill and name, the listener's personality and wit, and their tie."""
     people = await characters.peek(tx, [i for i in (speaker_id, listener_id) if i is not None])
     speaker, listener = people.get(speaker_id or tx.world_id), people.get(listener_id or tx.world_id)
     skills, trait = APPROACHES[command.approach]
@@ -114,6 +116,12 @@ async def _odds(
         max((speaker.skills.get(name, UNSKILLED) for name in skills), default=0.0) if speaker else UNSKILLED
     )
     parts = [PartOfUtility(what="skill", amount=0.5 * able, reason=f"skill {able:.0f} of who speaks")]
+    if speaker is not None and (name := await persons.reputation(tx, speaker.id)):
+        # Who is dreaded threatens better.
+        said = -NAME if command.approach == "intimidate" else NAME
+        parts.append(
+            PartOfUtility(what="name", amount=said * name, reason="what the world says of who speaks")
+        )
     if listener is not None:
         gives_way = 30.0 * (getattr(listener.traits, trait) - 0.5)
         wit = listener.skills.get("diplomacy", UNSKILLED)
