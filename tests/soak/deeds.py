@@ -129,6 +129,17 @@ class Deeds:
         ]  # fmt: skip
         return self.chance.choices([m for _, m in makers], [weight for weight, _ in makers])[0]()
 
+    def sequel(self, command: Command) -> Command | None:
+        """What may come of a command at once, such as an answer."""
+        makers: dict[type[Command], Make] = {
+            ReportIncident: self._about_incident, ProposeTreaty: self._about_treaty, SignTreaty: self._about_treaty,
+            OpenNegotiation: self._talk, MakeOffer: self._talk, DeclareWar: self._in_war, CallToArms: self._in_war,
+            FightBattle: self._in_war, ImposeSanction: self._about_sanction, IssueUltimatum: self._ultimatum,
+            FormCoalition: self._coalition,
+        }  # fmt: skip
+        maker = makers.get(type(command))
+        return None if maker is None or self.chance.random() < 0.4 else maker()
+
     def _some(self, name: str) -> Any:
         return self.chance.choice(self.state[name]) if self.state[name] else None
 

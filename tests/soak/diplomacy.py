@@ -20,7 +20,7 @@ from fablewright.core.messages import Command
 from fablewright.core.refusal import Refused
 from fablewright.gateway.runtime import Runtime
 from fablewright.systems.characters.commands import CreateCharacter
-from fablewright.systems.diplomacy import service, views
+from fablewright.systems.diplomacy import matrix, service, views
 from fablewright.systems.diplomacy.rules import MOVES
 from fablewright.systems.director.commands import ConfigureDirector
 from fablewright.systems.factions.commands import (
@@ -148,7 +148,9 @@ class Years:
         for _ in range(MONTHS):
             await self._look()
             for _ in range(self.chance.randint(*ACTS)):
-                await self._give(self.deeds.command())
+                command = self.deeds.command()
+                while command is not None and await self._give(command):
+                    command = self.deeds.sequel(command)
             job = (await self._execute(AdvanceWorld(by_ms=30 * DAY))).result["id"]
             await self.worker.advance(self.world_id, UUID(str(job)))
         return await self.faults()
@@ -164,9 +166,8 @@ class Years:
             for name, sql in STATE.items():
                 self.deeds.state[name] = await connection.fetch(sql, self.world_id)
 
-    async def _give(self, command: Command | None) -> None:
-        if command is None:
-            return
+    async def _give(self, command: Command) -> bool:
+        """Give a command; whether it was done."""
         self.deeds.given[command.message_type] += 1
         try:
             await self._execute(command)
@@ -174,8 +175,9 @@ class Years:
             if refused.code not in {refusal.code for refusal in type(command).refusals}:
                 self.undeclared.add(f"{command.message_type} {refused.code}")
             self.deeds.refused[f"{command.message_type} {refused.code}"] += 1
-            return
+            return False
         await self._look()
+        return True
 
     # -- what must hold --------------------------------------------------------------------------------------
 
@@ -192,11 +194,13 @@ class Years:
     async def _opinions(self, connection: Any) -> list[str]:
         """Each opinion, as the matrix shows it, is the sum of its parts, and within its range."""
         now = await views.now_of(connection, self.world_id)
-        matrix = orjson.loads(await views.matrix(connection, self.world_id, now, views.EVERYTHING))
+        shown_all = orjson.loads(
+            await matrix.matrix(self.runtime.database, connection, self.world_id, now, views.EVERYTHING)
+        )
         found = []
-        pairs = [(UUID(entry["low_id"]), UUID(entry["high_id"])) for entry in matrix["relations"]]
+        pairs = [(UUID(entry["low_id"]), UUID(entry["high_id"])) for entry in shown_all["relations"]]
         book = await service.peek(connection, self.world_id, now, pairs)
-        for entry, (low, high) in zip(matrix["relations"], pairs, strict=True):
+        for entry, (low, high) in zip(shown_all["relations"], pairs, strict=True):
             view = views.relation_view(book, low, high, sees=views.EVERYTHING)
             for shown, feeling in zip((entry["opinion"], entry["opinion_back"]), view.feelings, strict=True):
                 parts = sum(part.amount for part in feeling.parts)
