@@ -16,7 +16,7 @@ from fablewright.systems.diplomacy.war_commands import (
 )
 from fablewright.systems.factions.commands import SpendTreasury
 from fablewright.systems.markets.commands import DefineGoods, GoodValue, OpenRoute
-from fablewright.systems.regions.commands import BorderValue, DefineRegions
+from fablewright.systems.regions.commands import BorderValue, DefineRegions, SetControl
 from tests.support import Server
 from tests.systems.test_incidents import advance, found, spying, two
 from tests.systems.test_wars import region, told
@@ -107,6 +107,10 @@ async def test_travel_is_barred_and_the_last_to_leave_lifts_it(server: Server) -
     sanction = await server.do(
         ImposeSanction(faction_id=a, target_id=b, kind="travel_ban", reason="plague"), owner.actor, world_id
     )
+    assert await standing(server, world_id) == [("ban", "sanction")]
+    ford = await region(server, owner, world_id, "Ford", a)
+    assert await standing(server, world_id) == [("ban", "sanction")] * 2, "what it takes is closed, too"
+    await server.do(SetControl(region_id=ford, controller_id=b), owner.actor, world_id)
     assert await standing(server, world_id) == [("ban", "sanction")]
     left = LeaveSanction(sanction_id=sanction.id, faction_id=a)
     assert (await server.do(left, owner.actor, world_id)).lifted_at == 0

@@ -272,15 +272,11 @@ async def _view(tx: Transaction, coalition_id: UUID) -> CoalitionView:
     return found
 
 
-async def _review(tx: Transaction, timers: list[Timer]) -> None:
-    await review(tx, timers)
-
-
 HANDLERS = (
     Handler(FormCoalition, one=form),
     Handler(JoinCoalition, one=join),
     Handler(LeaveCoalition, one=leave),
 )
 EVENTS = (CoalitionFormed, CoalitionJoined, CoalitionLeft, CoalitionDissolved)
-KINDS = (TimerKind(REVIEW, _review),)
+KINDS = (TimerKind(REVIEW, review),)
 GUARDING = (Reaction("diplomacy.coalitions_of_dissolved", (Dissolved,), dissolved),)

@@ -331,10 +331,6 @@ def state_of(row: Any) -> Incident:
     return war_views.incident_of(row)
 
 
-async def _fire(tx: Transaction, timers: list[Timer]) -> None:
-    await fade(tx, timers)
-
-
 HANDLERS = (
     Handler(ReportIncident, one=report),
     Handler(AnswerIncident, one=answer),
@@ -342,5 +338,5 @@ HANDLERS = (
     Handler(EscalateIncident, one=escalate),
 )
 EVENTS = (IncidentOccurred, IncidentAnswered, IncidentEscalated, IncidentResolved)
-KINDS = (TimerKind(FADES, _fire),)
+KINDS = (TimerKind(FADES, fade),)
 GUARDING = (Reaction("diplomacy.incidents_of_dissolved", (Dissolved,), dissolved),)

@@ -39,6 +39,7 @@ from fablewright.systems.markets import service as markets
 from fablewright.systems.markets.events import Bought, RouteOpened, Sold
 from fablewright.systems.markets.rules import Restraint, Restriction
 from fablewright.systems.regions import service as regions
+from fablewright.systems.regions.events import ControlChanged
 
 REVIEW: Final = "diplomacy.sanction_review"
 """The kind of timer that ends a sanction whose time is over or whose conditions hold; its data names it."""
@@ -94,6 +95,12 @@ WHERE s.world_id = $1 AND s.lifted_at IS NULL AND (s.target_id = $2 OR EXISTS (
     SELECT 1 FROM sanction_members m
     WHERE m.world_id = $1 AND m.sanction_id = s.id AND m.faction_id = $2 AND m.left_at IS NULL))
 ORDER BY s.id
+"""
+TRAVEL_BANS: Final = """
+SELECT s.id, s.target_id, s.reason, m.faction_id FROM sanctions s
+JOIN sanction_members m ON m.world_id = $1 AND m.sanction_id = s.id AND m.left_at IS NULL
+WHERE s.world_id = $1 AND s.lifted_at IS NULL AND s.kind = 'travel_ban' AND m.faction_id = ANY($2::uuid[])
+ORDER BY s.id, m.faction_id
 """
 AT_WAR: Final = """
 SELECT 1 FROM relations WHERE world_id = $1 AND status = 'war'
@@ -303,17 +310,33 @@ async def _bind(tx: Transaction, row: Any, member: UUID, book: Book, told: Event
     book.tense(member, target, harm, f"a sanction ({row['kind'].replace('_', ' ')})")
     book.opine(target, member, "sanction", -2 * harm, "sanctioned us", 180, told.id, cap=50)
     if row["kind"] == "travel_ban":
-        held = await tx.fetch(
-            "SELECT id FROM regions WHERE world_id = $1 AND controller_id = $2 AND removed_at IS NULL ORDER BY id",
-            tx.world_id, member,
-        )  # fmt: skip
-        await regions.restrict(tx, [regions.Ban(r["id"], target, name, reason) for r in held], cause=told)
+        await _bar(tx, row, member, told)
     elif row["kind"] == "embargo":
         cut = Restriction(name, Restraint.EMBARGO, row["good"], member, target, 1.0, reason, both_ways=True)
         await markets.restrict(tx, [cut], cause=told)
     elif row["kind"] == "tariff":
         tax = Restriction(name, Restraint.TARIFF, row["good"], target, member, row["rate"], reason)
         await markets.restrict(tx, [tax], cause=told)
+
+
+async def _bar(tx: Transaction, row: Any, member: UUID, told: EventRecord) -> None:
+    """Keep the people of the target out of what a member holds."""
+    held = await tx.fetch(
+        "SELECT id FROM regions WHERE world_id = $1 AND controller_id = $2 AND removed_at IS NULL ORDER BY id",
+        tx.world_id, member,
+    )  # fmt: skip
+    name, reason = source(row["id"], member), f"sanction: {row['reason']}"[:200]
+    bans = [regions.Ban(r["id"], row["target_id"], name, reason) for r in held]
+    await regions.restrict(tx, bans, cause=told)
+
+
+async def redraw(tx: Transaction, records: list[EventRecord]) -> None:
+    """Travel bans go with the regions: what a member takes is closed, what it loses is open."""
+    changed = [event for r in records if isinstance(event := r.event, ControlChanged)]
+    members = {i for event in changed for i in (event.previous, event.controller_id) if i is not None}
+    for row in await tx.fetch(TRAVEL_BANS, tx.world_id, sorted(members)):
+        await regions.lift(tx, source(row["id"], row["faction_id"]), cause=records[-1])
+        await _bar(tx, row, row["faction_id"], records[-1])
 
 
 async def _unbind(tx: Transaction, sanction_id: UUID, members: Iterable[UUID], told: EventRecord) -> None:
@@ -456,22 +479,19 @@ async def _view(tx: Transaction, sanction_id: UUID) -> SanctionView:
     return found
 
 
-async def _review(tx: Transaction, timers: list[Timer]) -> None:
-    await review(tx, timers)
-
-
 HANDLERS = (
     Handler(ImposeSanction, one=impose),
     Handler(JoinSanction, one=join),
     Handler(LeaveSanction, one=leave),
 )
 EVENTS = (SanctionImposed, SanctionJoined, SanctionLeft, SanctionBreached, SanctionLifted)
-KINDS = (TimerKind(REVIEW, _review),)
+KINDS = (TimerKind(REVIEW, review),)
 GUARDING = (
     Reaction("diplomacy.sanctions_watch", (RouteOpened, Bought, Sold), watch),
     Reaction(
         "diplomacy.sanctions_reconsidered", (IncidentResolved, PeaceMade, TensionChanged, RelationshipChanged),
         reconsider,
     ),
+    Reaction("diplomacy.travel_bans_redrawn", (ControlChanged,), redraw),
     Reaction("diplomacy.sanctions_of_dissolved", (Dissolved,), dissolved),
 )  # fmt: skip

@@ -420,10 +420,6 @@ def _leader(war: Any, side: str) -> UUID:
     return leader
 
 
-async def _lapse(tx: Transaction, timers: list[Timer]) -> None:
-    await lapse(tx, timers)
-
-
 HANDLERS = (
     Handler(DeclareWar, one=declare),
     Handler(CallToArms, one=call_to_arms),
@@ -431,4 +427,4 @@ HANDLERS = (
     Handler(MakePeace, one=make_peace),
 )
 EVENTS = (WarDeclared, AllyCalled, CallAnswered, PeaceMade, WarPartyLeft)
-KINDS = (TimerKind(CALL_LAPSES, _lapse),)
+KINDS = (TimerKind(CALL_LAPSES, lapse),)
