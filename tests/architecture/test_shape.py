@@ -124,11 +124,11 @@ CLOCKS = {"core/clock.py"}
 CHANCE = {"core/dice.py"}
 PRINTERS = ("cli/",)
 PURE = (
-    "rules.py", "commands.py", "events.py", "emotions.py", "effects.py", "exchange.py", "stage.py", "voice.py",
-    "moments.py", "grammar.py", "arcs.py", "options.py", "rumours.py", "reflections.py", "guards.py", "book.py", "templates.py",
-    "realms.py", "statecraft.py", "policies.py", "warcraft.py", "mishaps.py", "relations.py", "clauses.py", "evaluator.py", "bargaining.py", "ladder.py", "battle.py",
-    "threats.py",
-    "bearing.py",
+    "rules.py", "commands.py", "events.py", "emotions.py", "effects.py", "exchange.py", "stage.py",
+    "voice.py", "moments.py", "grammar.py", "arcs.py", "options.py", "rumours.py", "reflections.py",
+    "guards.py", "book.py", "templates.py", "realms.py", "statecraft.py", "policies.py", "warcraft.py",
+    "mishaps.py", "relations.py", "clauses.py", "evaluator.py", "bargaining.py", "ladder.py", "battle.py",
+    "threats.py", "bearing.py",
 )  # fmt: skip
 PURE_CORE = tuple(
     f"fablewright.core.{name}." for name in ("actors", "clock", "conditions", "dice", "refusal", "messages")

@@ -189,7 +189,7 @@ def test_a_free_way_enters_no_barred_region(
 )
 def test_what_is_named_twice_or_not_at_all(fields: dict[str, object]) -> None:
     with pytest.raises(ValidationError):
-        DefineRegions(**fields)  # type: ignore[arg-type]
+        DefineRegions(**fields)
 
 
 @pytest.mark.parametrize(
@@ -201,7 +201,7 @@ def test_what_is_named_twice_or_not_at_all(fields: dict[str, object]) -> None:
 )  # fmt: skip
 def test_what_no_region_can_be(fields: dict[str, object]) -> None:
     with pytest.raises(ValidationError):
-        RegionValue(name="x", **fields)  # type: ignore[arg-type]
+        RegionValue(name="x", **fields)
 
 
 def test_an_hour_is_not_much() -> None:

@@ -17,7 +17,7 @@ from fablewright.core.transaction import Request, Transaction
 from fablewright.integration.doctor import examine
 from fablewright.systems.characters.commands import CreateCharacter, DeleteCharacter
 from fablewright.systems.custom_events.commands import RecordEvent, RegisterEventType
-from fablewright.systems.quests import service, views
+from fablewright.systems.quests import views
 from fablewright.systems.quests.commands import (
     AbandonQuest,
     AcceptQuest,
@@ -514,4 +514,3 @@ async def test_quests_made_by_hand_from_templates(board: Board) -> None:
         "quest_facts_missing", GenerateQuest(template="parley", facts={**facts, "from_id": "x"})
     )
     await board.refused("quest_template_not_found", GenerateQuest(template="nothing"))
-    assert service.DUE == "quests.due"

@@ -9,11 +9,11 @@ from fablewright.core.transaction import Transaction
 from fablewright.packs.reader import import_pack, read_pack
 from fablewright.packs.writer import export_world
 from fablewright.systems.regions import service
-from fablewright.systems.regions.commands import BanMovement
+from fablewright.systems.regions.commands import BanMovement, DefineRegions
 from fablewright.systems.regions.rules import Ban
 from tests.support import Server
 from tests.systems.test_regions import ADA, Village
-from tests.systems.test_regions_lands import BORDERS, FENS, LIES, MOOR, REGIONS, VALE, DefineRegions
+from tests.systems.test_regions_lands import BORDERS, FENS, LIES, MOOR, REGIONS, VALE
 
 REGIONS_SQL = (
     "SELECT id, name, terrain, description, resources, population, stability, stability_rest, tags "

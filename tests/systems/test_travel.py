@@ -7,6 +7,7 @@ from uuid import UUID
 import pytest
 
 from fablewright.core.clock import DAY, MINUTE
+from fablewright.core.messages import Command
 from fablewright.core.refusal import Refused
 from fablewright.core.transaction import Transaction
 from fablewright.systems.characters.commands import CreateCharacter, DeleteCharacter, SetStatus
@@ -235,7 +236,7 @@ async def test_a_batch_and_one_by_one_are_the_same(server: Server) -> None:
     for together in (True, False):
         village = await Village(server).open()
         await village.do(DefineRegions(regions=REGIONS, borders=BORDERS[:2], places=LIES))
-        asked = [Travel(character_id=i, to_region_id=g) for i, g in ((ADA, FENS), (BEN, MOOR))]
+        asked: list[Command] = [Travel(character_id=i, to_region_id=g) for i, g in ((ADA, FENS), (BEN, MOOR))]
         for part in [asked] if together else [[one] for one in asked]:
             await village.do(part)
         await village.advance(DAY / MINUTE)
