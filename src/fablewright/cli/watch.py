@@ -64,7 +64,10 @@ class _Watcher:
         characters = client.everything(f"/worlds/{self._world}/characters")
         places = client.everything(f"/worlds/{self._world}/places")
         boards = client.everything(f"/worlds/{self._world}/leaderboards")
-        names = {named["id"]: named["name"] for named in (*characters, *places)}
+        powers = [
+            *client.everything(f"/worlds/{self._world}/factions"), *client.everything(f"/worlds/{self._world}/regions")
+        ]  # fmt: skip
+        names = {named["id"]: named["name"] for named in (*characters, *places, *powers)}
         names |= {board["key"]: board["name"] for board in boards}
         calendar = world.get("calendar")
         self._story = Story(Calendar(**calendar) if calendar else Calendar(), names)
