@@ -47,6 +47,7 @@ EXTRA_FILES = {
         "treaty_commands.py",
         "treaty_events.py",
         "treaty_pack.py",
+        "treaty_effects.py",
         "spying.py",
         "treaty_views.py",
         "treaty_router.py",

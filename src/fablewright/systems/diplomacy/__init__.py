@@ -39,6 +39,7 @@ from fablewright.systems.diplomacy import (
     threat_router,
     treaties,
     treaty_changes,
+    treaty_effects,
     treaty_events,
     treaty_pack,
     treaty_router,
@@ -59,7 +60,7 @@ from fablewright.systems.diplomacy.timers import TRUCES
 
 PARTS: Final[tuple[ModuleType, ...]] = (
     treaties, treaty_changes, treaty_events, treaty_timers, treaty_router, treaty_pack,
-    watching, spying,
+    watching, spying, treaty_effects,
     negotiations, nego_timers, persuasion, nego_events, peace, nego_router, incidents, wars, campaigns, sanctions,
     ultimatums, coalitions, war_timers, war_router, threat_router, war_checks, renown, homefront, decrees,
     persons, person_router,
