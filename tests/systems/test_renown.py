@@ -7,9 +7,10 @@ import pytest
 
 from fablewright.systems.characters.commands import CreateCharacter
 from fablewright.systems.dialogue.commands import Interact
-from fablewright.systems.diplomacy import rules, service
+from fablewright.systems.diplomacy import renown, rules, service
 from fablewright.systems.diplomacy.commands import AddOpinion, SetRelation
 from fablewright.systems.diplomacy.war_commands import AnswerCall, CallToArms, DeclareWar, MakePeace
+from fablewright.systems.director.chronicle import SENTENCES
 from fablewright.systems.factions.commands import AddMember, FoundFaction, SetLeader
 from fablewright.systems.memory.commands import PlantMemory
 from fablewright.systems.regions.commands import (
@@ -46,9 +47,7 @@ class Land(Court):
         ])  # fmt: skip
         people = {REEVE: ("Reeve", ELM), FENN: ("Fenn", FIR), YARA: ("Yara", YEW), BRAM: ("Bram", BAY)}
         await self.do([CreateCharacter(id=who, name=name) for who, (name, _) in people.items()])
-        await self.do(
-            [AddMember(faction_id=faction, member_id=who) for who, (_, faction) in people.items()]
-        )
+        await self.do([AddMember(faction_id=faction, member_id=who) for who, (_, faction) in people.items()])
         await self.do(SetLeader(faction_id=ELM, member_id=REEVE))
         await self.do(SetLeader(faction_id=ASH, member_id=UUID(int=301)))
         await self.do(SetRelation(a_id=FIR, b_id=ASH, status="friendly"))
@@ -120,6 +119,8 @@ async def test_a_betrayal_is_judged_by_closeness_and_by_who_knows(land: Land) ->
         for part in h["parts"]:
             product *= part["factor"]
         assert h["opinion"] == pytest.approx(-product)
+        told = SENTENCES["diplomacy.deed_heard"](h, lambda key: {"faction_id": "Fir", "doer_id": "Elm"}[key])
+        assert "that Elm broke Treaty of Ash (certainty" in told
     assert set(await land.causes("diplomacy.deed_heard")) == {"diplomacy.treaty_violated"}
     causes = await land.causes("diplomacy.relationship_changed")
     assert causes.count("diplomacy.deed_heard") == 2
@@ -222,6 +223,17 @@ async def test_an_ally_that_does_not_come_is_judged(land: Land) -> None:
     assert (await land.known())[FIR] == ("told", rules.ENVOYS)
     assert (await land.thinks(FIR))[0] < 0
     await land.sound()
+
+
+async def test_of_many_deeds_some_wait_their_turn(land: Land, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(renown, "MOST_AT_ONCE", 1)
+    for name in ("First Pact", "Second Pact", "Third Pact"):
+        await land.signed(OPEN, name=name)
+    await land.do(BanMovement(region_id=HILL, subject_id=ASH, reason="a quarrel"))
+    await land.advance(1.5)
+    heard = await land.events("deed_heard")
+    assert len({h["deed_id"] for h in heard}) == 3
+    assert len(heard) == 6 and {UUID(h["faction_id"]) for h in heard} == {FIR, BAY}
 
 
 async def test_war_and_peace_shake_the_land(land: Land) -> None:

@@ -46,11 +46,13 @@ WORD_SPREADS: Final = "diplomacy.word_spreads"
 """Timers of this kind let those learn of a deed who need no rumour; their data names it."""
 WORD_TAKES: Final = DAY
 """So long (world ms) after a deed that happens."""
+MOST_AT_ONCE: Final = 50
+"""So many deeds of the same moment are heard of in one transaction; the others in the next."""
 MOST_WITNESSES: Final = 10
 """So many characters who were there remember a deed."""
 MOST_CARRIERS: Final = 12
 """So many of those who lead or speak for the factions concerned do."""
-MOST_TOLD: Final = 40
+MOST_TOLD: Final = 12
 """So many friends of the victims are told by envoys, those who think most of the victims first."""
 
 NOTED: Final[Catalogue[Event]] = Catalogue((TreatyViolated, CallAnswered, TreatyInForce))
@@ -224,7 +226,9 @@ async def reveal(tx: Transaction, records: list[EventRecord]) -> None:
 
 async def spread(tx: Transaction, timers: list[Timer]) -> None:
     """Those who had part in deeds, or saw them, remember and judge them, and the victims' envoys tell their friends."""
-    deeds = await _load(tx, {UUID(timer.data["deed_id"]) for timer in timers})
+    for timer in timers[MOST_AT_ONCE:]:
+        await tx.schedule(WORD_SPREADS, tx.now, timer.data)
+    deeds = await _load(tx, {UUID(timer.data["deed_id"]) for timer in timers[:MOST_AT_ONCE]})
     if not deeds:
         return
     concerned = {f for d in deeds.values() for f in (d.doer_id, *d.victim_ids, *d.party_ids)}

@@ -123,6 +123,16 @@ def _tension(data: Mapping[str, Any], name: Naming) -> str:
     return f"Tension of {name('low_id')} and {name('high_id')}: {data['before']:.0f} to {data['tension']:.0f} ({why})."
 
 
+def _heard(data: Mapping[str, Any], name: Naming) -> str:
+    how = {
+        "party": "knew, being a party to it,", "saw": "saw", "told": "was told by envoys", "heard": "heard a rumour",
+    }[data["how"]]  # fmt: skip
+    return (
+        f"{name('faction_id')} {how} that {name('doer_id')} {data['words']} (certainty {data['certainty']:.2f}, "
+        f"opinion {data['opinion']:+.0f})."
+    )
+
+
 def _sanction(data: Mapping[str, Any], name: Naming) -> str:
     return f"{name('faction_id')} sanctioned {name('target_id')} ({_plain(data['kind'])}): {data['reason']}"
 
@@ -171,6 +181,7 @@ SENTENCES: Final[Mapping[str, Telling]] = {
     "diplomacy.status_changed": _status,
     "diplomacy.relationship_changed": _opinion,
     "diplomacy.tension_changed": _tension,
+    "diplomacy.deed_heard": _heard,
     "diplomacy.sanction_imposed": _sanction,
     "diplomacy.sanction_joined": lambda _, name: (
         f"{name('faction_id')} joined the sanctions against {name('target_id')}."
