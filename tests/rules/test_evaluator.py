@@ -1,7 +1,7 @@
 """What offers are worth: by tables, and by properties (the better is never refused where the worse was accepted)."""
 
 from dataclasses import replace
-from math import fsum, isclose
+from math import fsum, isclose, isfinite
 from uuid import UUID
 
 import pytest
@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from fablewright.systems.diplomacy import evaluator
 from fablewright.systems.diplomacy.bargaining import opening
 from fablewright.systems.diplomacy.clauses import (
+    MOST_CLAUSES,
     AnyClause,
     Custom,
     Defend,
@@ -293,3 +294,19 @@ def test_what_was_lost_is_never_offered(me: FactionView, offer: list[AnyClause],
     lost = fingerprint(first.counter, days)
     again = evaluate(replace(me, lost=frozenset({lost})), offer, days)
     assert not again.counter or fingerprint(again.counter, days) != lost
+
+
+@given(VIEWS, OFFERS, DAYS)
+def test_a_counter_offer_is_bounded(me: FactionView, offer: list[AnyClause], days: int | None) -> None:
+    """Two changes at most, of which none asks for what the other has not or promises what one has not."""
+    found = evaluate(me, offer, days)
+    assert all(isfinite(part.amount) for part in found.parts) and len(found.reasons) <= 3 + len(
+        found.forbidden
+    )
+    assert len(found.changes) <= 2 and len(found.counter) <= MOST_CLAUSES
+    for change in found.changes:
+        assert change.gain > 0
+        if isinstance(change.clause, Pay) and change.clause.to_id == ASH:
+            assert change.clause.amount <= me.others[OAK].means
+        elif isinstance(change.clause, Pay) and change.clause.every_days is None:
+            assert change.clause.amount <= me.treasury

@@ -1,5 +1,6 @@
 """Negotiations against the real database: offers, answers, persuasion, deadlines, and answers by themselves."""
 
+import asyncio
 from typing import Any
 from uuid import UUID
 
@@ -26,7 +27,7 @@ from fablewright.systems.worlds.commands import AdvanceWorld
 from tests.support import Person, Server, until
 
 ADA, BEN, CYN, EVE, FAY = (UUID(int=n) for n in range(101, 106))
-ASH, FORD, MOOR = UUID(int=501), UUID(int=502), UUID(int=503)
+ASH, FORD, MOOR, DALE = (UUID(int=n) for n in range(501, 505))
 
 
 class Table:
@@ -244,6 +245,37 @@ async def test_secret_talks_are_heard_by_the_parties(table: Table) -> None:
         "SELECT audience FROM events WHERE world_id = $1 AND type = 'diplomacy.negotiation_started' ORDER BY seq"
     )
     assert set(rows[0]["audience"]) == {ASH, FORD} and rows[1]["audience"] is None
+
+
+@pytest.mark.parametrize("others", [(FORD, DALE), (FORD, FORD)])
+async def test_the_last_two_answer_at_once(table: Table, others: tuple[UUID, UUID]) -> None:
+    """Two parties, or two users of one: there is one treaty, and who came too late is told so."""
+    await table.do(FoundFaction(id=DALE, name="Dale"))
+    talks = await table.talks(with_ids=sorted(set(others)))
+    await table.offer(talks, FAIR)
+    answers = await asyncio.gather(
+        *(table.do(AnswerOffer(negotiation_id=talks, faction_id=i, number=1, accept=True)) for i in others),
+        return_exceptions=True,
+    )
+    states = sorted(a.code if isinstance(a, Refused) else a.state for a in answers)  # type: ignore[union-attr]
+    assert states == (["agreed", "open"] if DALE in others else ["agreed", "negotiation_over"])
+    assert len(await table.fetch("SELECT 1 FROM treaties WHERE world_id = $1 AND state = 'in_force'")) == 1
+
+
+async def test_an_answer_and_a_counter_offer_at_once(table: Table) -> None:
+    """Whichever comes first holds: an agreement, or the counter-offer that made the answer late."""
+    talks = await table.talks(with_ids=[FORD, MOOR])
+    await table.offer(talks, FAIR)
+    counter = MakeOffer(negotiation_id=talks, faction_id=MOOR, clauses=[FAIR, pays(10)], days=360)
+    yes = AnswerOffer(negotiation_id=talks, faction_id=FORD, number=1, accept=True)
+    done: Any = await asyncio.gather(table.do(counter), table.do(yes), return_exceptions=True)
+    answered = done[1]
+    assert done[0].offer == 2
+    assert answered.code == "no_offer_stands" if isinstance(answered, Refused) else answered.state == "open"
+    (standing,) = await table.fetch(
+        "SELECT number, accepted::text AS accepted FROM negotiation_offers WHERE world_id = $1 AND state = 'standing'"
+    )
+    assert standing["number"] == 2 and list(orjson.loads(standing["accepted"])) == [str(MOOR)]
 
 
 # -- persuasion --------------------------------------------------------------------------------------------------

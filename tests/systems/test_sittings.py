@@ -271,3 +271,15 @@ async def test_an_ally_makes_a_peace_of_its_own(table: Table) -> None:
     assert left["faction_id"] == str(MOOR)
     assert await holder(table, MARCH) == ASH
     assert (await status(table, ASH, MOOR), await status(table, ASH, FORD)) == ("truce", "war")
+
+
+async def test_the_doctor_finds_all_tables_in_order(table: Table) -> None:
+    assert not [f for f in await table.server.findings() if "negotiation" in f or "talks" in f]
+    talks = await table.talks(FEN, faction_id=MOOR)
+    await table.fetch(
+        "UPDATE negotiations SET state = 'agreed', ended_at = 0 WHERE world_id = $1 AND id = $2 RETURNING 1",
+        talks,
+    )
+    found = [f for f in await table.server.findings() if str(talks) in f]
+    assert len(found) == 1 and "agreed, but without" in found[0]
+    await table.fetch("DELETE FROM worlds WHERE id = $1 RETURNING 1")

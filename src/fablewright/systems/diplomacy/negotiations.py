@@ -471,4 +471,13 @@ CHECKS: Final = (
            JOIN negotiation_offers o ON o.world_id = n.world_id AND o.negotiation_id = n.id
            WHERE n.state <> 'open' AND o.state = 'standing'""",
     ),
+    Check(
+        "diplomacy.agreed_talks_have_their_treaty",
+        """SELECT n.world_id, 'negotiation ' || n.id || ' is agreed, but without an accepted offer or a treaty'
+           FROM negotiations n
+           LEFT JOIN negotiation_offers o
+                ON o.world_id = n.world_id AND o.negotiation_id = n.id AND o.state = 'accepted'
+           LEFT JOIN treaties t ON t.world_id = n.world_id AND t.id = n.treaty_id
+           WHERE n.state = 'agreed' AND (o.id IS NULL OR t.id IS NULL)""",
+    ),
 )
