@@ -32,6 +32,7 @@ from fablewright.systems.factions.commands import (
     FoundFaction,
     GrantTreasury,
 )
+from fablewright.systems.markets.commands import DefineGoods, GoodValue
 from fablewright.systems.regions.commands import BanMovement, DefineRegions, RegionValue, SetControl
 from fablewright.systems.worlds.commands import AdvanceWorld, SetClock
 from tests.support import Person, Server, until
@@ -289,6 +290,36 @@ async def test_an_attack_breaks_the_promise_not_to(court: Court) -> None:
         "SELECT type FROM events WHERE world_id = $1 AND id = $2", UUID(told["event_id"])
     )
     assert rows[0]["type"] == "diplomacy.war_declared"
+    await court.sound()
+
+
+async def test_forbidden_trade_is_cut_as_long_as_it_is_forbidden(court: Court) -> None:
+    async def cut() -> list[tuple[UUID, UUID]]:
+        rows = await court.fetch(
+            "SELECT from_id, to_id FROM trade_restrictions WHERE world_id = $1 AND lifted_at IS NULL "
+            "AND source LIKE 'treaty:%' ORDER BY 1"
+        )
+        return [tuple(row) for row in rows]
+
+    both = [(ASH, OAK), (OAK, ASH)]
+    await court.do(DefineGoods(goods=[GoodValue(key="salt", name="Salt", base_price=4)]))
+    clause = {"type": "no_trade", "faction_id": ASH, "with_id": OAK, "good": "salt"}
+    treaty = await court.signed(clause)
+    for resume, after in ((False, []), (True, both)):
+        assert await cut() == (both if not resume else [])
+        for who in (ASH, ELM):
+            await court.do(SuspendTreaty(treaty_id=treaty, faction_id=who, resume=resume))
+        assert await cut() == after
+    for who in (ASH, ELM):
+        await court.do(TerminateTreaty(treaty_id=treaty, faction_id=who))
+    assert await cut() == []
+    await court.signed({**clause, "good": "moonbeams"})
+    hidden = await court.signed(clause, secret=True, duration_days=5)
+    assert await cut() == []
+    await court.do(RevealTreaty(treaty_id=hidden))
+    assert await cut() == both
+    await court.advance(6)
+    assert await cut() == []
     await court.sound()
 
 

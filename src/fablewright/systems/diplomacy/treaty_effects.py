@@ -1,7 +1,7 @@
 """What public treaties forbid their parties to trade is cut on the markets at once, for as long as it is forbidden.
 
-Apart from `treaties`, as `peace` is: it hears what becomes of treaties and writes it down into markets, which keep it. A
-secret treaty cuts nothing, since all would see it; its clauses are watched like all others.
+Apart from `treaties`, as `peace` is: it hears what becomes of treaties and writes it down into markets, which keep it.
+A secret treaty cuts nothing, since all would see it; its clauses are watched like all others.
 """
 
 from typing import Final
