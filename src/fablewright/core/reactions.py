@@ -6,6 +6,7 @@ runs in a savepoint, and its failure becomes a dead letter, never the player's e
 
 import traceback
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from typing import Any
 
 import orjson
@@ -58,7 +59,8 @@ class ReactionBook:
         return guarding, following
 
 
-def listens(on: Iterable[Any], event_type: str) -> bool:
+@lru_cache(maxsize=16_384)
+def listens(on: tuple[Any, ...], event_type: str) -> bool:
     """Whether one of these event classes or patterns covers a type of event."""
     return any(matches(o if isinstance(o, str) else o.message_type, event_type) for o in on)
 

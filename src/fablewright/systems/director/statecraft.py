@@ -10,6 +10,7 @@ war and the answers to what others did.
 """
 
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
@@ -28,7 +29,7 @@ MARGIN: Final = 20.0
 """Options that weigh so much less than the best are not considered."""
 TOLD: Final = 6
 """Options that the event of a decision lists: the chosen one and the heaviest others."""
-MOST_HEEDED: Final = 10
+MOST_HEEDED: Final = 9
 """So many others a faction thinks about in one council: enemies, quarrels and neighbours first."""
 BINDING: Final = frozenset({"non_aggression", "alliance", "defence_pact", "peace", "ceasefire", "vassalage"})
 """Kinds of treaties that forbid to attack the other party, at least in spirit."""
@@ -212,12 +213,16 @@ class Decision:
 
 
 def choose(options: Sequence[Option], dice: Dice) -> Option | None:
-    """One of the options: the heavier the likelier, by the logistic choice of D. McFadden (1974)."""
+    """One of the options: the heavier the likelier, by the logistic choice of D. McFadden (1974).
+
+    What to do comes before to whom: an act that could be done to many is no likelier for that.
+    """
     best = max((o.weight for o in options), default=0.0)
     if best <= 0:
         return None
     able = [o for o in options if o.weight > max(0.0, best - MARGIN)]
-    return dice.weighted(able, [math.exp((o.weight - best) / HEAT) for o in able])
+    alike = Counter(o.act for o in able)
+    return dice.weighted(able, [math.exp((o.weight - best) / HEAT) / alike[o.act] for o in able])
 
 
 def decided(
