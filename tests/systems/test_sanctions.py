@@ -1,5 +1,6 @@
 """Sanctions against the real database: what they bind, who breaches them, and how they end."""
 
+import asyncio
 import uuid
 from uuid import UUID
 
@@ -146,3 +147,20 @@ async def test_refusals(server: Server) -> None:
         with pytest.raises(Refused) as refused:
             await server.do(command, owner.actor, world_id)
         assert refused.value.code == code, command
+
+
+async def test_who_joins_twice_at_once_is_in_once(server: Server) -> None:
+    owner, world_id, a, b = await two(server)
+    c = await found(server, owner, world_id, "Cedar")
+    sanction = await server.do(
+        ImposeSanction(faction_id=a, target_id=b, kind="tariff", rate=0.1, reason="tolls"),
+        owner.actor,
+        world_id,
+    )
+    join = JoinSanction(sanction_id=sanction.id, faction_id=c)
+    results = await asyncio.gather(
+        *(server.do(join, owner.actor, world_id) for _ in range(3)), return_exceptions=True
+    )
+    codes = [r.code for r in results if isinstance(r, Refused)]
+    assert codes == ["already_sanctioning"] * 2
+    assert await standing(server, world_id) == [("tariff", "sanction")] * 2

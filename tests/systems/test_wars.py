@@ -317,3 +317,25 @@ async def test_a_faction_that_is_no_more_fights_no_more(server: Server, leader: 
     assert (rows[0]["ended_at"] is not None) == leader
     assert await holder(server, world_id, gate) == a, "who is no more gets nothing back"
     assert not [f for f in await server.findings() if str(world_id) in f]
+
+
+async def test_battles_and_peace_at_once_leave_no_troops_out(server: Server) -> None:
+    owner, world_id, a, b = await two(server, strength=1000)
+    war = await server.do(DeclareWar(attacker_id=a, defender_id=b), owner.actor, world_id)
+    commands = [
+        *(FightBattle(war_id=war.id, faction_id=x, enemy_id=y, troops=200) for x, y in ((a, b), (b, a)) * 2),
+        MakePeace(war_id=war.id, faction_id=a), MakePeace(war_id=war.id, faction_id=b),
+    ]  # fmt: skip
+    results = await asyncio.gather(
+        *(server.do(each, owner.actor, world_id) for each in commands), return_exceptions=True
+    )
+    refused = [r for r in results if isinstance(r, BaseException)]
+    assert refused and all(isinstance(r, Refused) and r.code == "war_over" for r in refused)
+    assert len(await told(server, world_id, "diplomacy.peace_made")) == 1
+    rows = await server.fetch(
+        "SELECT f.strength, p.losses FROM factions f JOIN war_parties p ON p.world_id = f.world_id "
+        "AND p.faction_id = f.id WHERE f.world_id = $1",
+        world_id,
+    )
+    assert [row["strength"] + row["losses"] for row in rows] == [pytest.approx(1000)] * 2
+    assert not [f for f in await server.findings() if str(world_id) in f]
