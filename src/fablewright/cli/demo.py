@@ -25,6 +25,8 @@ PASSWORD_FILE = "demo.password"  # noqa: S105  the file's name
 OLD_EVENTS = 3
 """Events told at the start that happened before it."""
 PAGE = 200
+EVERYDAY = frozenset({"characters.status_changed", "regions.arrived", "memory.planted"})
+"""Where days are minutes long, nobody needs to be told each time somebody goes to bed."""
 
 
 def run_demo(settings: Settings, *, began: float) -> None:
@@ -127,6 +129,8 @@ async def follow(runtime: Runtime, world_id: UUID) -> None:
             async with runtime.database.reading() as connection:
                 part = await log.read(connection, world_id, after, PAGE, log.Filter())
             for row in part.rows:
+                if row["type"] in EVERYDAY:
+                    continue
                 for line in story.tell(_event(row)):
                     out.print(line)
             after = part.up_to
