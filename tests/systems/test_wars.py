@@ -268,6 +268,35 @@ async def test_an_alliance_of_words_ends_with_a_refusal(server: Server) -> None:
     assert (await relation(server, world_id, b, ally))[1] == "neutral"
 
 
+async def test_who_may_not_come_is_excused(server: Server) -> None:
+    owner, world_id, a, b = await two(server)
+    ally = await found(server, owner, world_id, "Cedar")
+    await server.do(SetRelation(a_id=b, b_id=ally, status="allied"), owner.actor, world_id)
+    await server.do(SetRelation(a_id=a, b_id=ally, status="truce"), owner.actor, world_id)
+    war = await server.do(DeclareWar(attacker_id=a, defender_id=b), owner.actor, world_id)
+    with pytest.raises(Refused, match="truce_holds"):
+        await server.do(AnswerCall(war_id=war.id, faction_id=ally, come=True), owner.actor, world_id)
+    await server.do(AnswerCall(war_id=war.id, faction_id=ally, come=False), owner.actor, world_id)
+    rows = await server.fetch("SELECT reputation FROM factions WHERE id = $1", ally)
+    assert rows[0]["reputation"] == 0
+
+
+async def test_allies_that_are_friends_do_not_fight_each_other(server: Server) -> None:
+    owner, world_id, a, b = await two(server, strength=100)
+    c, d = [await found(server, owner, world_id, name, strength=100) for name in ("Cedar", "Dogwood")]
+    await server.do(SetRelation(a_id=c, b_id=d, status="allied"), owner.actor, world_id)
+    war = await server.do(DeclareWar(attacker_id=a, defender_id=b), owner.actor, world_id)
+    for caller, called in ((a, c), (b, d)):
+        await server.do(CallToArms(war_id=war.id, faction_id=caller, ally_id=called), owner.actor, world_id)
+        await server.do(AnswerCall(war_id=war.id, faction_id=called, come=True), owner.actor, world_id)
+    assert [(await relation(server, world_id, *pair))[1] for pair in ((a, d), (b, c), (c, d))] == [
+        "war", "war", "allied"
+    ]  # fmt: skip
+    with pytest.raises(Refused, match="not_enemies"):
+        await server.do(FightBattle(war_id=war.id, faction_id=c, enemy_id=d), owner.actor, world_id)
+    assert not [f for f in await server.findings() if str(world_id) in f]
+
+
 async def test_enemies_do_not_trade(server: Server) -> None:
     owner, world_id, a, b = await two(server)
     ally = await found(server, owner, world_id, "Cedar")

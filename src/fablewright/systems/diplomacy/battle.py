@@ -47,6 +47,11 @@ CAUSE_UNFOUNDED = Refusal(
     "What is named does not give this cause. Name another, or go to war as `conquest` without one.",
 )
 SAME_SIDE = Refusal("same_side", CONFLICT, "The two fight on the same side. Name an enemy.")
+NOT_ENEMIES = Refusal(
+    "not_enemies",
+    CONFLICT,
+    "The two are on different sides of this war, but not at war with each other. Name another enemy.",
+)
 NO_TROOPS = Refusal("no_troops", CONFLICT, "The faction has no troops to send. Raise some, or send fewer.")
 NOT_OF_THE_ENEMY = Refusal(
     "not_of_the_enemy", CONFLICT, "No enemy in this war holds that region. Name one that an enemy holds."

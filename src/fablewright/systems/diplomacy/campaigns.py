@@ -12,7 +12,6 @@ import orjson
 from fablewright.core.system import Handler
 from fablewright.core.transaction import EventRecord, Transaction
 from fablewright.systems.diplomacy import battle, war_views
-from fablewright.systems.diplomacy.rules import TRUCE_HOLDS
 from fablewright.systems.diplomacy.service import peek as peek_relations
 from fablewright.systems.diplomacy.war_commands import FightBattle
 from fablewright.systems.diplomacy.war_events import BattleFought, PartTold, RegionOccupied
@@ -58,7 +57,7 @@ async def fight(tx: Transaction, command: FightBattle) -> WarDetail:
     us, them = sides[command.faction_id], sides[command.enemy_id]
     known = await peek_relations(tx, tx.world_id, tx.now, [(us.id, them.id)])
     if known.status(us.id, them.id) != "war":
-        raise TRUCE_HOLDS(until=known.relation(us.id, them.id).truce_until)
+        raise battle.NOT_ENEMIES(status=known.status(us.id, them.id))
     troops = min(us.strength, command.troops or us.strength)
     enemy_troops = min(them.strength, command.enemy_troops or them.strength)
     if troops <= 0:

@@ -231,7 +231,7 @@ class FightBattle(OfWar):
     allowed = BY_MEMBER
     refusals = (
         *ACTING, battle.WAR_NOT_FOUND, battle.WAR_OVER, battle.NOT_AT_WAR, battle.SAME_SIDE, battle.NO_TROOPS,
-        battle.NOT_OF_THE_ENEMY, TRUCE_HOLDS,
+        battle.NOT_OF_THE_ENEMY, battle.NOT_ENEMIES,
     )  # fmt: skip
 
     enemy_id: UUID

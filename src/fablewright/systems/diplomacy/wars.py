@@ -16,6 +16,7 @@ from fablewright.systems.diplomacy import battle, war_views
 from fablewright.systems.diplomacy.campaigns import json_parts, locked, party_of, told_parts, view, weary
 from fablewright.systems.diplomacy.causes import bound_to_come, is_bound, legitimacy
 from fablewright.systems.diplomacy.relations import Book
+from fablewright.systems.diplomacy.service import peek as peek_relations
 from fablewright.systems.diplomacy.service import relations_book, relations_of, write
 from fablewright.systems.diplomacy.war_commands import (
     AnswerCall,
@@ -264,8 +265,11 @@ async def _answer(
     if come:
         await tx.execute(ADD_PARTY, tx.world_id, war_id, faction_id, side, "fighting", caller_id, tx.now)
         await weary(tx, faction_id, wars=1)
+        leader = _leader(war, SIDES[side])
         for enemy in enemies:
-            book.move(faction_id, enemy, "war", "came to the aid of an ally")
+            # With who does not lead, a truce or an alliance may stand: those two do not fight each other.
+            if enemy == leader or book.may_move(faction_id, enemy, "war") is None:
+                book.move(faction_id, enemy, "war", "came to the aid of an ally")
     else:
         await tx.execute(
             "UPDATE war_parties SET state = 'refused' WHERE world_id = $1 AND war_id = $2 AND faction_id = $3",
@@ -279,14 +283,26 @@ async def _answer(
         )
     )  # fmt: skip
     if caller_id is not None:
-        allied = book.status(caller_id, faction_id) == "allied"
-        bound = allied or await is_bound(
-            tx, faction_id, caller_id, _leader(war, SIDES[side]), attacks=side == "attacker"
-        )
+        bound = await _had_to(tx, book, faction_id, caller_id, _leader(war, SIDES[side]), side)
         await _remembered(tx, book, faction_id, caller_id, come, bound, told.id)
     await write(tx, book)
     if come:
         await blockade(tx, war_id, faction_id, enemies, told)
+
+
+async def _had_to(
+    tx: Transaction, book: Book, faction_id: UUID, caller_id: UUID, enemy_id: UUID, side: str
+) -> bool:
+    """Whether a faction had promised to come, as an ally or by a clause, and nothing kept it from coming."""
+    known = await peek_relations(tx, tx.world_id, tx.now, [(faction_id, enemy_id)])
+    if (
+        known.status(faction_id, enemy_id) != "war"
+        and known.may_move(faction_id, enemy_id, "war") is not None
+    ):
+        return False
+    if book.status(caller_id, faction_id) == "allied":
+        return True
+    return await is_bound(tx, faction_id, caller_id, enemy_id, attacks=side == "attacker")
 
 
 async def _remembered(
