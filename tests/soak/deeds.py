@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 from uuid import UUID
 
+import orjson
+
 from fablewright.core.clock import DAY
 from fablewright.core.messages import Command
 from fablewright.core.refusal import Refused
@@ -80,7 +82,7 @@ INCIDENTS: Final[Sequence[Any]] = (
     "border_clash", "insult", "spying", "trade_dispute", "assassination", "refugee_crisis", "broken_promise",
 )  # fmt: skip
 
-STATE: Final = {
+THERE: Final = {
     "factions": "SELECT id, leader_id FROM factions WHERE world_id = $1 AND dissolved_at IS NULL ORDER BY id",
     "incidents": "SELECT id, injured_id, accused_id FROM incidents WHERE world_id = $1 AND closed_at IS NULL "
     "ORDER BY id",
@@ -105,6 +107,11 @@ STATE: Final = {
 }  # fmt: skip
 """What there is to act on."""
 
+STATE: Final = "SELECT json_build_object({})::text".format(
+    ", ".join(f"'{name}', (SELECT coalesce(json_agg(x), '[]') FROM ({sql}) x)" for name, sql in THERE.items())
+)
+"""All of it at once, as JSON."""
+
 Make = Callable[[], Command | None]
 
 
@@ -118,6 +125,13 @@ class Deeds:
     refused: Counter[str] = field(default_factory=Counter)
 
     # -- commands --------------------------------------------------------------------------------------------
+
+    def see(self, there: str) -> None:
+        """Take in what there is now, as `STATE` reads it."""
+        self.state = {
+            name: [{key: _with_ids(value) for key, value in row.items()} for row in rows]
+            for name, rows in orjson.loads(there).items()
+        }
 
     def command(self) -> Command | None:
         """A random command about what there is; many are refused, for one reason or another."""
@@ -395,3 +409,10 @@ class Deeds:
         """A game master says what two factions are to each other, whatever they were."""
         one, other = self._two()
         return SetRelation(a_id=one, b_id=other, status=self.chance.choice(STATUSES))
+
+
+def _with_ids(value: Any) -> Any:
+    """A value of JSON in which what looks like an id is one."""
+    if isinstance(value, list):
+        return [_with_ids(item) for item in value]
+    return UUID(value) if isinstance(value, str) and len(value) == 36 else value

@@ -1,6 +1,6 @@
 """Seeded random years of diplomacy: factions do whatever factions may, time passes, and invariants must hold.
 
-One world lives some years. Each month some random commands are given in the name of random factions about what there
+One world lives some years. Each season some random commands are given in the name of random factions about what there
 is (open incidents, drafts, wars, talks, sanctions), then the world is advanced. Commands may be refused, but only as
 they declare. After each year `Years.faults` says what is wrong; the same things are checks of `fablewright doctor`.
 """
@@ -42,13 +42,14 @@ from tests.soak.deeds import STATE, Deeds
 
 FACTIONS: Final = 5
 REGIONS: Final = 7
-COUNCILS: Final = 3
+COUNCILS: Final = 5
 """In each so many-th world two of the factions also act by themselves."""
 MARKETS: Final = 5
 """Each so many-th world has markets, from its fifth year on: their days take their time."""
-MONTHS: Final = 12
-ACTS: Final = (1, 4)
-"""Commands that are given in a month, at least and at most."""
+SEASONS: Final = 8
+SEASON_DAYS: Final = 45
+ACTS: Final = (1, 5)
+"""Commands that are given in a season, at least and at most, beside what comes of them at once."""
 TERRAINS: Final = ("plains", "hills", "forest", "mountains", "river", "city")
 FAULTS: Final = {
     "a war inside a truce": """
@@ -145,13 +146,13 @@ class Years:
         self.years += 1
         if self.seed % MARKETS == 0 and self.years == MARKETS:
             await self._execute(DefineGoods(goods=[GoodValue(key="salt", name="Salt", base_price=10)]))
-        for _ in range(MONTHS):
+        for _ in range(SEASONS):
             await self._look()
             for _ in range(self.chance.randint(*ACTS)):
                 command = self.deeds.command()
                 while command is not None and await self._give(command):
                     command = self.deeds.sequel(command)
-            job = (await self._execute(AdvanceWorld(by_ms=30 * DAY))).result["id"]
+            job = (await self._execute(AdvanceWorld(by_ms=SEASON_DAYS * DAY))).result["id"]
             await self.worker.advance(self.world_id, UUID(str(job)))
         return await self.faults()
 
@@ -163,8 +164,7 @@ class Years:
 
     async def _look(self) -> None:
         async with self.runtime.database.reading() as connection:
-            for name, sql in STATE.items():
-                self.deeds.state[name] = await connection.fetch(sql, self.world_id)
+            self.deeds.see(await connection.fetchval(STATE, self.world_id))
 
     async def _give(self, command: Command) -> bool:
         """Give a command; whether it was done."""

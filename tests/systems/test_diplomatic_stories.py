@@ -95,7 +95,6 @@ class Realm:
         await realm.do([
             *people, DefineRegions(regions=regions, borders=borders), *founding,
             *(SetControl(region_id=HOME[f], controller_id=f) for f in NAMES),
-            DefineGoods(goods=[GoodValue(key="salt", name="Salt", base_price=10)]),
         ])  # fmt: skip
         return realm
 
@@ -401,6 +400,7 @@ async def test_an_ally_called_who_refuses(realm: Realm) -> None:
 
 
 async def test_an_embargo_breached_and_lifted(realm: Realm) -> None:
+    await realm.do(DefineGoods(goods=[GoodValue(key="salt", name="Salt", base_price=10)]))
     route = {"from_region": HOME[BIRCH], "to_region": HOME[CEDAR], "good": "salt", "per_day": 5}
     dispute = {"kind": "trade_dispute", "injured_id": ASH, "accused_id": BIRCH, "severity": 0.4}
     incident = await realm.act(ASH, "spymaster", ReportIncident, **dispute)
