@@ -12,6 +12,7 @@ from fablewright.systems.diplomacy.commands import AddOpinion, SetRelation
 from fablewright.systems.diplomacy.war_commands import AnswerCall, CallToArms, DeclareWar, MakePeace
 from fablewright.systems.director.chronicle import SENTENCES
 from fablewright.systems.factions.commands import AddMember, FoundFaction, SetLeader
+from fablewright.systems.markets.commands import DefineGoods, GoodValue, SetMarket
 from fablewright.systems.memory.commands import PlantMemory
 from fablewright.systems.regions.commands import (
     BanMovement,
@@ -241,12 +242,15 @@ async def test_war_and_peace_shake_the_land(land: Land) -> None:
     far = UUID(int=403)
     await land.do(DefineRegions(regions=[RegionValue(id=far, name="Far")]))
     await land.do(SetControl(region_id=far, controller_id=OAK))
-    calm = await land.stability(HILL)
+    await land.do(DefineGoods(goods=[GoodValue(key="grain", name="Grain", base_price=4)]))
+    stock = SetMarket(region_id=HILL, good="grain", supply=100, demand=100)
+    calm, price = await land.stability(HILL), (await land.do(stock)).price
     war = await land.do(DeclareWar(attacker_id=OAK, defender_id=ELM))
     await land.advance(0.01)
     hill, vale, back = [await land.stability(region) for region in (HILL, VALE, far)]
     assert hill == pytest.approx(calm + rules.WAR_BEGINS.front, abs=1e-3) == vale
     assert back == pytest.approx(calm + rules.WAR_BEGINS.home, abs=1e-3), "farther from the front"
+    assert (await land.do(stock)).price > price, "war makes bread dear"
     assert set(await land.causes("regions.stability_changed")) == {"diplomacy.war_declared"}
     await land.advance(31)
     told = await land.fetch(
