@@ -93,7 +93,7 @@ class Prepared:
             return [self.filled(item) for item in value]
         if not isinstance(value, dict):
             return value
-        lists = {f"{name}s": [value] for name, value in self.ids.items()} | {
+        lists = {f"{name}s": [value] for name, value in self.ids.items() if name.endswith("_id")} | {
             "about_ids": [self.ids["target_id"]],
             "with_ids": [self.ids["other_faction_id"]],
             "taker_ids": [self.ids["target_id"]],
