@@ -14,12 +14,13 @@ from hypothesis import strategies as st
 from fablewright.app import BUILT_IN
 from fablewright.core.clock import DAY
 from fablewright.core.refusal import Refused
+from fablewright.packs import demo
 from fablewright.packs.foreign import Foreign, is_foreign, read_foreign
 from fablewright.packs.json_text import parse_json
 from fablewright.packs.names import candidates, names, plain
 from fablewright.packs.sections import sections_of
 from fablewright.packs.shapes import shapes_of
-from fablewright.packs.syntax import SyntaxFault
+from fablewright.packs.syntax import SyntaxFault, parse
 from tests.rules.test_packs import same
 
 # JSON.
@@ -345,3 +346,33 @@ def test_a_pack_with_json_beside_it_stays_a_pack(tmp_path: Path) -> None:
     assert is_foreign(tmp_path)
     (tmp_path / "world.yaml").write_text("name: W")
     assert not is_foreign(tmp_path)
+
+
+def test_a_pack_written_as_json_is_the_same_world(tmp_path: Path) -> None:
+    """The whole demo world: whatever a pack can say, files of the names of its sections can."""
+    folder = Path(demo.__file__).parent / "data" / demo.DEMO
+    sections = sections_of(BUILT_IN)
+    merged: dict[str, Any] = {}
+    for path in sorted(folder.rglob("*.yaml"), key=lambda path: path.relative_to(folder).as_posix()):
+        section = next(s for s in sections if s.holds(path.relative_to(folder).as_posix()))
+        tree = parse(path.read_text())
+        assert tree is not None
+        inner = tree.plain()[section.own.top] if section.own.top else tree.plain()
+        if section.name == "texts":
+            merged["texts"] = {path.stem: inner, "other": inner}
+        elif isinstance(inner, dict):
+            merged.setdefault(section.name, {}).update(inner)
+        else:
+            merged.setdefault(section.name, []).extend(inner)
+    for name, entries in merged.items():
+        (tmp_path / f"{name}.json").write_text(json.dumps(entries))
+    foreign = read_foreign(tmp_path, BUILT_IN)
+    assert foreign.unmapped == ()
+    ours, theirs = (
+        [command.model_dump() for command in pack.commands if getattr(command, "name", "") != "other"]
+        for pack in (demo.demo_pack(BUILT_IN), foreign.pack)
+    )
+    assert len(theirs) == len(foreign.pack.commands) - 1
+    assert len(ours) == len(theirs)
+    for mine, other in zip(ours, theirs, strict=True):
+        assert mine == other

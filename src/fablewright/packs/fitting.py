@@ -99,7 +99,11 @@ class Fitter:
 
     def entry(self, section: str, model: type[BaseModel], node: Node, path: str = "") -> Node:
         """A node with the names of the model's fields. What is no object is given back as it is."""
-        if not isinstance(node.value, dict):
+        if (
+            not isinstance(node.value, dict)
+            or not model.model_fields
+            or model.model_config.get("extra") == "allow"
+        ):
             return node
         shapes = dict(shapes_of(model)) | ({} if path else dict(VIRTUAL.get(section, {})))
         made: dict[str, Any] = {}

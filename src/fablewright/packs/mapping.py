@@ -176,6 +176,10 @@ class Mapper:
         sheet = self._sheets[section]
         model, shapes = sheet.section.entry, shapes_of(sheet.section.entry)
         sheet.file = sheet.file or table.file
+        if _several(sheet.section):
+            for row in table.rows:
+                sheet.entries[row.key or section] = self._fit.entry(section, model, row.node)
+            return
         if table.whole is None and section in shapes and shapes[section].items is not None:
             for row in table.rows:
                 self._append(section, PartOf(section, section), row)
@@ -417,7 +421,9 @@ class Mapper:
                 continue
             own, entries = sheet.section.own, list(sheet.entries.values())
             if own.form is Form.DOCUMENT:
-                yield PackFile(sheet.file, sheet.section, entries[0])
+                several = _several(sheet.section)
+                for key, entry in sheet.entries.items():
+                    yield PackFile(f"{key}.json" if several else sheet.file, sheet.section, entry)
                 continue
             line = Place(1, sheet.file)
             inner = (
@@ -426,6 +432,11 @@ class Mapper:
                 else Node(entries, line)
             )
             yield PackFile(sheet.file, sheet.section, Node({own.top: (line, inner)}, line))
+
+
+def _several(section: Section) -> bool:
+    """Whether there may be several documents, each under its name."""
+    return any("*" in pattern for pattern in section.own.files)
 
 
 def _uuid(value: Any) -> UUID | None:
