@@ -271,7 +271,7 @@ async def test_an_alliance_of_words_ends_with_a_refusal(server: Server) -> None:
 async def test_who_may_not_come_is_excused(server: Server) -> None:
     owner, world_id, a, b = await two(server)
     ally = await found(server, owner, world_id, "Cedar")
-    await server.do(SetRelation(a_id=b, b_id=ally, status="allied"), owner.actor, world_id)
+    await pact(server, owner, world_id, Defend(protector_id=ally, protected_id=b))
     await server.do(SetRelation(a_id=a, b_id=ally, status="truce"), owner.actor, world_id)
     war = await server.do(DeclareWar(attacker_id=a, defender_id=b), owner.actor, world_id)
     with pytest.raises(Refused, match="truce_holds"):
@@ -279,6 +279,7 @@ async def test_who_may_not_come_is_excused(server: Server) -> None:
     await server.do(AnswerCall(war_id=war.id, faction_id=ally, come=False), owner.actor, world_id)
     rows = await server.fetch("SELECT reputation FROM factions WHERE id = $1", ally)
     assert rows[0]["reputation"] == 0
+    assert await told(server, world_id, "diplomacy.treaty_violated") == []
 
 
 async def test_allies_that_are_friends_do_not_fight_each_other(server: Server) -> None:

@@ -130,6 +130,9 @@ class CallAnswered(_OfWar):
     come: bool
     side: str
     silent: bool = Field(False, description="Whether the time to answer ran out.")
+    excused: bool = Field(
+        False, description="Whether a truce or an alliance with the enemy kept it from coming."
+    )
 
 
 class BattleFought(_OfWar):

@@ -276,33 +276,28 @@ async def _answer(
             tx.world_id, war_id, faction_id,
         )  # fmt: skip
     await tx.cancel_timers(CALL_LAPSES, war_id=str(war_id), faction_id=str(faction_id))
+    enemy = _leader(war, SIDES[side])
+    excused = not come and await _kept_away(tx, faction_id, enemy)
     told = tx.emit(
         CallAnswered(
-            war_id=war_id, faction_id=faction_id, caller_id=caller_id, against_id=_leader(war, SIDES[side]), come=come,
-            side=side, by_id=by_id, silent=silent,
+            war_id=war_id, faction_id=faction_id, caller_id=caller_id, against_id=enemy, come=come, side=side,
+            by_id=by_id, silent=silent, excused=excused,
         )
     )  # fmt: skip
     if caller_id is not None:
-        bound = await _had_to(tx, book, faction_id, caller_id, _leader(war, SIDES[side]), side)
-        await _remembered(tx, book, faction_id, caller_id, come, bound, told.id)
+        promised = book.status(caller_id, faction_id) == "allied" or await is_bound(
+            tx, faction_id, caller_id, enemy, attacks=side == "attacker"
+        )
+        await _remembered(tx, book, faction_id, caller_id, come, promised and not excused, told.id)
     await write(tx, book)
     if come:
         await blockade(tx, war_id, faction_id, enemies, told)
 
 
-async def _had_to(
-    tx: Transaction, book: Book, faction_id: UUID, caller_id: UUID, enemy_id: UUID, side: str
-) -> bool:
-    """Whether a faction had promised to come, as an ally or by a clause, and nothing kept it from coming."""
+async def _kept_away(tx: Transaction, faction_id: UUID, enemy_id: UUID) -> bool:
+    """Whether a truce, or an alliance with the enemy, keeps a faction from coming."""
     known = await peek_relations(tx, tx.world_id, tx.now, [(faction_id, enemy_id)])
-    if (
-        known.status(faction_id, enemy_id) != "war"
-        and known.may_move(faction_id, enemy_id, "war") is not None
-    ):
-        return False
-    if book.status(caller_id, faction_id) == "allied":
-        return True
-    return await is_bound(tx, faction_id, caller_id, enemy_id, attacks=side == "attacker")
+    return known.may_move(faction_id, enemy_id, "war") is not None
 
 
 async def _remembered(

@@ -133,7 +133,7 @@ def _called(data: Data, known: Known) -> list[Act]:
     side = data.get("side")
     if data.get("come"):  # who joins an attack attacks
         return [Act("attacked", faction, enemy)] if faction and enemy and side == "attacker" else []
-    if faction is None or caller is None:
+    if faction is None or caller is None or data.get("excused"):
         return []
     return [Act("call_refused", faction, caller, against=enemy, side=side)]
 
