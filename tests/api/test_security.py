@@ -33,7 +33,7 @@ PRIVATE = {
     "evaluate_offer": "offers_are_private",
     "get_memory": "memories_are_private", "recall_memories": "memories_are_private",
     **dict.fromkeys(
-        ("list_accounts", "get_balance", "read_statement", "get_transfer", "list_holds", "get_hold"),
+        ("list_accounts", "get_balance", "read_statement", "get_transfer", "list_holds", "get_hold", "list_stock"),
         "account_is_private",
     ),
 }  # fmt: skip
