@@ -68,9 +68,12 @@ class Prepared:
     world_id: UUID
     ids: dict[str, str]
 
-    def url(self, path: str) -> str:
-        """A path of the document with the ids of what there is."""
-        return path.format_map({"dead_letter_id": str(uuid4()), **self.ids})
+    def url(self, path: str, operation: dict[str, Any] | None = None) -> str:
+        """A path of the document with the ids of what there is, and the queries that the operation must have."""
+        parameters = (operation or {}).get("parameters", ())
+        asked = [p["name"] for p in parameters if p.get("in") == "query" and p.get("required")]
+        query = "&".join(f"{name}={self.ids[name]}" for name in asked)
+        return path.format_map({"dead_letter_id": str(uuid4()), **self.ids}) + (f"?{query}" if query else "")
 
     def body(self, path: str, operation: dict[str, Any]) -> Any:
         """The operation's first example, with the ids of what there is; None if it takes no body."""
@@ -98,6 +101,7 @@ class Prepared:
             "with_ids": [self.ids["other_faction_id"]],
             "taker_ids": [self.ids["target_id"]],
         }
+        del lists["goods"]  # these are no ids
         known = {**self.ids, **lists, "work_id": self.ids["place_id"], "home_id": self.ids["place_id"]}
         return {name: known.get(name, self.filled(inner)) for name, inner in value.items()}
 

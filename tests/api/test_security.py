@@ -67,8 +67,9 @@ PAYLOADS: dict[str, dict[str, Any]] = {
     "regions.set_control": {"region_id": "region_id", "controller_id": None},
     "markets.define_goods": {"goods": [{"key": "salt", "name": "Salt", "base_price": 1}]},
     "markets.set_market": {"region_id": "region_id", "good": "grain", "supply": 50},
-    "markets.open_route": {"from_region": "from_region", "to_region": "to_region", "good": "grain", "per_day": 1},
-    "markets.close_route": {"route_id": "route_id"}, "markets.impose_restriction": {"kind": "embargo"},
+    "markets.open_route": {
+        **CHARACTER, **FACTION, "from_region": "from_region", "to_region": "to_region", "good": "grain", "per_day": 1},
+    "markets.close_route": {**CHARACTER, "route_id": "route_id"}, "markets.impose_restriction": {"kind": "embargo"},
     "markets.lift_restriction": {"restriction_id": "restriction_id"},
     "markets.buy": {**CHARACTER, "region_id": "region_id", "good": "grain", "units": 1},
     "markets.sell": {**CHARACTER, "region_id": "region_id", "good": "grain", "units": 1},
@@ -261,7 +262,7 @@ async def every_route(
         if within not in path or (who == "observer" and operation["operationId"] in OBSERVERS_MAY_CHANGE):
             continue
         body = cast.world.body(path, operation)
-        answer = await cast.ask(who, method.upper(), cast.world.url(path), body)
+        answer = await cast.ask(who, method.upper(), cast.world.url(path, operation), body)
         asked = Asked(operation["operationId"], method, path, answer)
         if not answer.is_success:
             listed = operation["responses"][str(answer.status_code)]["content"]["application/problem+json"]

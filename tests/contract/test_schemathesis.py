@@ -144,7 +144,7 @@ async def test_every_example_works(server: Server) -> None:
     calm = await prepare(server)
     for path, method, operation in operations(document):
         world = calm if method == "get" else await prepare(server)
-        body, url = world.body(path, operation), world.url(path)
+        body, url = world.body(path, operation), world.url(path, operation)
         answer = await server.client.request(method, url, json=body, headers=world.owner.headers)
         name = operation["operationId"]
         answered[name] = "" if answer.is_success else answer.json()["code"]
