@@ -7,6 +7,7 @@ import pytest
 
 from fablewright.core.clock import DAY, HOUR
 from fablewright.core.transaction import Transaction
+from fablewright.systems.characters.commands import UpdateCharacter
 from fablewright.systems.diplomacy import nego_sittings, treaties
 from fablewright.systems.diplomacy.clauses import KeepOut, NoAttack
 from fablewright.systems.diplomacy.commands import AddOpinion, SetRelation
@@ -16,7 +17,7 @@ from fablewright.systems.diplomacy.war_commands import AnswerCall, CallToArms, D
 from fablewright.systems.factions.commands import ChangeFaction, DissolveFaction, FoundFaction
 from fablewright.systems.regions.commands import DefineRegions, RegionValue, SetControl
 from tests.support import Server
-from tests.systems.test_negotiations import ASH, FORD, MOOR, Table
+from tests.systems.test_negotiations import ASH, FAY, FORD, MOOR, Table
 
 FEN, DALE, WOLD = UUID(int=504), UUID(int=505), UUID(int=506)
 MARCH, HILL = UUID(int=601), UUID(int=602)
@@ -78,6 +79,20 @@ async def test_each_thing_said_comes_of_the_one_before(table: Table) -> None:
         "offer_made",
         "negotiation_started",
     ]
+
+
+async def test_a_leader_who_speaks_well_moves_the_other_side(table: Table) -> None:
+    await table.do(UpdateCharacter(character_id=FAY, skills={"rhetoric": 100}))
+    talks = await table.talks(FEN, faction_id=MOOR, kind="non_aggression")
+    await table.advance(3 * DAY)
+    (told,) = await table.events("party_persuaded")
+    assert (told["faction_id"], told["target_id"], told["by_id"]) == (str(MOOR), str(FEN), str(FAY))
+    assert told["score"] == pytest.approx(0.5 * told["roll"] + sum(part["amount"] for part in told["parts"]))
+    rows = await table.fetch(
+        "SELECT lean FROM negotiation_parties WHERE world_id = $1 AND negotiation_id = $2 AND faction_id = $3",
+        talks, FEN,
+    )  # fmt: skip
+    assert told["lean"] <= rows[0]["lean"] + 1e-9
 
 
 async def test_enemies_find_nothing(table: Table) -> None:

@@ -17,12 +17,21 @@ import orjson
 from fablewright.core.clock import HOUR
 from fablewright.core.refusal import Refused
 from fablewright.core.transaction import EventRecord, Timer, Transaction
-from fablewright.systems.diplomacy import bargaining, negotiations, treaties
+from fablewright.systems.diplomacy import bargaining, negotiations, persuasion, treaties
 from fablewright.systems.diplomacy.bargaining import Offered, Sitting
-from fablewright.systems.diplomacy.nego_events import NegotiationEnded, OfferAnswered, OfferMade, OfferWeighed
+from fablewright.systems.diplomacy.nego_events import (
+    NegotiationEnded,
+    OfferAnswered,
+    OfferMade,
+    OfferWeighed,
+    PartyPersuaded,
+)
 from fablewright.systems.diplomacy.nego_views import Scene, clauses_json, parts_told, scene
 from fablewright.systems.diplomacy.negotiations import DEADLINE, TURN, Talks
 from fablewright.systems.diplomacy.treaty_commands import TreatyFields
+from fablewright.systems.relationships import service as relationships
+
+Feelings = Mapping[tuple[UUID, UUID], float]
 
 DAYS: Final = 360
 """For how long a faction that runs itself offers treaties."""
@@ -102,15 +111,50 @@ async def sit(tx: Transaction, timers: Mapping[UUID, Timer]) -> None:
         if row["negotiation_id"] in tables:
             tables[row["negotiation_id"]].seats[row["faction_id"]] = negotiations.seat_of(row)
     seen = await scene(tx, [talks.seats for talks in tables.values()])
-    held = [await _sit(tx, talks, seen, timers[talks.id]) for talks in tables.values()]
+    feelings = await _feelings(tx, seen, tables.values())
+    held = [await _sit(tx, talks, seen, feelings, timers[talks.id]) for talks in tables.values()]
     if held:
         await _write(tx, held)
 
 
-async def _sit(tx: Transaction, talks: Talks, seen: Scene, timer: Timer) -> Held:
+async def _feelings(tx: Transaction, seen: Scene, tables: Iterable[Talks]) -> dict[tuple[UUID, UUID], float]:
+    """What those who lead the factions at these tables feel for each other, by (who feels, for whom), -1..1."""
+    led = [[seen.factions[i].leader_id for i in talks.seats] for talks in tables]
+    pairs = {(a, b) for ids in led for a in ids for b in ids if a is not None and b is not None and a != b}
+    found = await relationships.peek(tx, sorted(pairs)) if pairs else {}
+    return {pair: tie.now(tx.now).strength for pair, tie in found.items()}
+
+
+def _persuade(tx: Transaction, talks: Talks, seen: Scene, feelings: Feelings) -> None:
+    """Let each who leads a faction speak to the one beside it, if it may hope to move it: a check with dice."""
+    ring = list(talks.seats.values())
+    for seat, other in zip(ring, [*ring[1:], ring[0]], strict=True):
+        leader_id, listener_id = (seen.factions[s.faction_id].leader_id for s in (seat, other))
+        speaker = None if leader_id is None else seen.leaders.get(leader_id)
+        if speaker is None:
+            continue
+        listener = None if listener_id is None else seen.leaders.get(listener_id)
+        felt = feelings.get((listener.id, speaker.id)) if listener else None
+        way = persuasion.best_way(speaker, listener, felt)
+        if way is None:
+            continue
+        approach, parts = way
+        tried = persuasion.attempt(tx, parts)
+        other.lean = max(-bargaining.MOST_LEAN, min(bargaining.MOST_LEAN, other.lean + tried.lean))
+        tx.emit(
+            PartyPersuaded(
+                **talks.common(speaker.id), faction_id=seat.faction_id, target_id=other.faction_id,
+                approach=approach, roll=tried.roll, score=tried.score, needed=persuasion.NEEDED,
+                lean=tried.lean, parts=parts,
+            )
+        )  # fmt: skip
+
+
+async def _sit(tx: Transaction, talks: Talks, seen: Scene, feelings: Feelings, timer: Timer) -> Held:
     request = negotiations.because_of(tx, timer)
     with tx.acting(request):
         held = Held(talks)
+        _persuade(tx, talks, seen, feelings)
         views = seen.views(list(talks.seats), talks.leans())
         held.went = bargaining.sitting(talks.kind, views, UUID(timer.data["faction_id"]), DAYS, talks.offers)
         last = _tell(tx, held) or request.cause

@@ -1,13 +1,15 @@
 """Persuasion at the table: checks of skill, personality and ties, with seeded dice."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Final
 from uuid import UUID
 
 from fablewright.core.system import Handler
 from fablewright.core.transaction import Transaction
 from fablewright.systems.characters import service as characters
-from fablewright.systems.diplomacy import negotiations, persons, service
+from fablewright.systems.characters.service import CharacterState
+from fablewright.systems.diplomacy import negotiations, service
 from fablewright.systems.diplomacy.bargaining import MOST_LEAN
 from fablewright.systems.diplomacy.nego_commands import (
     APPROACH_SPENT,
@@ -48,16 +50,15 @@ async def persuade(tx: Transaction, command: Persuade) -> Made:
     if seat.tried.get(mark) == talks.offers:
         raise APPROACH_SPENT(approach=command.approach)
     parts = await _odds(tx, command, command.character_id or faction.leader_id, found[other].leader_id)
-    roll = tx.dice.whole(1, 100)
-    score = 0.5 * roll + sum(part.amount for part in parts)
-    lean = max(-6.0, min(8.0, (score - NEEDED) / 5))
+    tried = attempt(tx, parts)
+    lean = tried.lean
     seat.lean = max(-MOST_LEAN, min(MOST_LEAN, seat.lean + lean))
     seat.tried[mark] = talks.offers
     await negotiations.write_seat(tx, talks, seat)
     tx.emit(
         PartyPersuaded(
             **talks.common(command.character_id), faction_id=me, target_id=other, approach=command.approach,
-            roll=roll, score=score, needed=NEEDED, lean=lean, parts=parts,
+            roll=tried.roll, score=tried.score, needed=NEEDED, lean=lean, parts=parts,
         )
     )  # fmt: skip
     if command.approach == "intimidate" and lean < 0:
@@ -102,26 +103,38 @@ async def sway(tx: Transaction, moves: Sequence[tuple[UUID, UUID, float]]) -> in
 
 
 NEEDED: Final = 50.0
-"""The score from which an attempt helps: half of a roll of 1..100, and the parts of `_odds`."""
+"""The score from which an attempt helps: half of a roll of 1..100, and the parts of `odds`."""
+MEAN_ROLL: Final = 50.5
 
 
-async def _odds(
-    tx: Transaction, command: Persuade, speaker_id: UUID | None, listener_id: UUID | None
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """How an attempt to persuade went: a roll of 1..100, the score, and what the listener leans further (points)."""
+
+    roll: int
+    score: float
+    lean: float
+
+
+def attempt(tx: Transaction, parts: Sequence[PartOfUtility]) -> Attempt:
+    """Roll for it."""
+    roll = tx.dice.whole(1, 100)
+    score = 0.5 * roll + sum(part.amount for part in parts)
+    return Attempt(roll, score, max(-6.0, min(8.0, (score - NEEDED) / 5)))
+
+
+def odds(
+    approach: str, speaker: CharacterState | None, listener: CharacterState | None, felt: float | None
 ) -> list[PartOfUtility]:
-    """What counts beside the dice: the speaker's skill and name, the listener's personality and wit, and their tie."""
-    people = await characters.peek(tx, [i for i in (speaker_id, listener_id) if i is not None])
-    speaker, listener = people.get(speaker_id or tx.world_id), people.get(listener_id or tx.world_id)
-    skills, trait = APPROACHES[command.approach]
+    """What counts beside the dice: the speaker's skill, the listener's personality and wit, and their tie.
+
+    `felt` (-1..1) is what the listener feels for the speaker; None, if nothing.
+    """
+    skills, trait = APPROACHES[approach]
     able = (
         max((speaker.skills.get(name, UNSKILLED) for name in skills), default=0.0) if speaker else UNSKILLED
     )
     parts = [PartOfUtility(what="skill", amount=0.5 * able, reason=f"skill {able:.0f} of who speaks")]
-    if speaker is not None and (name := await persons.reputation(tx, speaker.id)):
-        # Who is dreaded threatens better.
-        said = -NAME if command.approach == "intimidate" else NAME
-        parts.append(
-            PartOfUtility(what="name", amount=said * name, reason="what the world says of who speaks")
-        )
     if listener is not None:
         gives_way = 30.0 * (getattr(listener.traits, trait) - 0.5)
         wit = listener.skills.get("diplomacy", UNSKILLED)
@@ -129,15 +142,35 @@ async def _odds(
             PartOfUtility(what="personality", amount=gives_way, reason=f"the {trait} of who listens"),
             PartOfUtility(what="wit", amount=-0.2 * wit, reason="the diplomacy of who listens"),
         ]
-        if speaker is not None:
-            pair = (listener.id, speaker.id)
-            tie = (await relationships.peek(tx, [pair])).get(pair)
-            if tie is not None:
-                felt = 15.0 * tie.now(tx.now).strength
-                parts.append(
-                    PartOfUtility(what="tie", amount=felt, reason="what the listener feels for them")
-                )
+    if felt is not None:
+        parts.append(PartOfUtility(what="tie", amount=15.0 * felt, reason="what the listener feels for them"))
     return parts
+
+
+def best_way(
+    speaker: CharacterState, listener: CharacterState | None, felt: float | None
+) -> tuple[str, list[PartOfUtility]] | None:
+    """The approach from which a speaker may hope most, and its parts; None, if it would rather do harm.
+
+    Threats are not made by calculation.
+    """
+    ways = {way: odds(way, speaker, listener, felt) for way in APPROACHES if way != "intimidate"}
+    best = max(ways, key=lambda way: (sum(part.amount for part in ways[way]), way))
+    hoped = 0.5 * MEAN_ROLL + sum(part.amount for part in ways[best])
+    return (best, ways[best]) if hoped > NEEDED else None
+
+
+async def _odds(
+    tx: Transaction, command: Persuade, speaker_id: UUID | None, listener_id: UUID | None
+) -> list[PartOfUtility]:
+    people = await characters.peek(tx, [i for i in (speaker_id, listener_id) if i is not None])
+    speaker, listener = people.get(speaker_id or tx.world_id), people.get(listener_id or tx.world_id)
+    felt = None
+    if speaker is not None and listener is not None:
+        pair = (listener.id, speaker.id)
+        tie = (await relationships.peek(tx, [pair])).get(pair)
+        felt = None if tie is None else tie.now(tx.now).strength
+    return odds(command.approach, speaker, listener, felt)
 
 
 HANDLERS: Final = (Handler(Persuade, one=persuade),)
