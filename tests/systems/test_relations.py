@@ -14,6 +14,7 @@ from fablewright.core.clock import DAY
 from fablewright.core.engine import Scope
 from fablewright.core.refusal import Refused
 from fablewright.core.transaction import Request, Transaction
+from fablewright.systems.diplomacy import matrix as matrices
 from fablewright.systems.diplomacy import service, views
 from fablewright.systems.diplomacy.commands import (
     AddOpinion,
@@ -23,7 +24,6 @@ from fablewright.systems.diplomacy.commands import (
     SetRelation,
     SetRelations,
 )
-from fablewright.systems.diplomacy.matrix import matrix as read_matrix
 from fablewright.systems.diplomacy.relations import Book
 from fablewright.systems.worlds.commands import AdvanceWorld
 from tests.support import Person, Server, until
@@ -324,7 +324,7 @@ async def matrix(
     async with server.runtime.database.reading() as connection:
         now = await views.now_of(connection, world_id)
         return orjson.loads(
-            await read_matrix(server.runtime.database, connection, world_id, now, sees, faction)
+            await matrices.matrix(server.runtime.database, connection, world_id, now, sees, faction)
         )
 
 
@@ -385,6 +385,20 @@ async def test_what_is_kept_of_the_matrix_is_what_a_fresh_reading_finds(server: 
                 of.status(low, high), of.relation(low, high).truce_until
             )  # fmt: skip
     assert len(kept["relations"]) == 2
+
+
+@pytest.mark.parametrize("bound", ["MOST_WORLDS", "MOST_KEPT", "MOST_BEHIND"])
+async def test_the_matrix_is_right_however_little_is_kept(
+    server: Server, monkeypatch: pytest.MonkeyPatch, bound: str
+) -> None:
+    monkeypatch.setattr(matrices, bound, 0 if bound != "MOST_WORLDS" else 1)
+    owner = await server.person()
+    worlds = [await server.world(owner) for _ in range(2)]
+    pairs = {world_id: await realms(server, world_id, 2) for world_id in worlds}
+    for tension in (10, 20):
+        for world_id, (a, b) in pairs.items():
+            await server.do(SetRelation(a_id=a, b_id=b, tension=tension), owner.actor, world_id)
+            assert [r["tension"] for r in (await matrix(server, world_id))["relations"]] == [tension]
 
 
 async def test_dissolved_factions_leave_the_matrix(server: Server) -> None:

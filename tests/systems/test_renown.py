@@ -9,6 +9,7 @@ from fablewright.systems.characters.commands import CreateCharacter
 from fablewright.systems.dialogue.commands import Interact
 from fablewright.systems.diplomacy import renown, rules, service
 from fablewright.systems.diplomacy.commands import AddOpinion, SetRelation
+from fablewright.systems.diplomacy.treaty_commands import RevealTreaty
 from fablewright.systems.diplomacy.war_commands import AnswerCall, CallToArms, DeclareWar, MakePeace
 from fablewright.systems.director.chronicle import SENTENCES
 from fablewright.systems.factions.commands import AddMember, FoundFaction, SetLeader
@@ -211,6 +212,12 @@ async def test_a_secret_breach_is_known_to_its_parties_only(land: Land) -> None:
     await land.advance(2)
     assert await land.known() == {ELM: ("party", 1.0)}, "Elm knows of the treaty, nobody of the breach"
     assert await land.thinks(FIR, BAY) == [0, 0]
+    (treaty,) = await land.fetch("SELECT id FROM treaties WHERE world_id = $1")
+    await land.do(RevealTreaty(treaty_id=treaty["id"]))
+    await land.advance(1.5)
+    fir, bay = await land.thinks(FIR, BAY)
+    assert fir < 0 == bay, "once it is out, the friends of the wronged hear of it"
+    await land.sound()
 
 
 async def test_an_ally_that_does_not_come_is_judged(land: Land) -> None:
