@@ -101,7 +101,6 @@ class Prepared:
             "with_ids": [self.ids["other_faction_id"]],
             "taker_ids": [self.ids["target_id"]],
         }
-        del lists["goods"]  # these are no ids
         known = {**self.ids, **lists, "work_id": self.ids["place_id"], "home_id": self.ids["place_id"]}
         return {name: known.get(name, self.filled(inner)) for name, inner in value.items()}
 
