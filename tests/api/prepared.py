@@ -16,7 +16,7 @@ from fablewright.systems.dialogue.effects import DUEL, TypeDefinition
 from fablewright.systems.diplomacy.clauses import Custom, NoAttack
 from fablewright.systems.diplomacy.commands import OPINION_EXAMPLE, AddOpinion
 from fablewright.systems.diplomacy.nego_commands import MakeOffer, OpenNegotiation
-from fablewright.systems.diplomacy.treaty_commands import ProposeTreaty, SignTreaty
+from fablewright.systems.diplomacy.treaty_commands import ProposeTreaty, RevealTreaty, SignTreaty
 from fablewright.systems.diplomacy.war_commands import (
     AnswerIncident,
     Consequence,
@@ -173,6 +173,7 @@ async def prepare(server: Server) -> Prepared:
     quiet = await server.do(pact, owner.actor, world_id)
     for party in (faction.id, rival.id):
         await server.do(SignTreaty(treaty_id=quiet["id"], faction_id=party), owner.actor, world_id)
+    await server.do(RevealTreaty(treaty_id=quiet["id"]), owner.actor, world_id)
     (deed,) = await server.fetch("SELECT id FROM deeds WHERE world_id = $1", world_id)
     parley = OpenNegotiation(faction_id=faction.id, with_ids=[rival.id], kind="trade")
     talks = await server.do(parley, owner.actor, world_id)
