@@ -17,9 +17,9 @@ LEAST_COVERED = {"*": 90, "src/fablewright/core/*": 95}
 INTENDED = "intended: "
 PROCESSES = "2"
 NEWEST_ONLY = (
-    "test_a_world_month.py", "test_arcs.py", "test_cli.py", "test_director.py", "test_graph.py", "test_live.py",
-    "test_live_rights.py", "test_network_import.py", "test_points_machine.py", "test_points_storm.py",
-    "test_real_input.py",
+    "test_a_world_month.py", "test_arcs.py", "test_cli.py", "test_diplomatic_years.py", "test_director.py",
+    "test_graph.py", "test_live.py", "test_live_rights.py", "test_network_import.py", "test_points_machine.py",
+    "test_points_storm.py", "test_real_input.py",
 )  # fmt: skip
 """Tests of systems that are long, and say nothing about the version of PostgreSQL."""
 CHECKOUT = Path(__file__).parent.parent
