@@ -42,7 +42,7 @@ OBSERVERS_MAY_NOT_READ = {
     "list_dead_letters", "check_integrity", "get_backfill", "list_removals", "list_verdicts", "get_verdict",
     "list_quest_templates", *PRIVATE,
 }  # fmt: skip
-NOTHING_TO_READ = {(404, "no_weather"), (404, "not_travelling")}
+NOTHING_TO_READ = {(404, "no_weather"), (404, "not_travelling"), (404, "deed_not_found")}
 """What is not always there."""
 OBSERVERS_MAY_CHANGE = {"leave_world"}
 OBSERVERS_MAY_COMMAND = {"worlds.leave_world"}
