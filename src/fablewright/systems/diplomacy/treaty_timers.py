@@ -31,6 +31,7 @@ from fablewright.systems.diplomacy.treaty_events import TreatyExpired
 from fablewright.systems.diplomacy.treaty_states import LIVE, get, load, save
 from fablewright.systems.diplomacy.watching import FULFILLED, GRACE_ENDS, Found, breaches, mend
 from fablewright.systems.factions import service as factions
+from fablewright.systems.factions.service import Payment
 
 MOST_AT_ONCE: Final = 1_000
 """Clauses that one batch executes; more follow at once."""
@@ -106,32 +107,30 @@ async def execute(tx: Transaction, timers: list[Timer]) -> None:
 
 
 async def grace_ends(tx: Transaction, timers: list[Timer]) -> None:
-    """Sums are asked for once more; what is still not done is a breach for good."""
+    """Sums are asked for once more, all together; what is still not done is a breach for good."""
     rows = await tx.fetch(IN_GRACE, tx.world_id, _ids(timers, "violation_id"))
+    treaties = await load(tx, {row["treaty_id"] for row in rows}, lock=False)
+    states = {c.id: c for treaty in treaties.values() for c in treaty.clauses}
+    owed: dict[UUID, Payment] = {}
+    for row in rows:
+        clause = states[row["clause_id"]].clause
+        if isinstance(clause, Pay) and row["reference"] is not None:
+            due_at = int(row["reference"].rsplit(":", 1)[1])
+            owed[row["id"]] = payment(clause, row["clause_id"], treaties[row["treaty_id"]].name, due_at)
+    made = await factions.pay_all(tx, list(owed.values())) if owed else []
+    paid = {id_ for id_, result in zip(owed, made, strict=True) if not isinstance(result, Refused)}
     found: list[Found] = []
     for row in rows:
-        treaty = await get(tx, row["treaty_id"], lock=False)
-        state = next(c for c in treaty.clauses if c.id == row["clause_id"])
-        if isinstance(state.clause, Pay) and row["reference"] is not None:
-            due_at = int(row["reference"].rsplit(":", 1)[1])
-            (made,) = await factions.pay_all(tx, [payment(state.clause, state.id, treaty.name, due_at)])
-            if not isinstance(made, Refused):
-                await mend(tx, treaty, state)
-                continue
+        state = states[row["clause_id"]]
+        if row["id"] in paid:
+            await mend(tx, treaties[row["treaty_id"]], state, row["id"])
+            continue
         breach = Breach(
             row["faction_id"], frozenset(state.clause.serves()) - {row["faction_id"]}, row["text"]
         )
-        found.append(
-            Found(
-                treaty.id,
-                state.id,
-                breach,
-                row["kind"],
-                row["event_id"],
-                row["reference"],
-                violation_id=row["id"],
-            )
-        )
+        found.append(Found(
+            row["treaty_id"], state.id, breach, row["kind"], row["event_id"], row["reference"], violation_id=row["id"]
+        ))  # fmt: skip
     await breaches(tx, found)
 
 

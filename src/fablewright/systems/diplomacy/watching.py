@@ -77,7 +77,7 @@ UPDATE treaty_violations SET state = $3, closed_at = $4 WHERE world_id = $1 AND 
 """
 IN_GRACE: Final = """
 SELECT id, faction_id, text FROM treaty_violations
-WHERE world_id = $1 AND clause_id = $2 AND state = 'in_grace' ORDER BY id
+WHERE world_id = $1 AND clause_id = $2 AND ($3::uuid IS NULL OR id = $3) AND state = 'in_grace' ORDER BY id
 """
 EVIDENCE: Final = "SELECT type, data::text AS data FROM events WHERE world_id = $1 AND id = $2"
 HOLDERS: Final = "SELECT id, controller_id FROM regions WHERE world_id = $1 AND id = ANY($2::uuid[])"
@@ -337,9 +337,11 @@ async def fulfil(tx: Transaction, treaty_id: UUID, clause_id: UUID) -> None:
     await save(tx, treaty)
 
 
-async def mend(tx: Transaction, treaty: TreatyState, clause: ClauseState) -> None:
-    """Close the breaches of a clause that are in grace."""
-    rows = await tx.fetch(IN_GRACE, tx.world_id, clause.id)
+async def mend(
+    tx: Transaction, treaty: TreatyState, clause: ClauseState, violation_id: UUID | None = None
+) -> None:
+    """Close the breaches of a clause that are in grace, or one of them."""
+    rows = await tx.fetch(IN_GRACE, tx.world_id, clause.id, violation_id)
     for row in rows:
         await tx.cancel_timers(GRACE_ENDS, violation_id=str(row["id"]))
         tell(
