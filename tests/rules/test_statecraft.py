@@ -403,3 +403,15 @@ def test_mishaps_are_rare_and_between_neighbours_at_peace() -> None:
         m for n in range(400) for m in mishaps.mishaps(stage(replace(HATRED, status="war")), Dice(n), 30.0)
     ]
     assert war == []
+
+
+def test_every_event_of_diplomacy_reads_as_a_sentence() -> None:
+    from fablewright.systems.diplomacy import system
+    from fablewright.systems.director.why import SENTENCES, sentence
+
+    missing = {event.message_type for event in system.events} - SENTENCES.keys()
+    assert missing == set()
+    told = {"attacker_id": "a", "defender_id": "b", "cause": "incident", "legitimacy": 0.4, "reason": "They mock us."}
+    assert sentence("diplomacy.war_declared", told, {"a": "Ash", "b": "Birch"}) == (
+        "Ash declared war on Birch (incident, legitimacy 0.40). They mock us."
+    )

@@ -108,6 +108,14 @@ def _violated(data: Mapping[str, Any], name: Naming) -> str:
     return f"{name('faction_id')} broke {data['name']}: {data['text']}."
 
 
+def _persons(data: Mapping[str, Any], name: Naming) -> str:
+    before, after = data.get("reputation_before") or 0.0, data.get("reputation") or 0.0
+    world = (
+        "" if before == after else f", and the world thinks {'better' if after > before else 'worse'} of it"
+    )
+    return f"{name('character_id')} {data['words']}; {len(data['ties'])} felt otherwise{world}."
+
+
 def _status(data: Mapping[str, Any], name: Naming) -> str:
     became = f"were {data['before']} and became {data['status']}: {data['reason']}"
     return f"{name('low_id')} and {name('high_id')} {became}."
@@ -178,6 +186,62 @@ SENTENCES: Final[Mapping[str, Telling]] = {
     "diplomacy.treaty_withdrawal_announced": _treaty("was renounced by {who}"),
     "diplomacy.treaty_party_withdrawn": _treaty("was left by {who}"),
     "diplomacy.treaty_violated": _violated,
+    "diplomacy.treaty_violation_mended": _treaty("was kept after all by {who}"),
+    "diplomacy.treaty_suspended": _treaty("rests"),
+    "diplomacy.treaty_resumed": _treaty("holds again"),
+    "diplomacy.treaty_renewed": _treaty("was renewed"),
+    "diplomacy.treaty_change_agreed": lambda data, name: (
+        f"{name('faction_id')} agreed to {_plain(data['change'])} {data['name']}."
+    ),
+    "diplomacy.treaty_breach_alleged": lambda data, name: (
+        f"{name('accuser_id')} accused {name('faction_id')} of breaking {data['name']}, "
+        f"{'with' if data['founded'] else 'without'} reason."
+    ),
+    "diplomacy.treaty_clause_fulfilled": lambda data, _: (
+        f"Clause {data['clause']} of {data['name']} was fulfilled."
+    ),
+    "diplomacy.spied": lambda data, name: (
+        f"A spy of {name('faction_id')} {'was caught by' if data['caught'] else 'came home from'} {name('target_id')}."
+    ),
+    "diplomacy.war_party_left": lambda data, name: f"{name('faction_id')} left the war: {data['reason']}.",
+    "diplomacy.sanction_left": lambda _, name: (
+        f"{name('faction_id')} left the sanctions against {name('target_id')}."
+    ),
+    "diplomacy.sanction_breached": lambda data, name: (
+        f"{name('faction_id')} broke the sanctions against {name('target_id')}: {data['words']}."
+    ),
+    "diplomacy.ultimatum_withdrawn": lambda _, name: (
+        f"{name('issuer_id')} backed down from its ultimatum to {name('target_id')}."
+    ),
+    "diplomacy.ultimatum_carried_out": lambda data, name: (
+        f"{name('issuer_id')} did to {name('target_id')} what it had promised ({_plain(data['kind'])})."
+    ),
+    "diplomacy.coalition_left": lambda _, name: (
+        f"{name('faction_id')} left the coalition against {name('target_id')}."
+    ),
+    "diplomacy.persons_moved": _persons,
+    "diplomacy.offer_weighed": lambda data, name: (
+        f"{name('faction_id')} weighed offer {data['number']}: {data['verdict']} ({data['utility']:+.1f})."
+    ),
+    "diplomacy.party_persuaded": lambda data, name: (
+        f"{name('faction_id')} spoke to {name('target_id')} ({_plain(data['approach'])})."
+    ),
+    "factions.founded": lambda data, _: f"{data['name']} was founded.",
+    "factions.dissolved": lambda data, _: f"{data['name']} was no more. {data['reason']}".strip(),
+    "factions.leader_changed": lambda _, name: f"{name('leader_id')} led {name('faction_id')} from then on.",
+    "factions.reputation_changed": lambda data, name: (
+        f"The world thought {'better' if data['delta'] > 0 else 'worse'} of {name('faction_id')}: {data['reason']}."
+    ),
+    "factions.strength_changed": lambda data, name: (
+        f"{name('faction_id')} had {data['strength']:.0f} troops: {data['reason']}."
+    ),
+    "regions.stability_changed": lambda data, name: (
+        f"Order in {name('region_id')} went from {data['before']:.2f} to {data['after']:.2f}: {data['reason']}."
+    ),
+    "quests.offered": lambda data, _: f"A quest was offered: {data['name']}.",
+    "quests.accepted": lambda data, name: f"{name('taker_id')} took on a quest: {data['name']}.",
+    "quests.finished": lambda data, name: f"{name('taker_id')} finished a quest: {data['name']}.",
+    "quests.failed": lambda data, name: f"{name('taker_id')} failed in a quest: {data['name']}.",
     "diplomacy.status_changed": _status,
     "diplomacy.relationship_changed": _opinion,
     "diplomacy.tension_changed": _tension,
@@ -220,6 +284,6 @@ SENTENCES: Final[Mapping[str, Telling]] = {
 NAMED: Final = (
     "faction_id", "target_id", "injured_id", "accused_id", "attacker_id", "defender_id", "enemy_id", "region_id",
     "ally_id", "against_id", "caller_id", "low_id", "high_id", "holder_id", "about_id", "issuer_id", "controller_id",
-    "from_id", "to_id",
+    "from_id", "to_id", "accuser_id", "leader_id", "taker_id",
 )  # fmt: skip
 """The fields of such events that name factions and regions."""

@@ -162,16 +162,8 @@ def _raid(e: Errand) -> list[Command]:
 
 
 def _spy(e: Errand) -> list[Command]:
-    """A spy is caught, or comes home: then a secret of the other one comes to light, if it has any."""
-    if e.dice.chance(0.45):
-        text = f"Somebody in the pay of {e.me.name} was caught with copied letters."
-        return [_report(e, "spying", e.dice.uniform(0.3, 0.9), e.dice.uniform(0.3, 1.0), text)]
-    secrets = [
-        p.id
-        for p in e.stage.pacts_of.get(e.target, ())
-        if p.secret and not p.open and e.me.id not in p.parties
-    ]
-    return [treaties.RevealTreaty(treaty_id=i, how=f"a spy of {e.me.name} found it") for i in secrets[:1]]
+    """A spy comes home, perhaps with a secret, or is caught."""
+    return [treaties.SpyOnFaction(faction_id=e.me.id, target_id=e.target, character_id=e.who("spy"))]
 
 
 def _answer(answer: str) -> Giver:
