@@ -73,7 +73,10 @@ class Prepared:
         parameters = (operation or {}).get("parameters", ())
         asked = [p["name"] for p in parameters if p.get("in") == "query" and p.get("required")]
         query = "&".join(f"{name}={self.ids[name]}" for name in asked)
-        return path.format_map({"dead_letter_id": str(uuid4()), **self.ids}) + (f"?{query}" if query else "")
+        known = {"dead_letter_id": str(uuid4()), **self.ids}
+        if path.endswith(("/withdraw", "/suspend", "/terminate", "/renew", "/accuse")):
+            known["treaty_id"] = self.ids["signed_treaty_id"]
+        return path.format_map(known) + (f"?{query}" if query else "")
 
     def body(self, path: str, operation: dict[str, Any]) -> Any:
         """The operation's first example, with the ids of what there is; None if it takes no body."""
@@ -86,7 +89,9 @@ class Prepared:
                 body |= {"login": self.owner.login, "password": PASSWORD}
             if path.endswith("/register"):
                 body |= {"login": f"u-{uuid4().hex}"}
-            if path.endswith(("/sanctions", "/ultimatums", "/coalitions")):
+            if "parties" in body:  # a treaty between the two houses
+                body |= {"parties": [self.ids["faction_id"], self.ids["other_faction_id"]], "clauses": []}
+            if path.endswith(("/sanctions", "/ultimatums", "/coalitions", "/spy")):
                 body |= {"target_id": self.ids["other_faction_id"]}
         return body
 
@@ -205,7 +210,7 @@ async def prepare(server: Server) -> Prepared:
         "board_key": "ford", "subject_id": one, "quest_key": "lost_ferry", "taker_id": one,
         "region_id": vale, "to_region_id": fens, "to": fens, "ban_id": ban["id"],
         "from_region": vale, "to_region": fens, "good": "grain", "route_id": trade_route["id"],
-        "restriction_id": taxed["ids"][0], "treaty_id": treaty["id"], "accused_id": rival.id,
+        "restriction_id": taxed["ids"][0], "treaty_id": treaty["id"], "signed_treaty_id": quiet["id"], "accused_id": rival.id,
         "deed_id": deed["id"],
         "negotiation_id": talks.id, **at_odds,
     }  # fmt: skip

@@ -134,6 +134,7 @@ NOT_BY_EXAMPLE = {
     "open_account": "account_exists", "lift_ban": "not_banned",
     "lift_ban_everywhere": "not_banned", "reverse_award": "not_an_award",
     "answer_call": "no_call", "leave_sanction": "not_in_sanction", "leave_coalition": "not_in_coalition",
+    "reveal_treaty": "treaty_not_open",
     "accept_quest": "quest_already_taken", "decline_quest": "quest_not_offered",
 }  # fmt: skip
 
