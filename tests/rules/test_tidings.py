@@ -93,12 +93,27 @@ def test_names_are_learned_from_what_is_told() -> None:
     assert line.plain.endswith("Stonefell is held by The Nine now.")
 
 
+def test_a_decision_is_not_told_twice() -> None:
+    story = Story(Calendar(), NAMES)
+    decided = {
+        "act": "call",
+        "because": "Ash called Elm to arms, because of its need (9.0).",
+        "refused": None,
+    }
+    called = {"faction_id": "a", "ally_id": "e", "against_id": "r"}
+    assert story.tell({"type": "director.faction_decided", "at": 0, "id": "1", "data": decided})
+    echo = {"type": "diplomacy.ally_called", "at": 0, "id": "2", "causation_id": "1", "data": called}
+    assert story.tell(echo) == []
+    assert story.tell({**echo, "causation_id": "7"})
+    assert story.tell({**echo, "causation_id": None})
+
+
 def test_every_line_is_about_an_event_that_there_is() -> None:
     known: set[str] = set()
     for part in (diplomacy, director, factions, markets, quests, regions, travel):
         events: tuple[type[Event], ...] = part.system.events
         known |= {event.message_type for event in events}
-    told_of = {*tidings.OWN, *tidings.STYLES, *tidings.UNTOLD} - {"ledger.transferred"}
+    told_of = {*tidings.OWN, *tidings.STYLES, *tidings.UNTOLD, *tidings.ECHOES} - {"ledger.transferred"}
     assert told_of <= known, told_of - known
     quiet = {kind for kind in known if kind.startswith("diplomacy.")} - tidings.UNTOLD - set(tidings.OWN)
     assert quiet <= set(SENTENCES), quiet - set(SENTENCES)

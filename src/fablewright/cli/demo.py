@@ -154,4 +154,7 @@ async def _story(connection: Any, world_id: UUID) -> Story:
 
 
 def _event(row: Any) -> dict[str, Any]:
-    return {"type": row["type"], "at": row["at"], "actor": row["actor"], "data": orjson.loads(row["data"])}
+    return {
+        "id": str(row["id"]), "causation_id": row["causation_id"] and str(row["causation_id"]), "type": row["type"],
+        "at": row["at"], "actor": row["actor"], "data": orjson.loads(row["data"]),
+    }  # fmt: skip

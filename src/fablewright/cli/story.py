@@ -47,17 +47,26 @@ class Story:
     def __init__(self, calendar: Calendar, names: Mapping[str, str] | None = None):
         self._calendar = calendar
         self._names = dict(names or {})
+        self._decision: str | None = None
+        """The id of the last decision of a faction."""
 
     def tell(self, event: Mapping[str, Any]) -> list[Text]:
-        """The lines for an event with `type`, `at`, `actor` and `data`."""
+        """The lines for an event with `type`, `at`, `actor` and `data`, perhaps `id` and `causation_id`."""
         data = event["data"]
         self._learn(event["type"], data)
-        if event["type"] in UNTOLD or _goes_without_saying(event["type"], data):
+        if event["type"] == tidings.DECISION:
+            self._decision = event.get("id")
+        if event["type"] in UNTOLD or _goes_without_saying(event["type"], data) or self._is_echo(event):
             return []
         when = Text.assemble((self._calendar.read(event["at"]) + "  ", "dim"))
         if event["type"] == "dialogue.interacted":
             return self._interaction(when, data)
         return [when + (self._sentence(event["type"], data) or self._plain(event))]
+
+    def _is_echo(self, event: Mapping[str, Any]) -> bool:
+        """Whether the decision that it comes of was told just now."""
+        cause = event.get("causation_id")
+        return cause is not None and cause == self._decision and event["type"] in tidings.ECHOES
 
     def _learn(self, kind: str, data: Mapping[str, Any]) -> None:
         """The names in an event of what later ones may speak of."""

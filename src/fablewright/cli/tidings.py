@@ -19,6 +19,13 @@ UNTOLD: Final = frozenset({
     "ledger.transferred",
 })  # fmt: skip
 """What other lines tell better, or what would drown them."""
+ECHOES: Final = frozenset({
+    "diplomacy.incident_answered", "diplomacy.incident_escalated", "diplomacy.ally_called", "diplomacy.call_answered",
+    "diplomacy.sanction_imposed", "diplomacy.sanction_joined", "diplomacy.ultimatum_answered",
+    "diplomacy.coalition_joined", "diplomacy.negotiation_started",
+})  # fmt: skip
+"""What a decision tells already, with its reasons, if it comes of one."""
+DECISION: Final = "director.faction_decided"
 MOST_INCOMES: Final = 3
 
 ALARM, CALM, DEAL, TALK, MIND = "bold red", "bold green", "bold cyan", "cyan", "dim"
