@@ -179,9 +179,10 @@ async def test_three_sit_at_one_table(table: Table) -> None:
     found = await ended(table, talks)
     assert found["state"] == "agreed"
     rows = await table.fetch(
-        "SELECT count(*) FROM treaty_parties WHERE world_id = $1 AND signed_at IS NOT NULL"
+        "SELECT t.name, count(*) FROM treaties t JOIN treaty_parties p ON p.world_id = $1 AND p.treaty_id = t.id "
+        "WHERE t.world_id = $1 AND p.signed_at IS NOT NULL GROUP BY t.name"
     )
-    assert rows[0]["count"] == 3
+    assert [tuple(row) for row in rows] == [("Alliance of Moor, Fen and Dale", 3)]
 
 
 async def test_one_that_a_user_takes_over_is_waited_for(table: Table) -> None:

@@ -4,7 +4,7 @@ A session is locked after factions and relations; where an acceptance may conclu
 come first. Whoever is at the table does not change, so that it is read freely.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 from uuid import UUID
@@ -52,6 +52,13 @@ TURN: Final = "diplomacy.negotiation_turn"
 THINKS_HOURS: Final = (4, 36)
 """World hours after which such a faction answers, at least and at most."""
 
+TITLES: Final[Mapping[str, str]] = {
+    "peace": "Peace", "ceasefire": "Ceasefire", "non_aggression": "Pact of non-aggression", "alliance": "Alliance",
+    "defence_pact": "Defence pact", "trade": "Trade treaty", "tribute": "Tribute treaty", "vassalage": "Homage",
+    "border": "Border treaty", "military_access": "Right of passage", "custom": "Agreement",
+}  # fmt: skip
+"""What treaties of a kind are called, if the talks had no topic."""
+
 
 # -- the table ---------------------------------------------------------------------------------------------------
 
@@ -61,6 +68,7 @@ class Seat:
     """A faction at the table; see `NegotiationParty`."""
 
     faction_id: UUID
+    name: str
     self_run: bool
     dissolved: bool = False
     lean: float = 0.0
@@ -122,8 +130,8 @@ SELECT id, kind, topic, secret, state, offers, deadline_at FROM negotiations
 WHERE world_id = $1 AND id = $2 FOR NO KEY UPDATE
 """
 _SEATS: Final = """
-SELECT p.negotiation_id, p.faction_id, f.self_run, f.dissolved_at IS NOT NULL AS dissolved, p.lean, p.concessions,
-       p.tried::text AS tried
+SELECT p.negotiation_id, p.faction_id, f.name, f.self_run, f.dissolved_at IS NOT NULL AS dissolved, p.lean,
+       p.concessions, p.tried::text AS tried
 FROM negotiation_parties p JOIN factions f ON f.world_id = p.world_id AND f.id = p.faction_id
 WHERE p.world_id = $1"""
 SEATS: Final = f"{_SEATS} AND p.negotiation_id = $2 ORDER BY p.faction_id"
@@ -134,12 +142,12 @@ FROM negotiation_offers WHERE world_id = $1 AND negotiation_id = $2"""
 STANDING: Final = f"{_OFFER} AND state = 'standing'"
 BEFORE: Final = f"{_OFFER} AND from_id = $3 AND number < $4 ORDER BY number DESC LIMIT 1"
 BEGIN: Final = """
-INSERT INTO negotiations (world_id, id, kind, topic, secret, opened_at, opened_by_id, deadline_at, about_id)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
-"""
-SEAT: Final = """
+WITH session AS (
+    INSERT INTO negotiations (world_id, id, kind, topic, secret, opened_at, opened_by_id, deadline_at, about_id)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+)
 INSERT INTO negotiation_parties (world_id, id, negotiation_id, faction_id)
-SELECT $1, v.id, $2, v.faction_id FROM unnest($3::uuid[], $4::uuid[]) AS v (id, faction_id)
+SELECT $1, v.id, $2, v.faction_id FROM unnest($10::uuid[], $11::uuid[]) AS v (id, faction_id)
 """
 PUT: Final = """
 INSERT INTO negotiation_offers
@@ -186,7 +194,7 @@ async def lock_parties(tx: Transaction, ids: Iterable[UUID]) -> list[Any]:
 def seat_of(row: Any) -> Seat:
     """A seat from a row of `SEATS`."""
     return Seat(
-        row["faction_id"], row["self_run"], row["dissolved"], row["lean"], row["concessions"],
+        row["faction_id"], row["name"], row["self_run"], row["dissolved"], row["lean"], row["concessions"],
         orjson.loads(row["tried"]),
     )  # fmt: skip
 
@@ -225,13 +233,12 @@ async def open_negotiation(tx: Transaction, command: OpenNegotiation) -> Made:
     deadline = tx.now + command.deadline_days * DAY
     talks = Talks(
         tx.new_id(), command.kind, command.topic, command.in_secret, 0, deadline,
-        {i: Seat(i, found[i].self_run) for i in sorted(found)},
+        {i: Seat(i, found[i].name, found[i].self_run) for i in sorted(found)},
     )  # fmt: skip
     await tx.execute(
         BEGIN, tx.world_id, talks.id, talks.kind, talks.topic, talks.secret, tx.now, command.character_id,
-        deadline, command.about_id,
+        deadline, command.about_id, [tx.new_id() for _ in found], list(talks.seats),
     )  # fmt: skip
-    await tx.execute(SEAT, tx.world_id, talks.id, [tx.new_id() for _ in found], list(talks.seats))
     await tx.schedule(DEADLINE, deadline, {"negotiation_id": str(talks.id)})
     told = tx.emit(
         NegotiationStarted(
@@ -363,7 +370,8 @@ async def accept(tx: Transaction, talks: Talks, offer: Offer, faction_id: UUID, 
 
 def name_of(talks: Talks) -> str:
     """What a treaty that comes of these talks is called."""
-    return talks.topic or f"{talks.kind.replace('_', ' ').capitalize()} of {len(talks.seats)} parties"
+    *names, last = (seat.name for seat in talks.seats.values())
+    return (talks.topic or f"{TITLES[talks.kind]} of {', '.join(names)} and {last}")[:200]
 
 
 async def _conclude(tx: Transaction, talks: Talks, offer: Offer, cause: EventRecord) -> UUID:
