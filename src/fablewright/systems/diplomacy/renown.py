@@ -383,6 +383,7 @@ async def judge(tx: Transaction, hearings: Sequence[Hearing]) -> None:
     fresh = [
         h for key, h in sorted(best.items())
         if h.certainty >= before.get(key, (0.0, 0.0))[0] + SURER and found[h.faction_id].dissolved_at is None
+        and found[h.deed.doer_id].dissolved_at is None
     ]  # fmt: skip
     near = await peek(tx, tx.world_id, tx.now, [(h.faction_id, v) for h in fresh for v in h.deed.victim_ids])
     book = await relations_book(tx, [(h.faction_id, h.deed.doer_id) for h in fresh])
