@@ -8,8 +8,10 @@ import orjson
 import pytest
 
 from fablewright.core.clock import DAY
+from fablewright.core.engine import Scope
 from fablewright.core.messages import Command
 from fablewright.core.refusal import Refused
+from fablewright.core.transaction import Request, Transaction
 from fablewright.systems.characters.commands import CreateCharacter, UpdateCharacter
 from fablewright.systems.diplomacy import persuasion
 from fablewright.systems.diplomacy.clauses import AnyClause, Custom, Defend, OpenBorders, Pay
@@ -312,6 +314,26 @@ async def test_a_threat_that_fails_is_resented(table: Table) -> None:
     assert made.lean < 0
     (felt,) = await table.events("relationship_changed")
     assert (felt["holder_id"], felt["about_id"], felt["opinion"]) == (str(FORD), str(ASH), -4.0)
+
+
+async def test_what_happens_outside_moves_all_talks_of_two(table: Table) -> None:
+    """Once for each of the others at the table, within the bounds; talks that are over stay as they were."""
+    both, old, apart = [await table.talks(with_ids=ids) for ids in ([FORD, MOOR], [FORD], [FORD])]
+    await table.do(WalkOut(negotiation_id=old, faction_id=ASH))
+
+    async def work(tx: Transaction) -> int:
+        return await persuasion.sway(
+            tx, [(ASH, FORD, 3.0), (ASH, MOOR, 2.0), (FORD, ASH, -99.0), (MOOR, MOOR, 0.0)]
+        )
+
+    request = Request(AdvanceWorld(by_ms=1), table.owner.actor, UUID(int=1), UUID(int=2))
+    many, _ = await table.server.runtime.engine.transact(Scope(table.world_id), request, work)
+    assert many == 2
+    rows = await table.fetch(
+        "SELECT negotiation_id, faction_id, lean FROM negotiation_parties WHERE world_id = $1"
+    )
+    leans = {(r["negotiation_id"], r["faction_id"]): r["lean"] for r in rows if r["lean"]}
+    assert leans == {(both, ASH): 5.0, (apart, ASH): 3.0, (both, FORD): -40.0, (apart, FORD): -40.0}
 
 
 # -- factions that run themselves ----------------------------------------------------------------------------

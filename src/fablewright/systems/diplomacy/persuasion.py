@@ -77,12 +77,15 @@ WHERE n.world_id = $1 AND n.state = 'open' AND EXISTS (
 ORDER BY n.id FOR NO KEY UPDATE OF n
 """
 SWAY: Final = """
-UPDATE negotiation_parties p SET lean = greatest(-$6::float8, least($6, p.lean + v.amount))
-FROM (SELECT holder, about, sum(amount) AS amount
-      FROM unnest($3::uuid[], $4::uuid[], $5::float8[]) AS v (holder, about, amount) GROUP BY holder, about) v
-WHERE p.world_id = $1 AND p.negotiation_id = ANY($2::uuid[]) AND p.faction_id = v.holder AND EXISTS (
-    SELECT 1 FROM negotiation_parties o
-    WHERE o.world_id = $1 AND o.negotiation_id = p.negotiation_id AND o.faction_id = v.about)
+UPDATE negotiation_parties p SET lean = greatest(-$6::float8, least($6, p.lean + m.amount))
+FROM (
+    SELECT a.negotiation_id, a.faction_id, sum(v.amount) AS amount
+    FROM unnest($3::uuid[], $4::uuid[], $5::float8[]) AS v (holder, about, amount)
+    JOIN negotiation_parties a ON a.world_id = $1 AND a.negotiation_id = ANY($2::uuid[]) AND a.faction_id = v.holder
+    JOIN negotiation_parties b ON b.world_id = $1 AND b.negotiation_id = a.negotiation_id AND b.faction_id = v.about
+    GROUP BY a.negotiation_id, a.faction_id
+) m
+WHERE p.world_id = $1 AND p.negotiation_id = m.negotiation_id AND p.faction_id = m.faction_id
 """
 
 
