@@ -163,7 +163,7 @@ async def prepare(server: Server) -> Prepared:
     asked = ReachObjective(key="lost_ferry", taker_id=one, objective="ask")
     await server.do(asked, owner.actor, world_id)
     realm = FoundFaction(
-        name="House Ash", leader_id=one, members=[MemberValue(character_id=two)], treasury=500, strength=900
+        name="House Alder", leader_id=one, members=[MemberValue(character_id=two)], treasury=500, strength=900
     )
     faction = await server.do(realm, owner.actor, world_id)
     rival = await server.do(FoundFaction(name="House Birch"), owner.actor, world_id)
