@@ -54,6 +54,9 @@ DUE: Final = "diplomacy.ultimatum_due"
 """The kind of timer at the deadline; its data names the ultimatum."""
 ACTS: Final = "diplomacy.ultimatum_acts"
 """The kind of timer at which the promised consequence comes."""
+EVENTS_BEFORE: Final = """
+SELECT id, type, at, actor, causation_id, correlation_id FROM events WHERE world_id = $1 AND id = ANY($2::uuid[])
+"""
 
 ADD: Final = """
 INSERT INTO ultimatums (world_id, id, issuer_id, target_id, demands, consequence, text, state, duration_days,
@@ -122,7 +125,7 @@ async def issue(tx: Transaction, command: IssueUltimatum) -> UltimatumView:
     await write(tx, book)
     if incident is not None:
         await incidents.raise_to(tx, incident, "ultimatum", command.character_id, told)
-    await tx.schedule(DUE, deadline, {"ultimatum_id": str(ultimatum_id)})
+    await tx.schedule(DUE, deadline, {"ultimatum_id": str(ultimatum_id), "event_id": str(told.id)})
     return await _view(tx, ultimatum_id)
 
 
@@ -203,7 +206,7 @@ async def _defied(
     words = "rejected our demands" if state == "rejected" else "did not even answer our demands"
     acts_at = tx.now + threats.ACTS_AFTER
     await _close(tx, row, state, answered_by=by_id, acts_at=acts_at)
-    await tx.schedule(ACTS, acts_at, {"ultimatum_id": str(row["id"])})
+    await tx.schedule(ACTS, acts_at, {"ultimatum_id": str(row["id"]), "event_id": str(told.id)})
     book.tense(issuer, target, threats.DEFIED_TENSION, "an ultimatum was defied")
     book.opine(issuer, target, "defied", threats.DEFIED_OPINION, words, 180, told.id, cap=30)
     await write(tx, book)
@@ -238,6 +241,7 @@ async def withdraw(tx: Transaction, command: WithdrawUltimatum) -> UltimatumView
 
 async def expire(tx: Transaction, timers: list[Timer]) -> None:
     """Silence until the deadline is a no."""
+    before = await _before(tx, timers)
     for row in await _rows(tx, timers):
         if row["state"] != "issued":
             continue
@@ -245,12 +249,13 @@ async def expire(tx: Transaction, timers: list[Timer]) -> None:
         await factions.load(tx, [issuer, target])
         book = await relations_book(tx, [(issuer, target)])
         await tx.fetchrow(LOCK, tx.world_id, row["id"])
-        told = tx.emit(UltimatumExpired(**_whom(row, None)))
+        told = tx.emit(UltimatumExpired(**_whom(row, None)), cause=before.get(row["id"]))
         await _defied(tx, row, book, "expired", told, None)
 
 
 async def act(tx: Transaction, timers: list[Timer]) -> None:
     """What was promised comes, each for itself: one that cannot come any more says why."""
+    before = await _before(tx, timers)
     for row in await _rows(tx, timers):
         if row["acts_at"] is None:
             continue
@@ -258,7 +263,7 @@ async def act(tx: Transaction, timers: list[Timer]) -> None:
         promised = Consequence(**orjson.loads(row["consequence"]))
         # What follows names this event as its cause; it says what came of it once that is known.
         event = UltimatumCarriedOut(**_whom(row, None), kind=promised.kind, outcome_id=None, reason="")
-        told = tx.emit(event)
+        told = tx.emit(event, cause=before.get(row["id"]))
         outcome_id, reason = None, ""
         try:
             async with tx.savepoint():
@@ -267,6 +272,20 @@ async def act(tx: Transaction, timers: list[Timer]) -> None:
             reason = refused.detail
         tx.amend(told, event.model_copy(update={"outcome_id": outcome_id, "reason": reason}))
         await tx.execute(DONE, tx.world_id, row["id"], outcome_id, reason or None)
+
+
+async def _before(tx: Transaction, timers: list[Timer]) -> dict[UUID, EventRecord]:
+    """By ultimatum, the event that led to what falls due now: it was issued, or defied."""
+    events = {t.data["event_id"]: UUID(t.data["ultimatum_id"]) for t in timers if "event_id" in t.data}
+    rows = await tx.fetch(EVENTS_BEFORE, tx.world_id, sorted(events))
+    return {
+        events[str(r["id"])]: EventRecord(
+            event=None, id=r["id"], type=r["type"], at=r["at"], actor=r["actor"],  # type: ignore[arg-type]
+            causation_id=r["causation_id"], correlation_id=r["correlation_id"], about=[], audience=None, data=b"",
+            settled=True,
+        )
+        for r in rows
+    }  # fmt: skip
 
 
 async def _do(tx: Transaction, row: Any, promised: Consequence, told: EventRecord) -> UUID:

@@ -243,8 +243,8 @@ async def _beginning(connection: Any, world_id: UUID, row: Any, reader: Filter) 
         condition, values = reader.where(5)
         carrier = await connection.fetchrow(
             f"SELECT {log.COLUMNS} FROM events WHERE world_id = $1 AND seq BETWEEN $2 AND $3 "  # noqa: S608
-            f"AND causation_id = $4 AND command IS NOT NULL{condition} ORDER BY seq LIMIT 1",
-            world_id, row["seq"] - COMMAND_WITHIN, row["seq"], row["causation_id"], *values,
+            f"AND command ->> 'id' = $4{condition} ORDER BY seq LIMIT 1",
+            world_id, row["seq"] - COMMAND_WITHIN, row["seq"], str(row["causation_id"]), *values,
         )  # fmt: skip
     command = orjson.loads(carrier["command"]) if carrier else None
     if command is None or command["id"] != str(row["causation_id"]):
