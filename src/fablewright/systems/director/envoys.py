@@ -82,12 +82,9 @@ def _gift(e: Errand) -> list[Command]:
 
 
 def _talk(e: Errand) -> list[Command]:
-    kind = e.option.kind
-    names = sorted((e.me.name, e.name(e.target)))
-    topic = f"{kind.replace('_', ' ').capitalize()} between {names[0]} and {names[1]}"
     return [
         nego.OpenNegotiation(
-            faction_id=e.me.id, with_ids=[e.target], kind=kind, topic=topic[:200], deadline_days=TALKS_LAST_DAYS,
+            faction_id=e.me.id, with_ids=[e.target], kind=e.option.kind, deadline_days=TALKS_LAST_DAYS,
             character_id=e.who("negotiate"), about_id=e.option.about_id,
         )
     ]  # fmt: skip

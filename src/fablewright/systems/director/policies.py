@@ -18,7 +18,7 @@ from fablewright.systems.director.statecraft import (
 
 REST: Final = 23.0
 """What it is worth to do nothing."""
-COST_OF_WAR: Final = -24.0
+COST_OF_WAR: Final = -14.0
 """What stands against any war."""
 SANCTIONS: Final = ladder.LADDER.index("sanctions")
 ULTIMATUM: Final = ladder.LADDER.index("ultimatum")

@@ -25,7 +25,7 @@ Matter = Literal["policy", "incident", "war", "call", "treaty", "ultimatum"]
 
 HEAT: Final = 4.0
 """How far apart (points) two options are when the better one is chosen about three times as often."""
-MARGIN: Final = 20.0
+MARGIN: Final = 12.0
 """Options that weigh so much less than the best are not considered."""
 TOLD: Final = 6
 """Options that the event of a decision lists: the chosen one and the heaviest others."""
