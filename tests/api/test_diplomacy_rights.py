@@ -93,6 +93,7 @@ LINES: dict[str, Line] = {
     "diplomacy.renew_treaty": Line(of(treaty_id="treaty"), ("sign_treaty",)),
     "diplomacy.accuse_of_breach": Line(of(treaty_id="treaty", accused_id="birch", clause=1), ("accuse",)),
     "diplomacy.import_treaty": Line({**TERMS, "starts_at": -5 * DAY}),
+    "diplomacy.spy_on_faction": Line(of(target_id="birch"), ("spy",)),
     "diplomacy.reveal_treaty": Line({"treaty_id": "secret"}),
     "diplomacy.open_negotiation": Line(of(with_ids=["elm"], kind="trade"), ("negotiate",)),
     "diplomacy.make_offer": Line(of(negotiation_id="talks", clauses=[TALK, {"type": "custom", "text": "Two."}]),
