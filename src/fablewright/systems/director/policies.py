@@ -188,10 +188,15 @@ def slights(view: Outlook, other: Other) -> Iterator[Option]:
     yield option("spy", common | parts, target_id=other.id, words=f"what {other.realm.name} has in mind")
 
 
+KINDLY: Final = frozenset({"forgave it", "took the apology", "made it good", "apologised"})
+"""What may be said last about a thing of which a grudge is left; it is no word for the grudge."""
+
+
 def _grudge(other: Other) -> dict[str, object]:
     """The worst that it holds against another, in a phrase, and the event that it comes from."""
     bond = other.bond
-    words = f"an old grudge: {bond.grudge}" if bond.grudge else f"bad blood with {other.realm.name}"
+    told = bond.grudge and bond.grudge not in KINDLY
+    words = f"an old grudge: {bond.grudge}" if told else f"bad blood with {other.realm.name}"
     return {"words": words, "event_id": bond.grudge_event}
 
 

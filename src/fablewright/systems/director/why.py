@@ -23,7 +23,7 @@ from fablewright.systems.director.rules import Npc
 EVENT_NOT_FOUND = Refusal(
     "event_not_found", NOT_FOUND, "There is no event with this `seq` that you may see. Look it up in the log."
 )
-MOST_CAUSES: Final = 20
+MOST_CAUSES: Final = 60
 """How far back a chain of causes is followed."""
 COMMAND_WITHIN: Final = 25_000
 """How many positions before an event the first event of its command is looked for."""
