@@ -105,7 +105,9 @@ def test_what_fulfils_a_clause(clause: AnyClause, act: Act) -> None:
     assert clause.fulfilled_by(act) and act.key in clause.watches()
     assert clause.broken_by(act) is None
     assert not clause.fulfilled_by(Act(act.kind, act.by, C))
-    assert [c for c in (made(c) for c in ALL) if c.fulfilled_by(act)] == ([made(HAND_OVER)] if act.to == B else [])
+    assert [c for c in (made(c) for c in ALL) if c.fulfilled_by(act)] == (
+        [made(HAND_OVER)] if act.to == B else []
+    )
 
 
 def test_whom_a_breach_wrongs() -> None:
