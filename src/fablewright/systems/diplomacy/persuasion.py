@@ -9,7 +9,7 @@ from fablewright.core.system import Handler
 from fablewright.core.transaction import Transaction
 from fablewright.systems.characters import service as characters
 from fablewright.systems.characters.service import CharacterState
-from fablewright.systems.diplomacy import negotiations, service
+from fablewright.systems.diplomacy import negotiations, persons, service
 from fablewright.systems.diplomacy.bargaining import MOST_LEAN
 from fablewright.systems.diplomacy.nego_commands import (
     APPROACH_SPENT,
@@ -31,6 +31,8 @@ APPROACHES: Final[Mapping[str, tuple[tuple[str, ...], str]]] = {
 """Which skills (0..100) of the negotiator count, the best of them, and which trait of the other side's leader
 gives way to it."""
 UNSKILLED: Final = 20.0
+NAME: Final = 0.2
+"""How much of the speaker's reputation (-100..100) counts."""
 NAME: Final = 0.2
 """How much of the speaker's reputation (-100..100) counts."""
 
@@ -173,7 +175,14 @@ async def _odds(
         pair = (listener.id, speaker.id)
         tie = (await relationships.peek(tx, [pair])).get(pair)
         felt = None if tie is None else tie.now(tx.now).strength
-    return odds(command.approach, speaker, listener, felt)
+    parts = odds(command.approach, speaker, listener, felt)
+    if speaker is not None and (name := await persons.reputation(tx, speaker.id)):
+        # Who is dreaded threatens better.
+        said = -NAME if command.approach == "intimidate" else NAME
+        parts.append(
+            PartOfUtility(what="name", amount=said * name, reason="what the world says of who speaks")
+        )
+    return parts
 
 
 HANDLERS: Final = (Handler(Persuade, one=persuade),)
