@@ -33,8 +33,6 @@ gives way to it."""
 UNSKILLED: Final = 20.0
 NAME: Final = 0.2
 """How much of the speaker's reputation (-100..100) counts."""
-NAME: Final = 0.2
-"""How much of the speaker's reputation (-100..100) counts."""
 
 
 async def persuade(tx: Transaction, command: Persuade) -> Made:
