@@ -411,7 +411,13 @@ def test_every_event_of_diplomacy_reads_as_a_sentence() -> None:
 
     missing = {event.message_type for event in system.events} - SENTENCES.keys()
     assert missing == set()
-    told = {"attacker_id": "a", "defender_id": "b", "cause": "incident", "legitimacy": 0.4, "reason": "They mock us."}
+    told = {
+        "attacker_id": "a",
+        "defender_id": "b",
+        "cause": "incident",
+        "legitimacy": 0.4,
+        "reason": "They mock us.",
+    }
     assert sentence("diplomacy.war_declared", told, {"a": "Ash", "b": "Birch"}) == (
         "Ash declared war on Birch (incident, legitimacy 0.40). They mock us."
     )

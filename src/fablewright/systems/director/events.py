@@ -71,10 +71,14 @@ class WeighedAct(BaseModel):
 
     act: str
     target_id: UUID | None = None
-    about_id: UUID | None = Field(None, description="The incident, war, treaty, sanction, … that it is about.")
+    about_id: UUID | None = Field(
+        None, description="The incident, war, treaty, sanction, … that it is about."
+    )
     kind: str = Field("", description="Of the treaty, sanction or cause of war.")
     weight: float
-    parts: dict[str, float] = Field(description="By name, such as cause, odds, tie, temper, fear, honour, wear.")
+    parts: dict[str, float] = Field(
+        description="By name, such as cause, odds, tie, temper, fear, honour, wear."
+    )
 
 
 class FactionDecided(_DirectorEvent):
@@ -93,7 +97,9 @@ class FactionDecided(_DirectorEvent):
     options: list[WeighedAct] = Field(description="The chosen one and the heaviest others, heaviest first.")
     weighed: int = Field(description="How many options there were.")
     because: str
-    refused: str | None = Field(None, description="The code of the refusal, if it could not be done any more.")
+    refused: str | None = Field(
+        None, description="The code of the refusal, if it could not be done any more."
+    )
     secret: bool = Field(False, description="Whether only those who stand for the faction are told.")
 
     def audience(self) -> Audience:

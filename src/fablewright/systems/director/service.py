@@ -171,7 +171,11 @@ async def tried(tx: Transaction, work: Callable[[], Awaitable[T]]) -> tuple[T | 
 
 def _act(decision: Decision) -> dict[str, str]:
     option = decision.option
-    return {"actor_id": str(decision.npc.id), "act": option.type or option.act, "with_id": str(option.with_id or "")}
+    return {
+        "actor_id": str(decision.npc.id),
+        "act": option.type or option.act,
+        "with_id": str(option.with_id or ""),
+    }
 
 
 async def give_up(tx: Transaction, timer: Timer, error: Exception, undone: Sequence[dict[str, str]]) -> None:
