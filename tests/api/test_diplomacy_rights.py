@@ -60,6 +60,7 @@ LINES: dict[str, Line] = {
     "factions.change_faction": Line(of(description="Poor.")),
     "factions.grant_treasury": Line(of(amount=5)),
     "factions.set_strength": Line(of(strength=5)),
+    "factions.muster": Line(of(troops=5), ("muster",)),
     "factions.dissolve_faction": Line(of(), leader=True),
     "factions.set_leader": Line(of(member_id="squire"), leader=True),
     "factions.add_member": Line(of(member_id="free"), ("manage_members",)),

@@ -203,6 +203,20 @@ async def test_strength_is_the_game_masters_word(factions: Factions) -> None:
     )
 
 
+async def test_who_may_musters_and_pays(factions: Factions) -> None:
+    f: Any = factions
+    leader, envoy = [await factions.player(who) for who in (f.ada, f.ben)]
+    body, path = {"troops": 60, "reason": "Thin ranks."}, f"factions/{ASH}/muster"
+    before = await factions.get(f"factions/{ASH}")
+    await factions.do("POST", path, {**body, "character_id": f.ada}, 200, leader)
+    after = await factions.get(f"factions/{ASH}")
+    assert (after["strength"] - before["strength"], before["treasury"] - after["treasury"]) == (60, 60)
+    is_problem(await factions.ask("POST", path, {**body, "character_id": f.ben}, envoy), 403, "role_may_not")
+    is_problem(await factions.ask("POST", path, body, leader), 422, "name_who_acts")
+    for wrong in (0, -5, 0.5, "many"):
+        is_problem(await factions.ask("POST", path, {"troops": wrong}), 422, "validation_failed")
+
+
 # -- packs ---------------------------------------------------------------------------------------------------
 
 

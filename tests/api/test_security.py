@@ -139,6 +139,7 @@ PAYLOADS: dict[str, dict[str, Any]] = {
     "factions.grant_treasury": {**FACTION, "amount": 1},
     "factions.spend_treasury": {**FACTION, **CHARACTER, "amount": 1},
     "factions.set_strength": {**FACTION, "strength": 5},
+    "factions.muster": {**FACTION, **CHARACTER, "troops": 5},
     "ledger.define_currency": {"code": "gold", "name": "x"},
     "ledger.open_account": {"owner_id": "target_id", "currency": "points"},
     "ledger.limit_account": {"owner_id": "owner_id", "currency": "points", "max_balance": 99},

@@ -38,9 +38,9 @@ def member(who: UUID, rank: str, role: str | None = None, joined_at: int = 0) ->
 NOT_THEIRS = {
     "ambassador": {
         "accuse", "issue_ultimatum", "sanction", "declare_war", "fight", "make_peace", "manage_members",
-        "spend_treasury", "spy",
+        "spend_treasury", "spy", "muster",
     },
-    "general": set(ACTS) - {"fight", "declare_war"},
+    "general": set(ACTS) - {"fight", "declare_war", "muster"},
     "spymaster": set(ACTS) - {"accuse", "spy"},
     None: set(ACTS),
     RULER: set(),
@@ -103,6 +103,7 @@ CHECKS: list[tuple[str, Any]] = [
     ("only_the_leader", lambda: rules.check_leader(replace(ASH, leader_id=None), KNIGHT)),
     ("rank_in_use", lambda: rules.check_vocabulary(ASH, [member(KNIGHT, "baron")])),
     ("rank_in_use", lambda: rules.check_vocabulary(ASH, [member(KNIGHT, "knight", "cook")])),
+    ("too_many_troops", lambda: rules.mustered(replace(ASH, strength=rules.MOST_TROOPS - 4), 5)),
 ]
 
 

@@ -25,6 +25,7 @@ from fablewright.systems.factions.commands import (
     GrantTreasury,
     Leave,
     MemberValue,
+    Muster,
     RemoveMember,
     SetLeader,
     SetRank,
@@ -229,6 +230,9 @@ REFUSED: list[tuple[str, Command]] = [
     ("payee_not_found", SpendTreasury(faction_id=ASH, to_id=NOBODY, amount=1)),
     ("same_account", SpendTreasury(faction_id=ASH, to_id=ASH, amount=1)),
     ("faction_not_found", SetStrength(faction_id=NOBODY, strength=1)),
+    ("faction_not_found", Muster(faction_id=NOBODY, troops=1)),
+    ("insufficient_funds", Muster(faction_id=ASH, troops=1_001)),
+    ("too_many_troops", Muster(faction_id=ASH, troops=10**9)),
 ]  # fmt: skip
 
 
@@ -428,6 +432,19 @@ async def test_sums_come_and_go_through_the_ledger(realm: Realm) -> None:
     ]  # fmt: skip
     rows = await realm.fetch("SELECT balance FROM ledger_accounts WHERE world_id = $1 AND owner_id = $2", FAY)
     assert [row["balance"] for row in rows] == [300]
+    await realm.sound()
+
+
+async def test_troops_are_paid_for_and_come_on_top(realm: Realm) -> None:
+    """Of what a battle has left, in the same transaction, too: nobody who fell comes back."""
+    raised = Muster(faction_id=ASH, troops=60, reason="Thin ranks.", character_id=CYN)
+    said = await realm.do([SetStrength(faction_id=ASH, strength=50, reason="A battle."), raised])
+    assert said[1].strength == 110
+    assert await realm.treasury() == 940
+    (_, paid), (_, told) = (await realm.events())[-2:]
+    assert (paid["kind"], paid["amount"], paid["by_id"]) == ("factions.muster", 60, str(CYN))
+    assert (told["previous"], told["strength"], told["by_id"]) == (50, 110, str(CYN))
+    await realm.refused("role_may_not", Muster(faction_id=ASH, troops=1, character_id=BEN))
     await realm.sound()
 
 

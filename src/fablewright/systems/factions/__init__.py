@@ -25,6 +25,7 @@ from fablewright.systems.factions.commands import (
     FoundFaction,
     GrantTreasury,
     Leave,
+    Muster,
     RemoveMember,
     SetLeader,
     SetRank,
@@ -61,6 +62,7 @@ system = System(
         Handler(GrantTreasury, one=treasury.grant),
         Handler(SpendTreasury, one=treasury.spend),
         Handler(SetStrength, one=service.set_strength),
+        Handler(Muster, one=service.muster),
     ),
     events=(
         Founded, Changed, Dissolved, MemberJoined, MemberLeft, RankChanged, LeaderChanged, TreasuryMoved,

@@ -19,6 +19,7 @@ from fablewright.systems.factions.rules import (
     FACTION_NAME_TAKEN,
     FACTION_NOT_FOUND,
     HEIR_IS_ITSELF,
+    MOST_TROOPS,
     NAME_WHO_ACTS,
     NOT_A_MEMBER,
     ONLY_THE_LEADER,
@@ -31,6 +32,7 @@ from fablewright.systems.factions.rules import (
     ROLE_MAY_NOT,
     ROLE_UNKNOWN,
     TOO_MANY_FACTIONS,
+    TOO_MANY_TROOPS,
     Act,
 )
 from fablewright.systems.ledger.rules import (
@@ -49,7 +51,6 @@ MOST_MEMBERS: Final = 200
 MOST_AXES: Final = 8
 MOST_ROLES: Final = 20
 MOST_RANKS: Final = 20
-MOST_TROOPS: Final = 10**9
 
 Name = Annotated[
     str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200, pattern=r"^[^\x00]*$")
@@ -389,6 +390,33 @@ class SetStrength(Command):
     faction_id: UUID
     strength: Troops
     reason: Reason = ""
+
+
+class Muster(Command):
+    """Raise troops and pay for them from the treasury: one unit of the faction's currency for each."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "faction_id": "01890a5d-ac96-774b-bcce-b302099a9001",
+                    "troops": 60,
+                    "reason": "The border is thinly held.",
+                }
+            ]
+        }
+    )
+    message_type = "factions.muster"
+    allowed = at_least(Role.PLAYER, acts_as=("character_id",))
+    refusals = (
+        FACTION_NOT_FOUND, FACTION_DISSOLVED, NOT_A_MEMBER, ROLE_MAY_NOT, NAME_WHO_ACTS, INSUFFICIENT_FUNDS,
+        TOO_MANY_TROOPS,
+    )  # fmt: skip
+
+    faction_id: UUID
+    troops: int = Field(ge=1, le=MOST_TROOPS, description="How many more.")
+    reason: Reason = ""
+    character_id: As = None
 
 
 MemberCause = Literal["left", "removed", "died", "dissolved"]

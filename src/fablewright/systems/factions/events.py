@@ -178,10 +178,11 @@ class ReputationChanged(_FactionEvent):
 
 
 class StrengthChanged(_FactionEvent):
-    """A faction has more or fewer troops."""
+    """A faction has more or fewer troops. `by_id` mustered them; null for other causes."""
 
     message_type = "factions.strength_changed"
 
     strength: float
     previous: float
     reason: str
+    by_id: UUID | None = None

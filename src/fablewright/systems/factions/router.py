@@ -34,6 +34,7 @@ from fablewright.systems.factions.commands import (
     Ideology,
     Key,
     Leave,
+    Muster,
     Name,
     Ranks,
     Reason,
@@ -49,7 +50,7 @@ from fablewright.systems.factions.commands import (
     Word,
 )
 from fablewright.systems.factions.roster import principals
-from fablewright.systems.factions.rules import FACTION_NOT_FOUND
+from fablewright.systems.factions.rules import FACTION_NOT_FOUND, MOST_TROOPS
 from fablewright.systems.factions.views import FactionDetail, FactionView, MemberView, PowerView, TreasuryView
 
 router = APIRouter(tags=["factions"])
@@ -160,6 +161,16 @@ class StrengthBody(BaseModel):
     reason: Reason = ""
 
 
+class MusterBody(BaseModel):
+    """How many troops more."""
+
+    model_config = _body(troops=60, reason="The border is thinly held.")
+
+    troops: int = Field(ge=1, le=MOST_TROOPS)
+    reason: Reason = ""
+    character_id: As = None
+
+
 class HistoryView(BaseModel):
     """To what a character belongs and belonged."""
 
@@ -237,6 +248,15 @@ async def set_strength(
 ) -> Committed[FactionView]:
     """Say how many troops a faction has. For game masters."""
     command = SetStrength(faction_id=faction_id, **dict(body))
+    return await caller.execute(command, world_id)  # type: ignore[no-any-return]
+
+
+@router.post("/worlds/{world_id}/factions/{faction_id}/muster", responses=refusals(Muster))
+async def muster_troops(
+    world_id: UUID, faction_id: UUID, body: MusterBody, caller: Caller
+) -> Committed[FactionView]:
+    """Raise troops, for one unit of the treasury each. For members whose role may, and game masters."""
+    command = Muster(faction_id=faction_id, **dict(body))
     return await caller.execute(command, world_id)  # type: ignore[no-any-return]
 
 

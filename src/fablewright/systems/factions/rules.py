@@ -12,7 +12,7 @@ from fablewright.core.refusal import CONFLICT, FORBIDDEN, INVALID, NOT_FOUND, Re
 Act = Literal[
     "sign_treaty", "propose_treaty", "negotiate", "accuse", "answer_incident", "issue_ultimatum",
     "answer_ultimatum", "sanction", "declare_war", "fight", "make_peace", "manage_members", "spend_treasury",
-    "spy", "trade",
+    "spy", "trade", "muster",
 ]  # fmt: skip
 ACTS: Final[tuple[str, ...]] = get_args(Act)
 """What can be done in a faction's name. Each role is a list of these."""
@@ -23,7 +23,7 @@ DEFAULT_ROLES: Final[Mapping[str, tuple[str, ...]]] = {
     "ambassador": (
         "sign_treaty", "propose_treaty", "negotiate", "answer_incident", "answer_ultimatum", "trade",
     ),
-    "general": ("declare_war", "fight"),
+    "general": ("declare_war", "fight", "muster"),
     "spymaster": ("accuse", "spy"),
 }  # fmt: skip
 """The diplomatic roles of a faction that does not define its own."""
@@ -40,6 +40,10 @@ TRADE_DAYS: Final = 30
 """For how many days' yield of its regions a faction's economic power counts."""
 TREASURY_WEIGHT: Final = 0.05
 """What a unit in the treasury counts beside a unit of goods."""
+TROOP_COST: Final = 1
+"""What arms and pay of one new soldier cost, in units of the faction's own currency."""
+MOST_TROOPS: Final = 10**9
+"""Troops that a faction can have."""
 
 FACTION_NOT_FOUND = Refusal(
     "faction_not_found", NOT_FOUND, "There is no such faction in this world. Look it up in the list of factions."
@@ -93,6 +97,7 @@ RANK_IN_USE = Refusal(
 REGION_NOT_FOUND = Refusal(
     "region_not_found", NOT_FOUND, "There is no such region in this world. Look it up in the list of regions."
 )
+TOO_MANY_TROOPS = Refusal("too_many_troops", CONFLICT, "No faction can have so many troops. Muster fewer.")
 PAYEE_NOT_FOUND = Refusal(
     "payee_not_found", NOT_FOUND, "Nobody has this id. Name a faction or a living character, or leave it out."
 )
@@ -292,6 +297,16 @@ def judged(faction: Faction, delta: float, now: int) -> Faction:
     moved = faction.reputation_now(now) + delta
     moved = max(-MOST_REPUTATION, min(MOST_REPUTATION, moved))
     return replace(faction, reputation=moved, reputation_at=max(now, faction.reputation_at))
+
+
+# -- troops --------------------------------------------------------------------------------------------------
+
+
+def mustered(faction: Faction, troops: int) -> Faction:
+    """A faction with so many troops (> 0) more. Refuses `too_many_troops`."""
+    if faction.strength + troops > MOST_TROOPS:
+        raise TOO_MANY_TROOPS(most=MOST_TROOPS, strength=faction.strength)
+    return replace(faction, strength=faction.strength + troops)
 
 
 # -- power ---------------------------------------------------------------------------------------------------

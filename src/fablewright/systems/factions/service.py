@@ -19,6 +19,7 @@ from fablewright.systems.factions.commands import (
     ChangeFaction,
     DissolveFaction,
     FoundFaction,
+    Muster,
     SetStrength,
 )
 from fablewright.systems.factions.events import (
@@ -120,16 +121,23 @@ async def strengthen(tx: Transaction, strengths: Mapping[UUID, float], reason: s
         i: replace(f, strength=max(0.0, strengths[i])) for i, f in found.items()
         if f.dissolved_at is None and f.strength != max(0.0, strengths[i])
     }  # fmt: skip
+    await _write_strengths(tx, [(found[i], f) for i, f in changed.items()], reason)
+
+
+async def _write_strengths(
+    tx: Transaction, changed: Sequence[tuple[Faction, Faction]], reason: str, by_id: UUID | None = None
+) -> None:
+    """Store how many troops factions (before, after) have, and tell of it."""
     if not changed:
         return
-    await tx.execute(WRITE_STRENGTHS, tx.world_id, list(changed), [f.strength for f in changed.values()])
-    for faction_id, faction in changed.items():
-        _tell_strength(tx, found[faction_id], faction.strength, reason)
-
-
-def _tell_strength(tx: Transaction, before: Faction, strength: float, reason: str) -> None:
-    fields: dict[str, Any] = {"strength": strength, "previous": before.strength, "reason": reason}
-    tx.emit(StrengthChanged(faction_id=before.id, **fields))
+    after = [f for _, f in changed]
+    await tx.execute(WRITE_STRENGTHS, tx.world_id, [f.id for f in after], [f.strength for f in after])
+    for before, now in changed:
+        tx.emit(
+            StrengthChanged(
+                faction_id=now.id, strength=now.strength, previous=before.strength, reason=reason, by_id=by_id
+            )
+        )
 
 
 # -- commands ------------------------------------------------------------------------------------------------
@@ -218,6 +226,19 @@ async def set_strength(tx: Transaction, command: SetStrength) -> FactionView:
     before = (await require(tx, [command.faction_id]))[command.faction_id]
     await strengthen(tx, {before.id: command.strength}, command.reason)
     return faction_view(replace(before, strength=command.strength), tx.now)
+
+
+async def muster(tx: Transaction, command: Muster) -> FactionView:
+    """Raise troops, beside those that the faction has by now, and pay for them."""
+    await may(tx, command.faction_id, command.character_id, "muster")
+    before = (await require(tx, [command.faction_id]))[command.faction_id]
+    after = rules.mustered(before, command.troops)
+    await pay(
+        tx, before.id, ledger.SINK, command.troops * rules.TROOP_COST, kind="factions.muster",
+        reason=command.reason, currency=before.currency, by_id=command.character_id,
+    )  # fmt: skip
+    await _write_strengths(tx, [(before, after)], command.reason, command.character_id)
+    return faction_view(after, tx.now)
 
 
 # -- helpers -------------------------------------------------------------------------------------------------
