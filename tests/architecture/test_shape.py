@@ -34,7 +34,7 @@ EXTRA_FILES = {
     "points": {"guards.py", "verdicts.py", "reviews.py", "awards.py", "standings.py"},
     "leaderboards": {"ranks.py", "reads.py", "removals.py", "seasons.py"},
     "factions": {"roster.py", "members.py", "treasury.py"},
-    "markets": {"dealing.py", "restraints.py", "trade.py"},
+    "markets": {"dealing.py", "flows.py", "restraints.py", "trade.py"},
     "diplomacy": {
         "relations.py",
         "renown.py",
@@ -91,6 +91,7 @@ EXTRA_FILES = {
         "person_views.py",
         "causes.py",
         "decrees.py",
+        "gifts.py",
         "war_checks.py",
     },
     "quests": {"takings.py", "templates.py"},
@@ -127,7 +128,7 @@ PRINTERS = ("cli/",)
 PURE = (
     "rules.py", "commands.py", "events.py", "emotions.py", "effects.py", "exchange.py", "stage.py",
     "voice.py", "moments.py", "grammar.py", "arcs.py", "options.py", "rumours.py", "reflections.py",
-    "guards.py", "book.py", "templates.py", "realms.py", "statecraft.py", "policies.py", "warcraft.py",
+    "guards.py", "book.py", "flows.py", "templates.py", "realms.py", "statecraft.py", "policies.py", "warcraft.py",
     "mishaps.py", "relations.py", "clauses.py", "evaluator.py", "bargaining.py", "ladder.py", "battle.py",
     "threats.py", "bearing.py",
 )  # fmt: skip

@@ -1,7 +1,7 @@
 """Relations between factions: values that decay, opinions with their parts, the status machine, judgements."""
 
 from itertools import pairwise, product
-from math import fsum
+from math import fsum, isclose
 from uuid import UUID
 
 import pytest
@@ -23,6 +23,7 @@ from fablewright.systems.diplomacy.relations import (
 )
 from fablewright.systems.diplomacy.rules import (
     DRIFTING,
+    MOST_GRATITUDE,
     MOST_MODIFIERS,
     MOVES,
     STATUSES,
@@ -33,6 +34,7 @@ from fablewright.systems.diplomacy.rules import (
     Status,
     closeness,
     drifts_to,
+    gratitude,
     judged,
     judged_by_all,
     unrest,
@@ -352,3 +354,18 @@ def test_the_front_suffers_most_and_who_has_no_war_nothing() -> None:
         front: WAR_GOES_ON.front, theirs: WAR_GOES_ON.front
     }  # fmt: skip
     assert unrest(holders, [], {}, WAR_BEGINS) == {}
+
+
+# -- gifts ---------------------------------------------------------------------------------------------------
+
+
+@given(st.floats(0, MOST_GRATITUDE), st.integers(1, 2**53), st.integers(1, 2**53))
+def test_gifts_in_pieces_win_what_they_win_at_once(felt: float, one: int, other: int) -> None:
+    first = gratitude(felt, one)
+    assert 0 <= first <= MOST_GRATITUDE - felt
+    pieces = first + gratitude(felt + first, other)
+    assert isclose(pieces, gratitude(felt, one + other), abs_tol=1e-9)
+
+
+def test_who_is_grateful_beyond_measure_is_not_less_so_for_a_gift() -> None:
+    assert gratitude(MOST_GRATITUDE + 5, 100) == 0

@@ -14,6 +14,7 @@ from fablewright.core.clock import DAY
 from fablewright.core.engine import Scope
 from fablewright.core.refusal import Refused
 from fablewright.core.transaction import Request, Transaction
+from fablewright.systems.characters.commands import CreateCharacter
 from fablewright.systems.diplomacy import matrix as matrices
 from fablewright.systems.diplomacy import service, views
 from fablewright.systems.diplomacy.commands import (
@@ -25,6 +26,8 @@ from fablewright.systems.diplomacy.commands import (
     SetRelations,
 )
 from fablewright.systems.diplomacy.relations import Book
+from fablewright.systems.diplomacy.rules import gratitude
+from fablewright.systems.factions.commands import FoundFaction, SpendTreasury
 from fablewright.systems.worlds.commands import AdvanceWorld
 from tests.support import Person, Server, until
 
@@ -459,3 +462,34 @@ async def test_the_checks_find_what_is_broken(server: Server) -> None:
     found = {f.split(": ")[1] for f in await server.findings() if str(world_id) in f}
     assert found == {"diplomacy.truce_has_timer", "diplomacy.opinion_tells_its_event"}
     await inside(server, world_id, lambda tx: tx.execute("DELETE FROM worlds WHERE id = $1", world_id))
+
+
+# -- gifts ---------------------------------------------------------------------------------------------------
+
+
+async def test_what_a_member_gives_for_its_faction_is_remembered(server: Server) -> None:
+    """Not what the server or a game master moves, nor what people get; and only the two are told."""
+    owner = await server.person()
+    world_id = await server.world(owner)
+    ruler, ash, elm = (UUID(int=n) for n in (1, 2, 3))
+    await server.do(
+        [
+            CreateCharacter(id=ruler, name="Ada"),
+            FoundFaction(id=ash, name="Ash", leader_id=ruler, treasury=2_000), FoundFaction(id=elm, name="Elm"),
+            SpendTreasury(faction_id=ash, to_id=elm, amount=300),
+            SpendTreasury(faction_id=ash, to_id=ruler, amount=300, character_id=ruler),
+            SpendTreasury(faction_id=ash, amount=300, character_id=ruler),
+        ],
+        owner.actor, world_id,
+    )  # fmt: skip
+    assert await told(server, world_id) == []
+    for _ in range(2):
+        gift = SpendTreasury(faction_id=ash, to_id=elm, amount=150, character_id=ruler)
+        await server.do(gift, owner.actor, world_id)
+    book = await stored(server, world_id, ash, elm)
+    assert book.opinion(elm, ash) == pytest.approx(gratitude(0, 300)) and book.opinion(ash, elm) == 0
+    ((part,), events) = (book.parts(elm, ash), await told(server, world_id))
+    assert (part.key, part.reason, part.secret) == ("gift", "sent us gifts", True)
+    assert [(kind, e["holder_id"], e["secret"]) for kind, e in events] == [
+        ("relationship_changed", str(elm), True)
+    ] * 2

@@ -22,6 +22,7 @@ from fablewright.systems.diplomacy import (
     campaigns,
     coalitions,
     decrees,
+    gifts,
     homefront,
     incidents,
     nego_events,
@@ -62,7 +63,8 @@ PARTS: Final[tuple[ModuleType, ...]] = (
     treaties, treaty_changes, treaty_events, treaty_timers, treaty_router, treaty_pack,
     watching, spying, treaty_effects,
     negotiations, nego_timers, persuasion, nego_events, peace, nego_router, incidents, wars, campaigns, sanctions,
-    ultimatums, coalitions, war_timers, war_router, threat_router, war_checks, renown, homefront, decrees,
+    ultimatums, coalitions, war_timers, war_router, threat_router, war_checks, renown, homefront, gifts,
+    decrees,
     persons, person_router,
 )  # fmt: skip
 """The files of this system that bring something of their own, under the names that `_brought` asks for."""

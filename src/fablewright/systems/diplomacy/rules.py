@@ -5,6 +5,7 @@ The values themselves, and how they decay, are in `relations`. The coefficients 
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
+from math import expm1
 from typing import Final, Literal, get_args
 from uuid import UUID
 
@@ -226,6 +227,24 @@ SURER: Final = 0.05
 def judged_by_all(judges: Iterable[Judge], gravity: float) -> Judgement:
     """The hardest of the judgements, where a deed had several victims: one for each as in `judged`."""
     return min((judged(judge, gravity) for judge in judges), key=lambda j: (j.opinion, -j.tension))
+
+
+# -- gifts ---------------------------------------------------------------------------------------------------
+
+MOST_GRATITUDE: Final = 30.0
+"""What all gifts of a faction can win of another's opinion (0..100)."""
+GRATITUDE_SCALE: Final = 300.0
+"""A gift of so many units wins 63 % of the gratitude that is left to win."""
+GRATITUDE_HALF_LIFE_DAYS: Final = 240.0
+"""World days in which half of it is forgotten."""
+
+
+def gratitude(felt: float, amount: int) -> float:
+    """How much better a faction thinks of who gives it `amount` (> 0) units, if it is `felt` grateful already.
+
+    The more was given, the less the next gift wins, and what is given in pieces wins no more than at once.
+    """
+    return max(0.0, MOST_GRATITUDE - felt) * -expm1(-amount / GRATITUDE_SCALE)
 
 
 # -- what war does to the land -------------------------------------------------------------------------------
