@@ -20,7 +20,6 @@ VIRTUAL: Final[Mapping[str, Mapping[str, Shape]]] = {
     "regions": {"controller": FACTION},
     "characters": {"faction": FACTION, "rank": Shape(), "role": Shape()},
     "relations": {"opinion": NUMBER, "opinion_back": NUMBER},
-    "treaties": {"ends_at": Shape(whole=True)},
 }
 """Columns that entries have no field for, but that mean something elsewhere (`mapping` puts them there)."""
 

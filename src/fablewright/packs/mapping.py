@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any, Final
 from uuid import UUID
 
-from fablewright.core.clock import DAY
 from fablewright.core.pack import Form, slug
 from fablewright.packs.faults import Faults
 from fablewright.packs.fitting import IDENTITY, Fitter, Index, Unmapped, date_of
@@ -55,6 +54,8 @@ class Mapper:
         self._sheets = {section.name: _Sheet(section) for section in sections}
         self._fit = Fitter(self._names, Index(), faults, epoch)
         self._faults = faults
+        self._said: dict[tuple[str, str, str], Any] = {}
+        """Where an id or a key of a section stands."""
 
     def map(self, tables: Sequence[Table], source: Path) -> Mapped:
         """All tables as files of a pack; a world that none of them names is called after the source."""
@@ -125,6 +126,7 @@ class Mapper:
                 ),
                 None,
             )
+            self._stand_once(section.name, row.node.line, id=id_, key=own)
             base = _key_of(section.name, (row.key, own), named, id_)
             key, number = base, 1
             while key in taken:
@@ -135,6 +137,16 @@ class Mapper:
             ids = [given for given in (id_, row.key, own) if given is not None]
             self._fit.index.add(section.name, key, ids, named)
         return found
+
+    def _stand_once(self, section: str, line: Any, **given: Any) -> None:
+        """What entries are known by is their own: else a reference would find the first that has it."""
+        for column, value in given.items():
+            first = self._said.setdefault((section, column, str(value)), line)
+            if value is not None and first is not line:
+                where = f"{first.file}, {first.unit} {int(first)}"
+                self._faults.add(
+                    "", line, column, f"{value!r} stands in {where} already: give one of the two another"
+                )
 
     def _keyed(self, section: str, table: Table, keys: Sequence[str]) -> None:
         sheet = self._sheets[section]
@@ -340,9 +352,6 @@ class Mapper:
                 if given is not None and given[1].value is not None:
                     _add(entry, into, None, given[0], node=_opinion(given[1]))
         self._merge_relations()
-        for _, entry in self._entries("treaties"):
-            if "ends_at" not in shapes_of(self._sections["treaties"].entry):
-                self._duration(entry)
         for _, entry in self._entries(WORLD):
             _pop(entry, "epoch")
 
@@ -395,17 +404,6 @@ class Mapper:
                         "let both say the same",
                     )  # fmt: skip
         sheet.entries = kept
-
-    @staticmethod
-    def _duration(entry: Node) -> None:
-        """The days of a treaty of which the end is known."""
-        ends = _pop(entry, "ends_at")
-        if ends is None or "duration_days" in entry.value or not isinstance(ends[1].value, int | float):
-            return
-        begins = entry.value.get("starts_at", (0, Node(0, 0)))[1].value or 0
-        if isinstance(begins, int | float):
-            days = max(1, round((ends[1].value - begins) / DAY))
-            entry.value["duration_days"] = (ends[0], Node(days, ends[0]))
 
     def _found_world(self, source: Path) -> None:
         sheet = self._sheets[WORLD]
