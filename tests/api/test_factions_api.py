@@ -87,7 +87,7 @@ async def test_factions_are_listed_and_read(factions: Factions) -> None:
     assert (second["items"][0]["id"], second["next_cursor"]) == (FORD, None)
     whole = await factions.get(f"factions/{ASH}")
     assert (whole["members"], whole["region_ids"], whole["treasury"]) == (3, [VALE], 500)
-    assert whole["roles"]["general"] == ["declare_war", "fight"]
+    assert whole["roles"]["general"] == ["declare_war", "fight", "muster"]
     is_problem(await factions.ask("GET", f"factions/{uuid4()}"), 404, "faction_not_found")
     is_problem(await factions.ask("GET", "factions", cursor="x"), 422, "cursor_invalid")
 

@@ -448,6 +448,27 @@ async def test_troops_are_paid_for_and_come_on_top(realm: Realm) -> None:
     await realm.sound()
 
 
+async def test_what_came_in_another_currency_is_spent_and_inherited(realm: Realm) -> None:
+    await realm.do(
+        [DefineCurrency(code="gold", name="Gold"), ChangeFaction(faction_id=FORD, currency="gold")]
+    )
+    await realm.do(
+        [GrantTreasury(faction_id=FORD, amount=90), ChangeFaction(faction_id=FORD, currency="points")]
+    )
+    await realm.refused("insufficient_funds", SpendTreasury(faction_id=FORD, amount=90))
+    await realm.refused("currency_not_found", SpendTreasury(faction_id=FORD, amount=1, currency="salt"))
+    spend = SpendTreasury(faction_id=FORD, to_id=ASH, amount=30, currency="gold", character_id=EVE)
+    await realm.do(spend, await realm.player(EVE))
+    found = await realm.get(f"factions/{ASH}")
+    assert (found["treasury"], found["accounts"]) == (1_000, {"gold": 30, "points": 1_000})
+    outsider = await realm.get(f"factions/{ASH}", await realm.player())
+    assert (outsider["treasury"], outsider["accounts"]) == (None, None)
+    await realm.do(DissolveFaction(faction_id=ASH, heir_id=FORD))
+    assert (await realm.get(f"factions/{FORD}"))["accounts"] == {"gold": 90, "points": 1_000}
+    assert set((await realm.get(f"factions/{ASH}"))["accounts"].values()) == {0}
+    await realm.sound()
+
+
 async def test_payments_together_refuse_each_other_nothing(realm: Realm) -> None:
     await realm.do(DefineCurrency(code="gold", name="Gold"))
     payments = [

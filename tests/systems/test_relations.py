@@ -471,7 +471,7 @@ async def test_what_a_member_gives_for_its_faction_is_remembered(server: Server)
     """Not what the server or a game master moves, nor what people get; and only the two are told."""
     owner = await server.person()
     world_id = await server.world(owner)
-    ruler, ash, elm = (UUID(int=n) for n in (1, 2, 3))
+    ruler, ash, elm = (UUID(int=n) for n in (11, 12, 13))
     await server.do(
         [
             CreateCharacter(id=ruler, name="Ada"),

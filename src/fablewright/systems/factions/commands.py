@@ -186,7 +186,9 @@ class ChangeFaction(Command):
     color: Color | None = None
     ideology: Ideology | None = None
     traits: TraitsValue | None = None
-    currency: Key | None = Field(None, description="What is in the old currency stays on its account.")
+    currency: Key | None = Field(
+        None, description="What is in the old currency stays, and is spent by naming it."
+    )
     roles: Roles | None = None
     ranks: Ranks | None = None
     capital_id: UUID | None = None
@@ -195,9 +197,10 @@ class ChangeFaction(Command):
 
 
 class DissolveFaction(Command):
-    """End a faction. Its members are free, its past stays; treasury and regions go to the heir.
+    """End a faction. Its members are free, its past stays; what it owns and its regions go to the heir.
 
-    Without an heir the treasury goes to the sink, and nobody holds the regions. A game master may, or its leader.
+    Without an heir its money, of all currencies, goes to the sink, and nobody holds the regions. A game master
+    may, or its leader.
     """
 
     model_config = ConfigDict(
@@ -358,12 +361,15 @@ class SpendTreasury(Command):
     allowed = at_least(Role.PLAYER, acts_as=("character_id",))
     refusals = (
         FACTION_NOT_FOUND, FACTION_DISSOLVED, NOT_A_MEMBER, ROLE_MAY_NOT, NAME_WHO_ACTS, PAYEE_NOT_FOUND,
-        INSUFFICIENT_FUNDS, BALANCE_LIMIT, SAME_ACCOUNT, REFERENCE_REUSED,
+        INSUFFICIENT_FUNDS, BALANCE_LIMIT, SAME_ACCOUNT, REFERENCE_REUSED, CURRENCY_NOT_FOUND,
     )  # fmt: skip
 
     faction_id: UUID
     to_id: UUID | None = None
     amount: Amount
+    currency: Key | None = Field(
+        None, description="Left out: that of its treasury. What others paid in theirs is spent by naming it."
+    )
     reason: Reason = ""
     reference: Reference | None = Field(None, description="The same again is not paid twice.")
     character_id: As = None

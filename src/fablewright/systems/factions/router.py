@@ -149,6 +149,7 @@ class SpendBody(GrantBody):
     model_config = _body(amount=40, reason="A new roof for the hall.")
 
     to_id: UUID | None = None
+    currency: Key | None = None
     character_id: As = None
 
 

@@ -43,7 +43,7 @@ from fablewright.systems.factions.roster import (
     require,
 )
 from fablewright.systems.factions.rules import ACTS, RULER, Faction, FactionTraits, Member, Power, PowerPart
-from fablewright.systems.factions.treasury import Payment, balances, pay, pay_all
+from fablewright.systems.factions.treasury import Payment, balances, bequeath, pay, pay_all
 from fablewright.systems.factions.views import FactionView, faction_view, powers
 from fablewright.systems.ledger import service as ledger
 from fablewright.systems.ledger.rules import CURRENCY_NOT_FOUND
@@ -213,12 +213,7 @@ async def dissolve_faction(tx: Transaction, command: DissolveFaction) -> None:
     reason, by_id = command.reason, command.character_id
     tx.emit(Dissolved(faction_id=faction_id, name=faction.name, reason=reason, heir_id=heir_id, by_id=by_id))
     await membership.end(tx, gone, "dissolved", reason=reason)
-    rest = (await balances(tx, [faction_id])).get(faction_id, 0)
-    if rest > 0:
-        await pay(
-            tx, faction_id, heir_id or ledger.SINK, rest, kind="factions.dissolved",
-            reason=f"{faction.name} was dissolved.", currency=faction.currency, by_id=by_id,
-        )  # fmt: skip
+    await bequeath(tx, faction, heir_id, by_id)
 
 
 async def set_strength(tx: Transaction, command: SetStrength) -> FactionView:

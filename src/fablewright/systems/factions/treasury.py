@@ -11,12 +11,17 @@ from fablewright.systems.characters import service as characters
 from fablewright.systems.factions import roster, views
 from fablewright.systems.factions.commands import GrantTreasury, SpendTreasury
 from fablewright.systems.factions.events import TreasuryMoved
-from fablewright.systems.factions.rules import FACTION_NOT_FOUND, PAYEE_NOT_FOUND
+from fablewright.systems.factions.rules import FACTION_NOT_FOUND, PAYEE_NOT_FOUND, Faction
 from fablewright.systems.factions.views import TreasuryView
 from fablewright.systems.ledger import service as ledger
 from fablewright.systems.ledger.service import TransferState
 
 CURRENCIES: Final = "SELECT id, currency FROM factions WHERE world_id = $1 AND id = ANY($2::uuid[])"
+
+OWNED: Final = """
+SELECT currency, balance - held AS available FROM ledger_accounts
+WHERE world_id = $1 AND owner_id = $2 AND balance > held ORDER BY currency
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,9 +130,23 @@ async def spend(tx: Transaction, command: SpendTreasury) -> TreasuryView:
             raise PAYEE_NOT_FOUND(to_id=str(to_id))
     made = await pay(
         tx, faction.id, to_id or ledger.SINK, command.amount, kind="factions.spend", reason=command.reason,
-        reference=command.reference, currency=faction.currency, by_id=command.character_id,
+        reference=command.reference, currency=command.currency or faction.currency, by_id=command.character_id,
     )  # fmt: skip
     return _answer(made, faction.id)
+
+
+async def bequeath(tx: Transaction, faction: Faction, heir_id: UUID | None, by_id: UUID | None) -> None:
+    """Let all that a faction can spend, of every currency, go to its heir, or else to the sink."""
+    payments = [
+        Payment(
+            faction.id, heir_id or ledger.SINK, row["available"], "factions.dissolved",
+            f"{faction.name} was dissolved.", currency=row["currency"], by_id=by_id,
+        )
+        for row in await tx.fetch(OWNED, tx.world_id, faction.id)
+    ]  # fmt: skip
+    for made in await pay_all(tx, payments):
+        if isinstance(made, Refused):
+            raise made
 
 
 def _answer(made: TransferState, faction_id: UUID) -> TreasuryView:

@@ -5,6 +5,7 @@ from dataclasses import asdict
 from typing import Any, Final, Literal
 from uuid import UUID
 
+import orjson
 from pydantic import BaseModel, Field
 
 from fablewright.systems.characters.views import CLOCK, world_now
@@ -43,7 +44,12 @@ class FactionDetail(FactionView):
 
     members: int
     region_ids: list[UUID]
-    treasury: int | None = Field(description="What it can spend; null for those who do not stand for it.")
+    treasury: int | None = Field(
+        description="What it can spend of its currency; null for those who do not stand for it."
+    )
+    accounts: dict[str, int] | None = Field(
+        description="What it can spend of each currency; null for those who do not stand for it."
+    )
 
 
 class MemberView(BaseModel):
@@ -153,8 +159,8 @@ SELECT {FACTION},
         WHERE m.world_id = f.world_id AND m.faction_id = f.id AND m.left_at IS NULL) AS members,
        (SELECT coalesce(array_agg(r.id ORDER BY r.id), '{{}}') FROM regions r
         WHERE r.world_id = f.world_id AND r.controller_id = f.id AND r.removed_at IS NULL) AS region_ids,
-       (SELECT a.balance - a.held FROM ledger_accounts a
-        WHERE a.world_id = f.world_id AND a.owner_id = f.id AND a.currency = f.currency) AS treasury
+       (SELECT coalesce(jsonb_object_agg(a.currency, a.balance - a.held), '{{}}')::text FROM ledger_accounts a
+        WHERE a.world_id = f.world_id AND a.owner_id = f.id) AS accounts
 FROM factions f WHERE f.world_id = $1 AND f.id = $2
 """  # noqa: S608  fixed texts only
 MEMBERS: Final = """
@@ -214,9 +220,11 @@ async def one(
     row = await connection.fetchrow(ONE, world_id, faction_id)
     if row is None:
         return None
+    accounts = orjson.loads(row["accounts"])
     return FactionDetail.model_construct(
         **faction_fields(faction_of(row), await now_of(connection, world_id)), members=row["members"],
-        region_ids=row["region_ids"], treasury=(row["treasury"] or 0) if with_treasury else None,
+        region_ids=row["region_ids"], treasury=accounts.get(row["currency"], 0) if with_treasury else None,
+        accounts=accounts if with_treasury else None,
     )  # fmt: skip
 
 
