@@ -13,7 +13,8 @@ UNTOLD: Final = frozenset({
     "diplomacy.tension_changed", "diplomacy.relationship_changed", "diplomacy.offer_weighed", "diplomacy.offer_made",
     "diplomacy.offer_answered", "diplomacy.party_persuaded", "diplomacy.treaty_change_agreed", "diplomacy.deed_heard",
     "diplomacy.persons_moved",
-    "director.councils_met", "factions.treasury_moved", "factions.strength_changed", "factions.reputation_changed",
+    "director.councils_met", "director.faction_weighed",
+    "factions.treasury_moved", "factions.strength_changed", "factions.reputation_changed",
     "markets.price_changed", "markets.restriction_imposed", "markets.restriction_lifted", "markets.market_set",
     "regions.stability_changed", "regions.movement_banned", "regions.movement_ban_lifted", "travel.crossed_border",
     "ledger.transferred",
@@ -71,7 +72,7 @@ def goes_without_saying(kind: str, data: Mapping[str, Any]) -> bool:
     if kind in UNTOLD:
         return True
     if kind == "director.faction_decided":
-        return bool(data["act"] == "rest" or data.get("refused"))
+        return bool(data["act"] in ("rest", "hold") or data.get("refused"))
     return kind == "markets.traded" and not data["incomes"]
 
 

@@ -6,6 +6,11 @@ act), *needs* (what a character lacks: company and esteem), *arc* (a small story
 courtship, a friendship), *council* (a moment at which the factions that run themselves decide, all of one world in one
 transaction), *decision* (the event that tells what a faction weighed and chose, and is the cause of what it does).
 
+Two directors stand beside each other. Of characters are `options`, `scene`, `rules`, `service`, `arcs` and `why`; of
+factions `realms` (what is seen), `court` (which reads it), `statecraft` (what an option and a choice are), `policies`,
+`warcraft` and `mishaps` (which options and mishaps there are), `envoys` (which commands carry them out), `councils`
+(which holds it together) and `chronicle` (its words). `story` and both sorts of timers are common.
+
 Invariants:
 
 - only npc characters that no user controls act by themselves, and factions that are said to run themselves;
@@ -28,6 +33,7 @@ from fablewright.systems.director.events import (
     Configured,
     CouncilsMet,
     FactionDecided,
+    FactionWeighed,
 )
 from fablewright.systems.director.pack import PACK
 from fablewright.systems.director.router import router
@@ -36,7 +42,16 @@ from fablewright.systems.director.timers import BEAT, COUNCIL, SUMMONS
 system = System(
     name="director",
     handlers=(Handler(ConfigureDirector, one=service.configure),),
-    events=(Configured, Chose, ArcStarted, ArcRose, ArcResolved, CouncilsMet, FactionDecided),
+    events=(
+        Configured,
+        Chose,
+        ArcStarted,
+        ArcRose,
+        ArcResolved,
+        CouncilsMet,
+        FactionDecided,
+        FactionWeighed,
+    ),
     guarding=reactions.GUARDING,
     following=reactions.FOLLOWING,
     timers=(BEAT, COUNCIL, SUMMONS),

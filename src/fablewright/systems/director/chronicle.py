@@ -7,11 +7,12 @@ from collections.abc import Callable, Mapping
 from functools import cache
 from importlib import resources
 from typing import Any, Final
+from uuid import UUID
 
 import orjson
 
 from fablewright.systems.director.realms import Stage
-from fablewright.systems.director.statecraft import Decision
+from fablewright.systems.director.statecraft import Option
 
 LEAST_PART: Final = 1.0
 """Reasons that weigh less (points) are not told."""
@@ -29,9 +30,8 @@ def phrases() -> Mapping[str, Mapping[str, str]]:
     return found
 
 
-def because(stage: Stage, decision: Decision) -> str:
+def because(stage: Stage, faction_id: UUID, option: Option) -> str:
     """One sentence that says what a faction decided and what weighed most, with its size in points."""
-    option = decision.option
     other = stage.realms.get(option.target_id) if option.target_id else None
     words = {
         "other": other.name if other else "somebody", "kind": option.kind.replace("_", " "),
@@ -43,7 +43,7 @@ def because(stage: Stage, decision: Decision) -> str:
     why = f", because of {_joined(reasons)}" if reasons else ""
     if option.act in ("slight", "raid", "gift", "talk") and option.words:
         why = f" ({option.words}){why}"
-    return f"{stage.realms[decision.faction_id].name} {deed}{why}."
+    return f"{stage.realms[faction_id].name} {deed}{why}."
 
 
 def _joined(reasons: list[str]) -> str:
@@ -152,6 +152,7 @@ def _talks_ended(data: Mapping[str, Any], _: Naming) -> str:
 
 SENTENCES: Final[Mapping[str, Telling]] = {
     "director.faction_decided": lambda data, _: str(data["because"]),
+    "director.faction_weighed": lambda data, _: str(data["because"]),
     "director.councils_met": lambda data, _: (
         "It was time for councils to be held."
         if not data["summoned"]

@@ -2,8 +2,12 @@
 
 All that are due together load once (`court`), decide each for itself (`warcraft.council`), and give the commands that
 everybody else would give (`envoys`), each caused by the event that tells of the decision.
+
+Locks: regions, memberships, factions, then what each act needs; the acts themselves lock in the order that holds
+everywhere, one after the other.
 """
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 from uuid import UUID
@@ -13,7 +17,7 @@ from fablewright.core.messages import Command
 from fablewright.core.refusal import Refused
 from fablewright.core.transaction import EventRecord, Timer, Transaction
 from fablewright.systems.director import chronicle, court, envoys, mishaps, policies, rules, warcraft
-from fablewright.systems.director.events import CouncilsMet, FactionDecided, WeighedAct
+from fablewright.systems.director.events import CouncilsMet, FactionDecided, FactionWeighed, WeighedAct
 from fablewright.systems.director.realms import Stage
 from fablewright.systems.director.service import (
     COUNCIL,
@@ -24,7 +28,7 @@ from fablewright.systems.director.service import (
     give_up,
     tried,
 )
-from fablewright.systems.director.statecraft import Decision, Option, outlook
+from fablewright.systems.director.statecraft import Decision, Option, Weighing, outlook
 from fablewright.systems.factions import service as factions
 from fablewright.systems.regions import service as regions
 
@@ -34,8 +38,6 @@ MOST_WEIGHED: Final = 30
 """Options that `weighs` lists."""
 LEAST_PART: Final = 0.005
 """Parts that weigh less (points) are not told."""
-HIDDEN: Final = frozenset({"spy"})
-"""Acts that only the faction itself is told of."""
 UNFRIENDLY: Final = frozenset({"war", "raid", "slight"})
 ANY_SELF_RUN: Final = """
 SELECT EXISTS (SELECT 1 FROM factions WHERE world_id = $1 AND self_run AND dissolved_at IS NULL)
@@ -52,6 +54,10 @@ SELECT $1, v.id, v.event_id, $4 FROM unnest($2::uuid[], $3::uuid[]) AS v (id, ev
 ON CONFLICT (world_id, id) DO UPDATE SET event_id = excluded.event_id, at = excluded.at
 """
 FORGET: Final = "DELETE FROM concerns WHERE world_id = $1 AND id = ANY($2::uuid[])"
+REPLAYED: Final = """
+SELECT EXISTS (SELECT 1 FROM dead_letters
+               WHERE world_id = $1 AND handler = $2 AND payload -> 'timer' ->> 'id' = $3 AND state = 'open')
+"""
 AWAITED: Final = """
 SELECT d.version FROM directors d
 WHERE d.world_id = $1 AND d.enabled AND d.council_days IS NOT NULL
@@ -79,11 +85,12 @@ async def council(tx: Transaction, timer: Timer) -> None:
 
 
 async def summons(tx: Transaction, timers: Sequence[Timer]) -> None:
-    """Let them answer what waits for an answer."""
+    """Let them answer what waits for an answer. That of a dead letter raises what fails."""
     row = await tx.fetchrow(DIRECTOR, tx.world_id)
     if row is None or not row["enabled"] or row["council_days"] is None:
         return
-    await _meet(tx, timers[0], days=0, replayed=False)
+    replayed = bool(await tx.fetchval(REPLAYED, tx.world_id, SUMMONS, str(timers[0].id)))
+    await _meet(tx, timers[0], days=0, replayed=replayed)
 
 
 async def _meet(tx: Transaction, timer: Timer, *, days: float, replayed: bool) -> None:
@@ -93,13 +100,13 @@ async def _meet(tx: Transaction, timer: Timer, *, days: float, replayed: bool) -
     undone: list[Decision] = []
     if found is not None:
         stage, decisions = found
-        mischief = [envoys.mishap(stage, m) for m in mishaps.mishaps(stage, tx.dice, days)] if days else []
-        if decisions or mischief:
-            ids = sorted({d.faction_id for d in decisions})
-            met = tx.emit(CouncilsMet(faction_ids=ids[:MOST_NAMED], factions=len(ids), summoned=not days))
-            undone, error = await by_halves(tx, decisions, lambda some: _do(tx, stage, some, met))
-            _, failed = await tried(tx, lambda: tx.perform(mischief, causes=[met] * len(mischief)))
-            error = error or failed
+        mischief = [envoys.mishap(m) for m in mishaps.mishaps(stage, tx.dice, days)] if days else []
+        met = _met(tx, decisions, bool(mischief), summoned=not days)
+        undone, error = await by_halves(tx, decisions, lambda some: _do(tx, stage, some, met))
+        _, failed = await tried(tx, lambda: tx.perform(mischief, causes=[met] * len(mischief)))
+        error = error or failed
+        if any(many >= warcraft.MOST_MATTERS for many in _answered(decisions).values()):
+            await _summon(tx, [d.faction_id for d in decisions])
     if error is not None:
         if replayed:
             raise error
@@ -108,6 +115,21 @@ async def _meet(tx: Transaction, timer: Timer, *, days: float, replayed: bool) -
             for d in undone
         ]
         await give_up(tx, timer, error, acts)
+
+
+def _met(
+    tx: Transaction, decisions: Sequence[Decision], mischief: bool, *, summoned: bool
+) -> EventRecord | None:
+    """Tell that councils met; those of which nobody may know are not named. None if there is nothing to tell."""
+    ids = sorted({d.faction_id for d in decisions if d.shown is not None})
+    if not ids and not mischief:
+        return None
+    return tx.emit(CouncilsMet(faction_ids=ids[:MOST_NAMED], factions=len(ids), summoned=summoned))
+
+
+def _answered(decisions: Sequence[Decision]) -> Counter[UUID]:
+    """By faction, how many answers it gives."""
+    return Counter(d.faction_id for d in decisions if d.matter not in ("policy", "war"))
 
 
 async def _decide(tx: Transaction, *, answers_only: bool) -> tuple[Stage, list[Decision]]:
@@ -150,7 +172,7 @@ async def weighs(reader: court.Reader, faction_id: UUID) -> list[WeighedAct]:
     if faction_id not in stage.realms:
         return []
     view = outlook(stage, faction_id)
-    found = policies.policies(view)
+    found = [o for o in policies.policies(view) if o.weight > 0]
     for war in stage.wars:
         found += warcraft.waging(view, war) if faction_id in war.sides else ()
     return [weighed(o) for o in sorted(found, key=lambda o: -o.weight)[:MOST_WEIGHED]]
@@ -159,19 +181,23 @@ async def weighs(reader: court.Reader, faction_id: UUID) -> list[WeighedAct]:
 # -- doing it --------------------------------------------------------------------------------------------------
 
 
-async def _do(tx: Transaction, stage: Stage, decisions: Sequence[Decision], met: EventRecord) -> None:
+async def _do(tx: Transaction, stage: Stage, decisions: Sequence[Decision], met: EventRecord | None) -> None:
     """Tell what these decided, and do it.
 
-    Regions, then factions, are locked beforehand: the acts, one after the other, would lock them in another order
-    than everybody else does.
+    Regions, memberships and factions are locked beforehand: the acts, one after the other, would lock them in another
+    order than everybody else does.
     """
+    if not decisions:
+        return
     places = {d.option.place_id for d in decisions if d.option.place_id is not None}
     await regions.regions(tx, sorted(places), lock=True)
-    ids = {i for d in decisions for i in (d.faction_id, d.option.target_id) if i is not None}
-    await factions.load(tx, ids)
+    concerned = stage.concerned({i for d in decisions for i in (d.faction_id, d.option.target_id) if i})
+    realms = [stage.realms[i] for i in concerned if i in stage.realms]
+    await factions.memberships(tx, {who for realm in realms for who in realm.able.values()}, lock=True)
+    await factions.load(tx, concerned)
     causes = await _causes(tx, decisions)
     for number, decision in enumerate(decisions):
-        told = tx.emit(_told(stage, decision), cause=causes.get(number, met))
+        told = _tell(tx, stage, decision, causes.get(number, met))
         dice = Dice(tx.dice.uuid(tx.now))
         await _carry_out(tx, told, envoys.commands(stage, decision, dice))
 
@@ -211,14 +237,27 @@ def _record(row: Any) -> EventRecord:
     )  # fmt: skip
 
 
-def _told(stage: Stage, decision: Decision) -> FactionDecided:
-    option, secret = decision.option, decision.option.act in HIDDEN
-    shown = [o for o in decision.told if secret or o is option or o.act not in HIDDEN]
-    return FactionDecided(
-        faction_id=decision.faction_id, matter=decision.matter, act=option.act, target_id=option.target_id,
-        about_id=option.about_id, kind=option.kind, chosen=shown.index(option), options=[weighed(o) for o in shown],
-        weighed=decision.weighed, because=chronicle.because(stage, decision), secret=secret,
+def _tell(tx: Transaction, stage: Stage, decision: Decision, cause: EventRecord | None) -> EventRecord:
+    """Tell of a decision what all may know, and what it really weighed if that differs to the faction alone."""
+    option, real = decision.option, _fields(stage, decision.faction_id, decision.weighing)
+    told = _fields(stage, decision.faction_id, decision.shown) if decision.shown else real
+    record = tx.emit(
+        FactionDecided(
+            **told, matter=decision.matter, act=option.act, target_id=option.target_id, about_id=option.about_id,
+            kind=option.kind, secret=decision.shown is None,
+        ), cause=cause,
     )  # fmt: skip
+    if told != real:
+        tx.emit(FactionWeighed(**real), cause=record)
+    return record
+
+
+def _fields(stage: Stage, faction_id: UUID, weighing: Weighing) -> dict[str, Any]:
+    return {
+        "faction_id": faction_id, "chosen": weighing.told.index(weighing.option),
+        "options": [weighed(o) for o in weighing.told], "weighed": weighing.weighed,
+        "because": chronicle.because(stage, faction_id, weighing.option),
+    }  # fmt: skip
 
 
 def weighed(option: Option) -> WeighedAct:
@@ -242,8 +281,12 @@ async def heed(
         await tx.execute(NOTE, tx.world_id, ids, [noted[i] for i in ids], tx.now)
     if over:
         await tx.execute(FORGET, tx.world_id, sorted(set(over)))
-    if not awaited:
-        return
-    version = await tx.fetchval(AWAITED, tx.world_id, sorted(set(awaited)), SUMMONS)
+    if awaited:
+        await _summon(tx, awaited)
+
+
+async def _summon(tx: Transaction, faction_ids: Sequence[UUID]) -> None:
+    """Let those of them that run themselves answer in a few days, if no summons waits by now."""
+    version = await tx.fetchval(AWAITED, tx.world_id, sorted(set(faction_ids)), SUMMONS)
     if version is not None:
         await tx.schedule(SUMMONS, tx.now + rules.ANSWERS_AFTER, {"version": version})

@@ -90,12 +90,13 @@ FROM relations WHERE world_id = $1 ORDER BY low_id, high_id
 # Modifiers lose half of their size each `half_life_days`, as `relations.left` has it.
 OPINIONS: Final = """
 SELECT holder_id, about_id, greatest(-100.0, least(100.0, sum(v))) AS opinion,
+       greatest(-100.0, least(100.0, coalesce(sum(v) FILTER (WHERE NOT secret), 0.0))) AS shown,
        coalesce(sum(v) FILTER (WHERE key = 'gift'), 0.0) AS gifted,
        min(v) FILTER (WHERE NOT secret) AS worst,
-       (array_agg(reason ORDER BY v) FILTER (WHERE NOT secret))[1] AS reason,
-       (array_agg(event_id ORDER BY v) FILTER (WHERE NOT secret))[1] AS event_id
+       (array_agg(reason ORDER BY v, id) FILTER (WHERE NOT secret))[1] AS reason,
+       (array_agg(event_id ORDER BY v, id) FILTER (WHERE NOT secret))[1] AS event_id
 FROM (
-    SELECT holder_id, about_id, key, reason, event_id, secret, amount * coalesce(
+    SELECT id, holder_id, about_id, key, reason, event_id, secret, amount * coalesce(
         power(2.0, -least(60.0, greatest(0, $2 - at) / (half_life_days * $3))), 1.0) AS v
     FROM opinions WHERE world_id = $1 AND ended_at IS NULL
 ) o GROUP BY holder_id, about_id
@@ -127,7 +128,7 @@ FROM treaty_clauses c JOIN treaties t ON t.world_id = c.world_id AND t.id = c.tr
 WHERE c.world_id = $1 AND c.ended_at IS NULL AND c.type IN ('pay', 'defend')
 """
 TALKS: Final = """
-SELECT n.kind, n.state = 'open' AS open, array_agg(p.faction_id) AS parties FROM negotiations n
+SELECT n.kind, n.secret, n.state = 'open' AS open, array_agg(p.faction_id) AS parties FROM negotiations n
 JOIN negotiation_parties p ON p.world_id = n.world_id AND p.negotiation_id = n.id
 WHERE n.world_id = $1 AND (n.state = 'open' OR (n.treaty_id IS NULL AND n.ended_at > $2))
 GROUP BY n.world_id, n.id ORDER BY n.id
@@ -153,11 +154,13 @@ JOIN coalition_members m ON m.world_id = c.world_id AND m.coalition_id = c.id AN
 WHERE c.world_id = $1 AND c.dissolved_at IS NULL GROUP BY c.world_id, c.id ORDER BY c.id
 """
 BROKEN: Final = """
-SELECT DISTINCT p.faction_id AS victim, v.faction_id AS breaker FROM treaty_violations v
+SELECT p.faction_id AS victim, v.faction_id AS breaker, bool_and(t.secret) AS secret FROM treaty_violations v
+JOIN treaties t ON t.world_id = v.world_id AND t.id = v.treaty_id
 JOIN treaty_parties p ON p.world_id = v.world_id AND p.treaty_id = v.treaty_id AND p.faction_id <> v.faction_id
 WHERE v.world_id = $1 AND v.state = 'confirmed' AND v.at > $2
   AND NOT EXISTS (SELECT 1 FROM wars w WHERE w.world_id = $1 AND w.attacker_id = p.faction_id
                   AND w.defender_id = v.faction_id AND w.at >= v.at)
+GROUP BY p.faction_id, v.faction_id
 """
 LOST: Final = """
 SELECT DISTINCT o.holder_id, r.controller_id FROM occupations o
@@ -171,12 +174,13 @@ async def stage(reader: Reader) -> Stage:
     world_id, now = reader.world_id, reader.now
     tx = cast(Transaction, reader)  # what is called with it only fetches
     standing = await factions.load_all(tx)
+    broken = await reader.fetch(BROKEN, world_id, now - REMEMBERED)
     return Stage(
         now=now, realms=await _realms(tx, standing), bonds=await _bonds(reader), lands=await _lands(reader),
         grievances=[_grievance(row) for row in await reader.fetch(INCIDENTS, world_id)],
         wars=await _wars(reader), pacts=await _pacts(reader),
         talks=[
-            Talk(r["kind"], frozenset(r["parties"]), r["open"])
+            Talk(r["kind"], frozenset(r["parties"]), r["open"], r["secret"])
             for r in await reader.fetch(TALKS, world_id, now - TALKS_REMEMBERED)
         ],
         sanctions=[
@@ -190,9 +194,8 @@ async def stage(reader: Reader) -> Stage:
         leagues=[
             League(r["id"], r["target_id"], frozenset(r["members"])) for r in await reader.fetch(LEAGUES, world_id)
         ],
-        broken=frozenset(
-            (r["victim"], r["breaker"]) for r in await reader.fetch(BROKEN, world_id, now - REMEMBERED)
-        ),
+        broken=frozenset((r["victim"], r["breaker"]) for r in broken),
+        secretly_broken=frozenset((r["victim"], r["breaker"]) for r in broken if r["secret"]),
         lost=frozenset((r["holder_id"], r["controller_id"]) for r in await reader.fetch(LOST, world_id)),
     )  # fmt: skip
 
@@ -210,7 +213,7 @@ async def _realms(tx: Transaction, standing: Iterable[Faction]) -> dict[UUID, Re
         leader = leaders.get(f.leader_id) if f.leader_id else None
         realms[faction_id] = Realm(
             faction_id, f.name, f.self_run, f.traits, leader.traits if leader else Traits(), f.leader_id, f.ideology,
-            power.military if power else 0.0, power.economic if power else 0.0, f.strength,
+            power.military if power else 0.0, power.without_treasury().economic if power else 0.0, f.strength,
             treasuries.get(faction_id, 0), f.currency, f.reputation_now(tx.now),
             war_views.exhaustion_of(row, tx.now) if row else 0.0,
             battle.aggression_now(row["aggression"], row["aggression_at"], tx.now) if row else 0.0,
@@ -249,12 +252,17 @@ async def _bonds(reader: Reader) -> dict[tuple[UUID, UUID], Bond]:
         for me, other in ((row["low_id"], row["high_id"]), (row["high_id"], row["low_id"])):
             mine, theirs = opinions.get((me, other)), opinions.get((other, me))
             ill = mine if mine is not None and (mine["worst"] or 0.0) < -2.0 else None
+            real, shown = _opinions(mine, theirs, "opinion"), _opinions(mine, theirs, "shown")
             bonds[me, other] = Bond(
-                mine["opinion"] if mine else 0.0, theirs["opinion"] if theirs else 0.0, trusts.get((me, other), 0.5),
-                row["tension"], row["status"], truce, ill["reason"] if ill else "",
-                ill["event_id"] if ill else None, theirs["gifted"] if theirs else 0.0,
+                *real, trusts.get((me, other), 0.5), row["tension"], row["status"], truce,
+                ill["reason"] if ill else "", ill["event_id"] if ill else None, theirs["gifted"] if theirs else 0.0,
+                None if shown == real else shown,
             )  # fmt: skip
     return bonds
+
+
+def _opinions(mine: Any, theirs: Any, column: str) -> tuple[float, float]:
+    return mine[column] if mine else 0.0, theirs[column] if theirs else 0.0
 
 
 async def _lands(reader: Reader) -> dict[UUID, Land]:

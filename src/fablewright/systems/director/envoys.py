@@ -13,12 +13,11 @@ from fablewright.systems.diplomacy import nego_commands as nego
 from fablewright.systems.diplomacy import treaty_commands as treaties
 from fablewright.systems.diplomacy import war_commands as war
 from fablewright.systems.diplomacy.clauses import Pay
-from fablewright.systems.diplomacy.commands import AddOpinion
 from fablewright.systems.director.mishaps import Mishap
 from fablewright.systems.director.realms import Realm, Stage
 from fablewright.systems.director.statecraft import Decision, Option, outlook
 from fablewright.systems.director.warcraft import willing
-from fablewright.systems.factions.commands import SetStrength, SpendTreasury
+from fablewright.systems.factions.commands import Muster, SpendTreasury
 
 CLEAR: Final = 25.0
 """From this war score on (or below minus it), who lays down arms leaves what was taken to who took it."""
@@ -62,23 +61,21 @@ class Errand:
 
 
 def commands(stage: Stage, decision: Decision, dice: Dice) -> list[Command]:
-    """The commands that carry a decision out, in order; none if there is nothing left to do."""
-    return ERRANDS[decision.option.act](Errand(stage, decision, dice))
+    """The commands that carry a decision out, in order; none if there is nothing to do."""
+    give = ERRANDS.get(decision.option.act)
+    return give(Errand(stage, decision, dice)) if give else []
 
 
 # -- kindness --------------------------------------------------------------------------------------------------
 
 
 def _gift(e: Errand) -> list[Command]:
-    spend = SpendTreasury(
-        faction_id=e.me.id, to_id=e.target, amount=e.option.amount, reason=f"A gift of {e.me.name}.",
-        character_id=e.who("spend_treasury"),
-    )  # fmt: skip
-    thanks = AddOpinion(
-        holder_id=e.target, about_id=e.me.id, key="gift", amount=min(16.0, 5.0 + e.option.amount / 30.0),
-        reason="sent us a gift", half_life_days=240, cap=30,
-    )  # fmt: skip
-    return [spend, thanks]
+    return [
+        SpendTreasury(
+            faction_id=e.me.id, to_id=e.target, amount=e.option.amount, reason=f"A gift of {e.me.name}.",
+            character_id=e.who("spend_treasury"),
+        )
+    ]  # fmt: skip
 
 
 def _talk(e: Errand) -> list[Command]:
@@ -91,17 +88,14 @@ def _talk(e: Errand) -> list[Command]:
 
 
 def _muster(e: Errand) -> list[Command]:
-    paid = min(e.option.amount, e.me.treasury)
-    found: list[Command] = []
-    if paid > 0:
-        found.append(
-            SpendTreasury(
-                faction_id=e.me.id, amount=paid, reason="Arms and pay for new troops.",
-                character_id=e.who("spend_treasury"),
-            )
-        )  # fmt: skip
-    troops = e.me.troops + e.option.amount
-    return [*found, SetStrength(faction_id=e.me.id, strength=troops, reason="troops were mustered")]
+    return [
+        Muster(
+            faction_id=e.me.id,
+            troops=e.option.amount,
+            reason="its ranks were thin",
+            character_id=e.who("muster"),
+        )
+    ]
 
 
 def _renounce(e: Errand) -> list[Command]:
@@ -114,20 +108,18 @@ def _renounce(e: Errand) -> list[Command]:
 
 
 def _report(e: Errand, kind: str, severity: float, evidence: float, text: str, **more: Any) -> Command:
-    """The injured holds the faction responsible; its own people say so."""
-    accuser = e.stage.realms[e.target].able.get("accuse")
+    """The injured holds the faction responsible. The world has seen it: nobody's word is needed, and none doubted."""
     return war.ReportIncident(
         kind=kind, injured_id=e.target, accused_id=e.me.id, severity=round(severity, 2), evidence=round(evidence, 2),
-        description=text, character_id=accuser, **more,
+        description=text, **more,
     )  # fmt: skip
 
 
-def mishap(stage: Stage, what: Mishap) -> Command:
+def mishap(what: Mishap) -> Command:
     """The injured holds a neighbour responsible for something that nobody had in mind."""
     return war.ReportIncident(
         kind=what.kind, injured_id=what.injured_id, accused_id=what.accused_id, severity=what.severity,
         evidence=what.evidence, description=what.text, region_id=what.region_id,
-        character_id=stage.realms[what.injured_id].able.get("accuse"),
     )  # fmt: skip
 
 
@@ -208,9 +200,8 @@ def _lift_sanction(e: Errand) -> list[Command]:
 
 
 def _ultimatum(e: Errand) -> list[Command]:
-    """Reparation or worse; who is poor is asked for what it has."""
-    other = e.stage.realms[e.target]
-    amount = max(1, min(e.option.amount, max(other.treasury, other.treasury + int(other.economic))))
+    """Reparation or worse; whose lands yield little is asked for what they yield."""
+    amount = max(1, min(e.option.amount, int(e.stage.realms[e.target].economic)))
     demand = Pay(from_id=e.target, to_id=e.me.id, amount=amount, currency=e.me.currency)
     return [
         war.IssueUltimatum(
@@ -230,11 +221,11 @@ def _answer_ultimatum(accept: bool) -> Giver:
 
 
 def _form_coalition(e: Errand) -> list[Command]:
-    return [war.FormCoalition(faction_id=e.me.id, target_id=e.target, character_id=e.who("propose_treaty"))]
+    return [war.FormCoalition(faction_id=e.me.id, target_id=e.target, character_id=e.who("sign_treaty"))]
 
 
 def _join_coalition(e: Errand) -> list[Command]:
-    return [war.JoinCoalition(coalition_id=e.about, faction_id=e.me.id, character_id=e.who("propose_treaty"))]
+    return [war.JoinCoalition(coalition_id=e.about, faction_id=e.me.id, character_id=e.who("sign_treaty"))]
 
 
 # -- treaties --------------------------------------------------------------------------------------------------

@@ -61,7 +61,9 @@ class CouncilsMet(_DirectorEvent):
     message_type = "director.councils_met"
     subjects = ("faction_ids",)
 
-    faction_ids: list[UUID] = Field(description="Those that decided something; the first 100 of them.")
+    faction_ids: list[UUID] = Field(
+        description="Those that decided something that all may know; the first 100 of them."
+    )
     factions: int = Field(description="How many did.")
     summoned: bool = Field(description="Whether something waited for an answer.")
 
@@ -81,22 +83,28 @@ class WeighedAct(BaseModel):
     )
 
 
-class FactionDecided(_DirectorEvent):
-    """A faction that runs itself decided what to do. What it then did has this event as its cause."""
+class _OfChoice(_DirectorEvent):
+    faction_id: UUID
+    chosen: int = Field(description="Which of the options, counted from 0.")
+    options: list[WeighedAct] = Field(description="The chosen one and the heaviest others, heaviest first.")
+    weighed: int = Field(description="How many options there were.")
+    because: str
+
+
+class FactionDecided(_OfChoice):
+    """A faction that runs itself decided what to do. What it then did has this event as its cause.
+
+    Unless it is secret, it tells what the options weigh by what all can see: what only some know is no part of them.
+    """
 
     message_type = "director.faction_decided"
     subjects = ("faction_id", "target_id", "about_id")
 
-    faction_id: UUID
     matter: str = Field(description="policy, or an answer: incident, call, treaty, ultimatum, war.")
     act: str
     target_id: UUID | None = None
     about_id: UUID | None = None
     kind: str = ""
-    chosen: int = Field(description="Which of the options, counted from 0.")
-    options: list[WeighedAct] = Field(description="The chosen one and the heaviest others, heaviest first.")
-    weighed: int = Field(description="How many options there were.")
-    because: str
     refused: str | None = Field(
         None, description="The code of the refusal, if it could not be done any more."
     )
@@ -104,6 +112,19 @@ class FactionDecided(_DirectorEvent):
 
     def audience(self) -> Audience:
         return Audience.of(self.faction_id) if self.secret else MEMBERS
+
+
+class FactionWeighed(_OfChoice):
+    """What a faction really weighed for the decision that is this event's cause, treasury and secrets counted.
+
+    Only there if it differs from what all are told.
+    """
+
+    message_type = "director.faction_weighed"
+    subjects = ("faction_id",)
+
+    def audience(self) -> Audience:
+        return Audience.of(self.faction_id)
 
 
 class _ArcEvent(_DirectorEvent):

@@ -15,6 +15,7 @@ from fablewright.systems.director.statecraft import (
     days,
     option,
 )
+from fablewright.systems.factions.rules import TROOP_COST
 
 REST: Final = 23.0
 """What it is worth to do nothing."""
@@ -22,8 +23,6 @@ COST_OF_WAR: Final = -14.0
 """What stands against any war."""
 SANCTIONS: Final = ladder.LADDER.index("sanctions")
 ULTIMATUM: Final = ladder.LADDER.index("ultimatum")
-PRICE_OF_TROOPS: Final = 1.0
-"""What it costs to arm one soldier."""
 TROOPS_PER_LEVY: Final = 2.2
 """How many troops a faction wants to keep beside each that it could levy."""
 LEVY_AT_MOST: Final = 0.12
@@ -31,7 +30,7 @@ LEVY_AT_MOST: Final = 0.12
 
 
 def policies(view: Outlook) -> list[Option]:
-    """All that a faction could do of its own accord in this council."""
+    """All that a faction could do of its own accord in this council, be it worth it or not."""
     found = [rest(view), *muster(view), *renounce(view), *lift(view)]
     for other in view.others.values():
         if other.bond.status == "war":
@@ -40,7 +39,7 @@ def policies(view: Outlook) -> list[Option]:
             *gift(view, other), *talks(view, other), *slights(view, other), *grievances(view, other),
             *bloc(view, other), *war(view, other),
         )  # fmt: skip
-    return [o for o in found if o.weight > 0]
+    return found
 
 
 def rest(view: Outlook) -> Option:
@@ -53,13 +52,13 @@ def rest(view: Outlook) -> Option:
 
 
 def muster(view: Outlook) -> Iterator[Option]:
-    """Arm more troops, as far as the treasury allows; a few come of their own accord."""
+    """Arm more troops, as far as the treasury allows."""
     me = view.me
     near = [o.realm.troops for o in view.others.values() if o.near]
     wanted = max(50.0, TROOPS_PER_LEVY * (me.military - me.troops), 0.8 * max(near, default=0.0))
     short = max(0.0, 1.0 - me.troops / wanted)
-    amount = int(min(LEVY_AT_MOST * max(me.military, 200.0), 0.4 * me.treasury / PRICE_OF_TROOPS))
-    amount = max(amount, int(0.02 * max(me.military, 200.0)))
+    most = max(me.military, 200.0)
+    amount = int(min(LEVY_AT_MOST * most, max(0.4 * me.treasury, min(0.02 * most, me.treasury)) / TROOP_COST))
     if short <= 0.05 or amount <= 0:
         return
     parts = {
@@ -326,7 +325,7 @@ def _another_fears(view: Outlook, other: Other) -> bool:
 
 
 def lift(view: Outlook) -> Iterator[Option]:
-    """End one's part in sanctions whose reason has faded, and leave coalitions nobody needs any more."""
+    """End one's part in sanctions whose reason has faded. Coalitions end by themselves when the fear has passed."""
     for s in view.stage.sanctions:
         if view.me.id not in s.members or s.target_id not in view.stage.realms:
             continue
@@ -341,13 +340,18 @@ def lift(view: Outlook) -> Iterator[Option]:
         )
 
 
+def income(view: Outlook) -> float:
+    """What a faction can count on in a month, beside which it looks at dues."""
+    return max(50.0, view.me.economic + 0.1 * view.me.treasury)
+
+
 def renounce(view: Outlook) -> Iterator[Option]:
     """Leave a treaty that binds it to somebody it has come to dislike, or that costs it much."""
     for pact in view.stage.pacts_of.get(view.me.id, ()):
         if pact.open or view.me.id in pact.leaving:
             continue
         opinions = [view.stage.bond(view.me.id, i).opinion for i in pact.parties if i != view.me.id]
-        burden = pact.dues.get(view.me.id, 0.0) / max(50.0, view.me.economic + 0.05 * view.me.treasury)
+        burden = pact.dues.get(view.me.id, 0.0) / income(view)
         parts = {
             "burden": min(30.0, 60.0 * max(0.0, burden)), "tie": -0.4 * max(opinions, default=0.0) - 4.0,
             "honour": -12.0 - 16.0 * view.nature.honourable, "temper": 8.0 * view.nature.isolationist,

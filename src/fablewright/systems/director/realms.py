@@ -1,7 +1,7 @@
 """What is so between factions at one moment, as statecraft sees it: values that `court` reads all at once. Pure."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Final, TypeVar
 from uuid import UUID
@@ -12,6 +12,8 @@ from fablewright.systems.factions.rules import FactionTraits
 
 HATES: Final = -45.0
 """Below this opinion a faction counts another one among its foes."""
+FULL: Final = 10**12
+"""What others take a treasury for that they cannot look into: enough for anything."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,8 +33,8 @@ class Land:
 class Realm:
     """A faction as all can see it, and what only itself knows (`treasury`).
 
-    `military` and `economic` are its powers, `troops` those under arms; `exhaustion` 0..100 by war, `aggression` (>= 0)
-    is how much it frightens; `wars` in how many it fights.
+    `military` and `economic` are its powers, the treasury not counted; `troops` those under arms; `exhaustion` 0..100
+    by war, `aggression` (>= 0) is how much it frightens; `wars` in how many it fights.
     """
 
     id: UUID
@@ -60,7 +62,7 @@ class Bond:
     """How a faction stands to another: `opinion` is its own, `back` that of the other one; trust is its own, too.
 
     `grudge` is the worst it holds against the other, in words, `grudge_event` the event that tells of it; `gifted` what
-    is left of the gratitude for gifts.
+    is left of the gratitude for gifts. `shown` is what all can see of the two opinions (own, back), if that differs.
     """
 
     opinion: float = 0.0
@@ -72,6 +74,7 @@ class Bond:
     grudge: str = ""
     grudge_event: UUID | None = None
     gifted: float = 0.0
+    shown: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,6 +157,7 @@ class Talk:
     kind: str
     parties: frozenset[UUID]
     open: bool
+    secret: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,6 +211,23 @@ class Stage:
     """Who has confirmed breaches of common treaties against whom: (victim, who broke it)."""
     lost: frozenset[tuple[UUID, UUID]] = frozenset()
     """Who lost regions in a war that another holds now: (loser, holder)."""
+    secretly_broken: frozenset[tuple[UUID, UUID]] = frozenset()
+    """Those of `broken` that only the parties know of."""
+    public: bool = False
+    """Whether this is only what all can see."""
+
+    @cached_property
+    def shown(self) -> "Stage":
+        """What all can see of it: no secret treaties, talks or reasons; treasuries are taken for full."""
+        return replace(
+            self, public=True, realms={i: replace(r, treasury=FULL) for i, r in self.realms.items()},
+            bonds={
+                pair: replace(b, opinion=b.shown[0], back=b.shown[1], shown=None) if b.shown else b
+                for pair, b in self.bonds.items()
+            },
+            pacts=[p for p in self.pacts if not p.secret], talks=[t for t in self.talks if not t.secret],
+            broken=self.broken - self.secretly_broken,
+        )  # fmt: skip
 
     @cached_property
     def borders(self) -> dict[UUID, set[UUID]]:
@@ -289,6 +310,15 @@ class Stage:
     def own_friends(self, me: UUID) -> set[UUID]:
         """Those who would fight for it, as itself knows: secret friends, too."""
         return self.friends.get(me, set()) | self._secret_friends.get(me, set())
+
+    def concerned(self, ids: Iterable[UUID]) -> set[UUID]:
+        """These factions, and all that fight, sign or stand together with one of them."""
+        found = set(ids)
+        groups = [
+            *(p.parties for p in self.pacts), *(frozenset(w.sides) | frozenset(w.called) for w in self.wars),
+            *(s.members | {s.target_id} for s in self.sanctions), *(c.members | {c.target_id} for c in self.leagues),
+        ]  # fmt: skip
+        return found.union(*(group for group in groups if not found.isdisjoint(group)))
 
     def bond(self, me: UUID, other: UUID) -> Bond:
         """How one stands to another; strangers have nothing between them."""

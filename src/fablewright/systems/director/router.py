@@ -69,7 +69,8 @@ async def get_reasoning(
 ) -> ReasoningView:  # fmt: skip
     """Why a faction that runs itself did what it did: the options it weighed, with the parts of their weights.
 
-    Game masters and those who stand for the faction also see what it would weigh now, and its secret decisions.
+    Game masters and those who stand for the faction also see what it would weigh now, its secret decisions, and what
+    treasury and secrets weighed; all others see what the options weigh by what all can know.
     """
     user_id = caller.signed_in()
     async with caller.runtime.database.reading() as connection:
@@ -80,9 +81,12 @@ async def get_reasoning(
         reader = await reader_filter(
             connection, caller.runtime, world_id, user_id, role, (FactionDecided.message_type,), (faction_id,)
         )
-        found, up_to = await views.decisions(connection, world_id, faction_id, reader, before, limit)
+        stands = reader.principals is None or faction_id in reader.principals
+        found, up_to = await views.decisions(
+            connection, world_id, faction_id, reader, before, limit, real=stands
+        )
         now = None
-        if reader.principals is None or faction_id in reader.principals:
+        if stands:
             at = await factions.now_of(connection, world_id)
             now = await councils.weighs(court.Connected(world_id, at, connection), faction_id)
     return ReasoningView(

@@ -7,12 +7,16 @@ tuned for a handful of wars in ten years among five to eight factions.
 
 Weights are points; an option of 0 or less is never chosen. `policies` has the options of peace, `warcraft` those of
 war and the answers to what others did.
+
+What only some know (treasuries, secret treaties, secret reasons) moves a faction, but is not told: each decision is
+weighed a second time by what all can see, and that is what all are told of it.
 """
 
 import math
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Final, Literal
 from uuid import UUID
 
@@ -33,6 +37,8 @@ MOST_HEEDED: Final = 9
 """So many others a faction thinks about in one council: enemies, quarrels and neighbours first."""
 BINDING: Final = frozenset({"non_aggression", "alliance", "defence_pact", "peace", "ceasefire", "vassalage"})
 """Kinds of treaties that forbid to attack the other party, at least in spirit."""
+HIDDEN: Final = frozenset({"spy", "gift"})
+"""Acts that only the faction itself is told of: others do not look into its treasury, either."""
 
 
 # -- what one faction sees -------------------------------------------------------------------------------------
@@ -102,7 +108,7 @@ def _half(value: float) -> float:
     return max(-0.5, min(0.5, value))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Outlook:
     """What a faction sees when it holds council."""
 
@@ -115,6 +121,11 @@ class Outlook:
     def threat(self) -> float:
         """How dangerous the most dangerous of the others is, 0..1."""
         return max((o.threat for o in self.others.values()), default=0.0)
+
+    @cached_property
+    def shown(self) -> "Outlook":
+        """The same as all can see it."""
+        return outlook(self.stage.shown, self.me.id)
 
 
 def outlook(stage: Stage, me: UUID) -> Outlook:
@@ -193,6 +204,11 @@ class Option:
     event_id: UUID | None = None
     """The event that a grudge comes from."""
 
+    def same_as(self, other: "Option") -> bool:
+        """Whether the same would be done, for whatever reasons."""
+        mine = self.act, self.target_id, self.about_id, self.kind, self.place_id
+        return mine == (other.act, other.target_id, other.about_id, other.kind, other.place_id)
+
 
 def option(act: str, parts: Mapping[str, float], **fields: object) -> Option:
     """An option with these parts."""
@@ -200,16 +216,29 @@ def option(act: str, parts: Mapping[str, float], **fields: object) -> Option:
 
 
 @dataclass(frozen=True, slots=True)
-class Decision:
-    """What a faction has decided about a matter, out of how many options; `told` are those worth telling."""
+class Weighing:
+    """An option that was chosen, out of how many; `told` are those worth telling."""
 
-    faction_id: UUID
-    matter: Matter
     option: Option
     told: tuple[Option, ...]
     weighed: int
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What a faction has decided about a matter: as it weighed, and as all can see it (None: nobody else may know)."""
+
+    faction_id: UUID
+    matter: Matter
+    weighing: Weighing
+    shown: Weighing | None
     answers: UUID | None = None
     """What it answers or looks at: an incident, a war, a treaty, an ultimatum."""
+
+    @property
+    def option(self) -> Option:
+        """What it does."""
+        return self.weighing.option
 
 
 def choose(options: Sequence[Option], dice: Dice) -> Option | None:
@@ -225,16 +254,33 @@ def choose(options: Sequence[Option], dice: Dice) -> Option | None:
     return dice.weighted(able, [math.exp((o.weight - best) / HEAT) / alike[o.act] for o in able])
 
 
+Weigh = Callable[[Outlook], Iterable[Option]]
+"""What gives the options there are about a matter."""
+
+
 def decided(
-    faction_id: UUID, matter: Matter, options: Sequence[Option], dice: Dice, answers: UUID | None = None
+    view: Outlook, matter: Matter, weigh: Weigh, dice: Dice, answers: UUID | None = None
 ) -> Decision | None:
     """What a faction decides about a matter; None if nothing is worth doing."""
+    options = list(weigh(view))
     chosen = choose(options, dice)
     if chosen is None:
         return None
+    return Decision(view.me.id, matter, _weighing(chosen, options), _shown(view, weigh, chosen), answers)
+
+
+def _weighing(chosen: Option, options: Sequence[Option]) -> Weighing:
     rest = sorted((o for o in options if o is not chosen), key=lambda o: -o.weight)[: TOLD - 1]
-    told = tuple(sorted([chosen, *rest], key=lambda o: -o.weight))
-    return Decision(faction_id, matter, chosen, told, len(options), answers)
+    return Weighing(chosen, tuple(sorted([chosen, *rest], key=lambda o: -o.weight)), len(options))
+
+
+def _shown(view: Outlook, weigh: Weigh, chosen: Option) -> Weighing | None:
+    """The same by what all can see; None if what was chosen is not among it."""
+    if chosen.act in HIDDEN:
+        return None
+    options = [o for o in weigh(view.shown) if o.act not in HIDDEN]
+    same = next((o for o in options if o.same_as(chosen)), None)
+    return None if same is None else _weighing(same, options)
 
 
 def days(stage: Stage, since: int) -> float:

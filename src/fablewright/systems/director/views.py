@@ -10,7 +10,7 @@ from pydantic import BaseModel, Field
 from fablewright.core import log
 from fablewright.core.log import Filter
 from fablewright.systems.director.commands import ConfigureDirector
-from fablewright.systems.director.events import WeighedAct
+from fablewright.systems.director.events import FactionWeighed, WeighedAct
 
 WINDOWS: Final = 25
 """How many windows of the log are looked through for decisions, newest first."""
@@ -97,9 +97,12 @@ class ReasoningView(BaseModel):
 
 
 async def decisions(
-    connection: Any, world_id: UUID, faction_id: UUID, reader: Filter, before: int | None, limit: int
-) -> tuple[list[DecisionView], int]:
-    """The latest decisions that a reader asks for and may see, newest first, and back to which `seq` was looked."""
+    connection: Any, world_id: UUID, faction_id: UUID, reader: Filter, before: int | None, limit: int, *, real: bool
+) -> tuple[list[DecisionView], int]:  # fmt: skip
+    """The latest decisions that a reader asks for and may see, newest first, and back to which `seq` was looked.
+
+    With `real` they tell what was really weighed, not what all can see of it.
+    """
     end = await log.head_of(connection, world_id) + 1 if before is None else before
     condition, values = reader.where(6)
     found: list[DecisionView] = []
@@ -108,14 +111,25 @@ async def decisions(
             break
         start = max(1, end - log.WINDOW)
         rows = await connection.fetch(
-            f"SELECT seq, at, data::text AS data FROM events WHERE world_id = $1 AND seq >= $2 AND seq < $3 "  # noqa: S608
+            f"SELECT seq, id, at, data::text AS data FROM events WHERE world_id = $1 AND seq >= $2 AND seq < $3 "  # noqa: S608
             f"AND data ->> 'faction_id' = $5{condition} ORDER BY seq DESC LIMIT $4",
             world_id, start, end, limit - len(found), str(faction_id), *values,
         )  # fmt: skip
-        found += [DecisionView(seq=r["seq"], at=r["at"], **_shown(orjson.loads(r["data"]))) for r in rows]
+        weighed = await _weighed(connection, world_id, rows) if real else {}
+        found += [_decision(r, weighed.get(r["id"], {})) for r in rows]
         end = found[-1].seq if len(found) >= limit else start
     return found, end
 
 
-def _shown(data: dict[str, Any]) -> dict[str, Any]:
-    return {name: data.get(name) for name in DecisionView.model_fields if name not in ("seq", "at")}
+async def _weighed(connection: Any, world_id: UUID, rows: Sequence[Any]) -> dict[UUID, dict[str, Any]]:
+    """By id of the decision, what was really weighed, if that differs; it stands next in the log."""
+    found = await connection.fetch(
+        "SELECT causation_id, data::text AS data FROM events WHERE world_id = $1 AND seq = ANY($2::bigint[]) "
+        "AND type = $3", world_id, [r["seq"] + 1 for r in rows], FactionWeighed.message_type,
+    )  # fmt: skip
+    return {r["causation_id"]: orjson.loads(r["data"]) for r in found}
+
+
+def _decision(row: Any, weighed: dict[str, Any]) -> DecisionView:
+    data = {**orjson.loads(row["data"]), **weighed, "seq": row["seq"], "at": row["at"]}
+    return DecisionView(**{name: data.get(name) for name in DecisionView.model_fields})

@@ -4,33 +4,44 @@ Beside `policies`, which has what a faction does of its own accord.
 """
 
 from collections.abc import Iterator
+from functools import partial
 from uuid import UUID
 
 from fablewright.core.dice import Dice
-from fablewright.systems.director.policies import policies, wording
+from fablewright.systems.director.policies import income, policies, wording
 from fablewright.systems.director.realms import Conflict, Demand, Grievance, Land, Pact, Stage
 from fablewright.systems.director.statecraft import (
     Decision,
+    Matter,
     Option,
     Outlook,
+    Weigh,
     days,
     decided,
     option,
 )
 
 MOST_MATTERS = 6
-"""Answers that a faction gives in one council, the oldest matters first."""
+"""Answers that a faction gives at once, the most urgent first; it is summoned again for the others."""
 WHITE_PEACE_AFTER = 2
 """After so many talks about peace that came to nothing, a leader may simply offer to lay down arms."""
 
 
 def council(view: Outlook, dice: Dice) -> list[Decision]:
-    """All that a faction decides in its council: its answers, its wars, and one thing of its own accord."""
+    """All that a faction decides in its council: its answers, its wars, and one thing of its own accord.
+
+    That it lets things be is a decision if it has thought of war.
+    """
     found = [*answers(view, dice), *wars(view, dice)]
-    policy = decided(view.me.id, "policy", policies(view), dice)
-    if policy is not None and policy.option.act != "rest":
+    policy = decided(view, "policy", policies, dice)
+    if policy is not None and (policy.option.act != "rest" or thought_of_war(policy)):
         found.append(policy)
     return found
+
+
+def thought_of_war(decision: Decision) -> bool:
+    """Whether war was among the heaviest options, as far as all can see."""
+    return decision.shown is not None and any(o.act == "war" and o.weight > 0 for o in decision.shown.told)
 
 
 def asked(stage: Stage) -> set[UUID]:
@@ -42,21 +53,33 @@ def asked(stage: Stage) -> set[UUID]:
 
 
 def answers(view: Outlook, dice: Dice) -> list[Decision]:
-    """What it answers to what waits for an answer: accusations, calls to arms, ultimatums, drafts of treaties."""
-    found: list[Decision | None] = []
-    for g in sorted(view.stage.grievances_of.get(view.me.id, ()), key=lambda g: (g.at, g.id)):
-        if g.accused_id == view.me.id and g.state == "open" and g.answer is None:
-            found.append(decided(view.me.id, "incident", list(accused(view, g)), dice, g.id))
-    for war in view.stage.wars:
-        if view.me.id in war.called:
-            found.append(decided(view.me.id, "call", list(called(view, war)), dice, war.id))
+    """What it answers to what waits for an answer, `MOST_MATTERS` at most."""
+    found: list[Decision] = []
+    for matter, about_id, weigh in matters(view):
+        answer = decided(view, matter, weigh, dice, about_id)
+        if answer is not None and answer.option.act != "wait":
+            found.append(answer)
+        if len(found) == MOST_MATTERS:
+            break
+    return found
+
+
+def matters(view: Outlook) -> Iterator[tuple[Matter, UUID, Weigh]]:
+    """What waits for an answer, the most urgent first: ultimatums, calls to arms, accusations (those whose time is
+    over first), drafts of treaties."""
+    me = view.me.id
     for demand in view.stage.demands:
-        if demand.target_id == view.me.id and not demand.turned_down:
-            found.append(decided(view.me.id, "ultimatum", list(threatened(view, demand)), dice, demand.id))
-    for pact in view.stage.pacts_of.get(view.me.id, ()):
-        if pact.open and view.me.id in pact.missing:
-            found.append(decided(view.me.id, "treaty", list(drafted(view, pact)), dice, pact.id))
-    return [d for d in found if d is not None and d.option.act != "wait"][:MOST_MATTERS]
+        if demand.target_id == me and not demand.turned_down:
+            yield "ultimatum", demand.id, partial(threatened, demand=demand)
+    for war in view.stage.wars:
+        if me in war.called:
+            yield "call", war.id, partial(called, war=war)
+    for g in sorted(view.stage.grievances_of.get(me, ()), key=lambda g: (g.answer_by, g.id)):
+        if g.accused_id == me and g.state == "open" and g.answer is None:
+            yield "incident", g.id, partial(accused, g=g)
+    for pact in view.stage.pacts_of.get(me, ()):
+        if pact.open and me in pact.missing:
+            yield "treaty", pact.id, partial(drafted, pact=pact)
 
 
 # -- answers -------------------------------------------------------------------------------------------------------
@@ -155,15 +178,16 @@ def threatened(view: Outlook, demand: Demand) -> Iterator[Option]:
 
 
 def drafted(view: Outlook, pact: Pact) -> Iterator[Option]:
-    """Whether to sign a treaty that others have drafted."""
+    """Whether to sign a treaty that others have drafted. Nobody else sees a secret one."""
+    if pact.secret and view.stage.public:
+        return
     n, others = view.nature, [i for i in pact.parties if i != view.me.id]
     bonds = [view.stage.bond(view.me.id, i) for i in others]
     liked, trusted = min(b.opinion for b in bonds), min(b.trust for b in bonds)
-    income = max(50.0, view.me.economic + 0.05 * view.me.treasury)
     gets = sum(d for i, d in pact.dues.items() if i != view.me.id) - pact.dues.get(view.me.id, 0.0)
     fields = {"target_id": min(others), "about_id": pact.id, "kind": pact.kind, "words": pact.name}
     parts = {
-        "tie": 0.2 * liked, "trust": 18.0 * (trusted - 0.5), "gain": max(-40.0, min(30.0, 40.0 * gets / income)),
+        "tie": 0.2 * liked, "trust": 18.0 * (trusted - 0.5), "gain": max(-40.0, min(30.0, 40.0 * gets / income(view))),
         "temper": -14.0 * n.isolationist + 6.0 * n.kind, "threat": 14.0 * view.threat, "custom": 6.0,
     }  # fmt: skip
     yield option("sign", parts, **fields)
@@ -177,12 +201,12 @@ def drafted(view: Outlook, pact: Pact) -> Iterator[Option]:
 
 
 def wars(view: Outlook, dice: Dice) -> list[Decision]:
-    """What it does in each of the wars that it fights."""
+    """What it does in each of the wars that it fights; to hold out is a decision, too."""
     found = [
-        decided(view.me.id, "war", list(waging(view, war)), dice, war.id)
+        decided(view, "war", partial(waging, war=war), dice, war.id)
         for war in view.stage.wars if view.me.id in war.sides
     ]  # fmt: skip
-    return [d for d in found if d is not None and d.option.act != "hold"]
+    return [d for d in found if d is not None]
 
 
 def waging(view: Outlook, war: Conflict) -> Iterator[Option]:
