@@ -65,7 +65,7 @@ LINES: dict[str, Line] = {
     "factions.set_leader": Line(of(member_id="squire"), leader=True),
     "factions.add_member": Line(of(member_id="free"), ("manage_members",)),
     "factions.remove_member": Line(of(member_id="squire"), ("manage_members",)),
-    "factions.set_rank": Line(of(member_id="squire", role="broker"), ("manage_members",)),
+    "factions.set_rank": Line(of(member_id="squire", rank="page"), ("manage_members",)),
     "factions.spend_treasury": Line(of(amount=5), ("spend_treasury",)),
     "factions.leave": Line({}, own="squire"),
     "markets.define_goods": Line({"goods": [{"key": "salt", "name": "Salt", "base_price": 2}]}),
@@ -422,6 +422,18 @@ async def test_ranks_bound_who_manages(court: Court) -> None:
     ):  # fmt: skip
         for name, code in (("steward", "rank_too_low"), ("ruler", "")):
             assert await court.asked(kind, court.ours.actor, **more, character_id=name) == code, (kind, name)
+
+
+async def test_who_manages_hands_out_no_more_than_it_may_itself(court: Court) -> None:
+    for kind, more in (
+        ("factions.set_rank", {"role": "general"}), ("factions.add_member", {"role": "general", "rank": "page"}),
+        ("factions.set_rank", {"role": "steward"}),
+    ):  # fmt: skip
+        own = more["role"] == "steward"
+        for name, code in (("steward", "" if own else "role_may_not"), ("ruler", "")):
+            assert await court.asked(kind, court.ours.actor, **more, character_id=name) == code, (kind, name)
+    assert await court.asked("factions.set_rank", court.ours.actor, role="general", character_id="steward")
+    assert court.refused.facts["act"] == "declare_war"
 
 
 async def test_one_acts_for_oneself_as_oneself(court: Court) -> None:

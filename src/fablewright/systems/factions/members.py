@@ -49,6 +49,7 @@ async def add_member(tx: Transaction, command: AddMember) -> MemberView:
     rules.check_role(faction, command.role)
     if by is not None:
         rules.check_above(faction, by, rank)
+        rules.check_hands_out(faction, by, command.role)
     check_can_join(living, await roster.memberships(tx, [command.member_id]), [command.member_id])
     member = Member(tx.new_id(), faction.id, command.member_id, rank, command.role, tx.now)
     await join(tx, faction.id, [member])
@@ -87,6 +88,7 @@ async def set_rank(tx: Transaction, command: SetRank) -> MemberView:
             raise rules.ROLE_IS_THE_LEADERS()
     if by is not None:
         rules.check_above(faction, by, member.rank, rank)
+        rules.check_hands_out(faction, by, None if role == member.role else role)
     after = Member(member.id, faction.id, member.character_id, rank, role, member.joined_at)
     if after != member:
         await tx.execute(RANK, tx.world_id, member.id, rank, role)

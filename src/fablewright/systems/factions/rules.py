@@ -245,6 +245,17 @@ def check_above(faction: Faction, by: Member, *ranks: str) -> None:
             )
 
 
+def check_hands_out(faction: Faction, by: Member, role: str | None) -> None:
+    """Whether one who manages members may give this role: it hands out only what it may do itself.
+
+    The leader gives any. Refuses `role_may_not`.
+    """
+    if role is None or by.character_id == faction.leader_id:
+        return
+    for act in faction.roles[role]:
+        check_may(faction, by, by.character_id, act)
+
+
 def check_leader(faction: Faction, character_id: UUID) -> None:
     """Whether this character leads the faction. Refuses `only_the_leader`."""
     if faction.leader_id != character_id:
