@@ -9,6 +9,7 @@ from fablewright.core.clock import DAY, MINUTE
 from fablewright.core.refusal import Refused
 from fablewright.core.system import System
 from fablewright.core.transaction import Transaction
+from fablewright.systems.factions.commands import DissolveFaction, FoundFaction
 from fablewright.systems.regions import bans as bans_module
 from fablewright.systems.regions import lands, service, views
 from fablewright.systems.regions.commands import (
@@ -46,6 +47,7 @@ LIES = [
 @pytest.fixture
 async def land(server: Server) -> Village:
     village = await Village(server).open()
+    await village.do([FoundFaction(id=CROWN, name="The Crown"), FoundFaction(id=GUILD, name="The Guild")])
     await village.do(DefineRegions(regions=REGIONS, borders=BORDERS, places=LIES))
     return village
 
@@ -98,6 +100,7 @@ REFUSED = [
     ("same_region", DefineRegions(borders=[BorderValue(a_id=VALE, b_id=VALE, minutes=1)])),
     ("region_not_found", RemoveRegion(region_id=UUID(int=9))),
     ("region_not_found", SetControl(region_id=UUID(int=9), controller_id=None)),
+    ("faction_not_found", SetControl(region_id=VALE, controller_id=UUID(int=9))),
     ("region_not_found", BanMovement(region_id=UUID(int=9))),
     ("ban_ends_too_early", BanMovement(region_id=VALE, until_at=0)),
     ("ban_not_found", LiftBan(ban_id=UUID(int=9))),
@@ -131,6 +134,8 @@ async def test_what_is_removed_leaves_its_row(land: Village) -> None:
     assert told["data"] == {
         "region_id": str(FENS), "name": "Fens", "controller_id": str(CROWN),
         "place_ids": [str(GREEN), str(INN)],
+        "borders": [{"a_id": str(VALE), "b_id": str(FENS), "minutes": 60.0},
+                    {"a_id": str(FENS), "b_id": str(MOOR), "minutes": 100.0}],
     }  # fmt: skip
     for command in (RemoveRegion(region_id=FENS), SetControl(region_id=FENS, controller_id=None),
                     DefineRegions(regions=[RegionValue(id=FENS, name="Fens")])):  # fmt: skip
@@ -173,6 +178,16 @@ async def test_who_holds_a_region(land: Village) -> None:
             GUILD: [VALE], CROWN: [MOOR]
         }  # fmt: skip
         assert list(await views.held(connection, land.world_id, [GUILD])) == [GUILD]
+
+
+async def test_the_dissolved_hold_nothing(land: Village) -> None:
+    await land.do(DissolveFaction(faction_id=GUILD))
+    await land.refused("faction_dissolved", SetControl(region_id=VALE, controller_id=GUILD))
+    for nobody, known in ((UUID(int=9), 1), (None, 0)):
+        await land.fetch(
+            "UPDATE regions SET controller_id = $2 WHERE world_id = $1 AND id = $3 RETURNING id", nobody, VALE
+        )
+        assert len(await land.findings()) == known
 
 
 async def test_shaken_regions_calm_down(land: Village) -> None:

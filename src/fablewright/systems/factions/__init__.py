@@ -10,7 +10,7 @@ Invariants:
 
 - a character belongs to one faction at a time, with a rank and at most one role that the faction knows;
 - the leader belongs to its faction and is its ruler, and nobody else is;
-- what was dissolved keeps its row, and has no members, no leader and no regions;
+- what was dissolved keeps its row, and has no members, no leader and no regions; only factions hold regions;
 - all that goes into a treasury or out of it is a transfer of the ledger;
 - a power is the sum of its parts.
 """
@@ -45,7 +45,7 @@ from fablewright.systems.factions.events import (
     TreasuryMoved,
 )
 from fablewright.systems.factions.pack import PACK
-from fablewright.systems.factions.reactions import FORGET_DELETED
+from fablewright.systems.factions.reactions import FORGET_DELETED, HOLDING
 from fablewright.systems.factions.router import router
 
 system = System(
@@ -68,7 +68,7 @@ system = System(
         Founded, Changed, Dissolved, MemberJoined, MemberLeft, RankChanged, LeaderChanged, TreasuryMoved,
         ReputationChanged, StrengthChanged,
     ),
-    guarding=(FORGET_DELETED,),
+    guarding=(FORGET_DELETED, HOLDING),
     routers=(router,),
     checks=CHECKS,
     principals=service.principals,

@@ -37,6 +37,13 @@ CHECKS = (
                              WHERE r.world_id = f.world_id AND r.controller_id = f.id AND r.removed_at IS NULL))""",
     ),
     Check(
+        "factions.regions_are_held_by_factions",
+        """SELECT r.world_id, 'region ' || r.id || ' is held by ' || r.controller_id || ', which is no faction'
+           FROM regions r
+           LEFT JOIN factions f ON f.world_id = r.world_id AND f.id = r.controller_id
+           WHERE r.controller_id IS NOT NULL AND r.removed_at IS NULL AND f.id IS NULL""",
+    ),
+    Check(
         "factions.the_deleted_belong_to_nothing",
         """SELECT m.world_id, 'character ' || m.character_id || ' was deleted, but belongs to faction '
                   || m.faction_id

@@ -16,6 +16,8 @@ from fablewright.systems.regions.rules import (
     BAN_OF_ANOTHER,
     BARRED,
     CHARACTER_NOT_FOUND,
+    HOLDER_DISSOLVED,
+    HOLDER_NOT_FOUND,
     NO_STARTING_POINT,
     NO_WAY,
     NOT_PRESENT,
@@ -327,7 +329,7 @@ class SetControl(Command):
     )
     message_type = "regions.set_control"
     allowed = at_least(Role.GAME_MASTER)
-    refusals = (REGION_NOT_FOUND,)
+    refusals = (REGION_NOT_FOUND, HOLDER_NOT_FOUND, HOLDER_DISSOLVED)
 
     region_id: UUID
     controller_id: UUID | None = Field(description="The id of a faction; null: nobody holds it.")

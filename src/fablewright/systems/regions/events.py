@@ -96,7 +96,7 @@ class RegionsDefined(_RegionEvent):
 
 
 class RegionRemoved(_RegionEvent):
-    """A region is off the map, with its borders; `place_ids` lie in no region now."""
+    """A region is off the map, with its `borders`; `place_ids` lie in no region now."""
 
     message_type = "regions.region_removed"
     subjects = ("region_id",)
@@ -105,6 +105,7 @@ class RegionRemoved(_RegionEvent):
     name: str
     controller_id: UUID | None
     place_ids: list[UUID]
+    borders: list[BorderValue]
 
 
 class ControlChanged(_RegionEvent):

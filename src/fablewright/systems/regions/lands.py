@@ -180,9 +180,10 @@ async def remove_region(tx: Transaction, command: RemoveRegion) -> None:
     await tx.execute(
         "UPDATE regions SET removed_at = $3 WHERE world_id = $1 AND id = $2", tx.world_id, region.id, tx.now
     )
-    await tx.execute(
-        "DELETE FROM borders WHERE world_id = $1 AND $2 IN (low_id, high_id)", tx.world_id, region.id
-    )
+    borders = await tx.fetch(
+        "DELETE FROM borders WHERE world_id = $1 AND $2 IN (low_id, high_id) RETURNING low_id, high_id, minutes",
+        tx.world_id, region.id,
+    )  # fmt: skip
     places = await tx.fetch(
         "UPDATE places SET region_id = NULL WHERE world_id = $1 AND region_id = $2 RETURNING id",
         tx.world_id, region.id,
@@ -190,6 +191,10 @@ async def remove_region(tx: Transaction, command: RemoveRegion) -> None:
     told = RegionRemoved(
         region_id=region.id, name=region.name, controller_id=region.controller_id,
         place_ids=sorted(row["id"] for row in places),
+        borders=[
+            BorderValue(a_id=row["low_id"], b_id=row["high_id"], minutes=row["minutes"])
+            for row in sorted(borders, key=lambda row: (row["low_id"], row["high_id"]))
+        ],
     )  # fmt: skip
     tx.emit(told)
 

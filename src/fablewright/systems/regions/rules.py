@@ -67,6 +67,15 @@ TOO_MANY_REGIONS = Refusal(
 NO_ROUTE = Refusal(
     "no_route", CONFLICT, "No borders lead there. Choose another region, or let a game master define borders."
 )
+HOLDER_NOT_FOUND = Refusal(
+    "faction_not_found", NOT_FOUND, "There is no such faction in this world. Look it up in the list of factions."
+)  # fmt: skip
+HOLDER_DISSOLVED = Refusal(
+    "faction_dissolved",
+    CONFLICT,
+    "The faction was dissolved, so it holds nothing any more. Name another one.",
+)
+"""These two are raised by `factions`, which knows who is there to hold a region."""
 BARRED = Refusal(
     "barred",
     CONFLICT,
