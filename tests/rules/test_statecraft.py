@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -26,7 +27,7 @@ from fablewright.systems.director.realms import (
     Talk,
 )
 from fablewright.systems.director.statecraft import Option, Outlook, outlook
-from fablewright.systems.factions.rules import FactionTraits
+from fablewright.systems.factions.rules import ACTS, FactionTraits
 
 A, B, C = (UUID(int=n) for n in (1, 2, 3))
 MINE, THEIRS = UUID(int=11), UUID(int=12)
@@ -347,6 +348,215 @@ def test_secret_friends_count_only_for_who_knows_of_them() -> None:
     hidden, known = stage(HATRED, pacts=[pact]), stage(HATRED, pacts=[replace(pact, secret=False)])
     assert statecraft.odds(hidden, A, B) > statecraft.odds(known, A, B)
     assert hidden.own_friends(B) == {C} and hidden.friends.get(B) is None
+
+
+# -- what all are told -----------------------------------------------------------------------------------------
+
+SECRET = Pact(
+    TREATY, "The Hidden Oath", "defence_pact", frozenset({A, B}), defends=frozenset({(B, A)}), secret=True
+)
+
+
+def decided(seen: Outlook, seed: int) -> statecraft.Decision:
+    """What it decides of its own accord."""
+    found = statecraft.decided(seen, "policy", policies.policies, Dice(seed))
+    assert found is not None
+    return found
+
+
+def made(seen: Outlook, weigh: statecraft.Weigh, act: str) -> statecraft.Decision:
+    """The first decision for an act that some dice give."""
+    found = (statecraft.decided(seen, "policy", weigh, Dice(n)) for n in range(400))
+    return next(d for d in found if d is not None and d.option.act == act)
+
+
+def untold(decision: statecraft.Decision) -> bool:
+    """Whether nothing that all are told speaks of the secret treaty."""
+    told = decision.shown.told if decision.shown else ()
+    return not any(o.about_id == TREATY or "Oath" in o.words for o in told)
+
+
+def test_answers_to_secret_drafts_are_told_to_nobody() -> None:
+    draft = replace(SECRET, open=True, missing=frozenset({A}))
+    seen = view(Bond(opinion=60, trust=0.9), pacts=[draft])
+    (decision,) = warcraft.answers(seen, Dice(1))
+    assert decision.option.act == "sign" and decision.shown is None
+    told = view(Bond(opinion=60, trust=0.9), pacts=[replace(draft, secret=False)])
+    assert warcraft.answers(told, Dice(1))[0].shown is not None
+
+
+def test_secret_treaties_are_among_the_options_of_nobody_else() -> None:
+    costly = replace(SECRET, dues={A: 300.0})
+    seen = view(Bond(opinion=-30, tension=20), pacts=[costly])
+    assert made(seen, policies.policies, "renounce").shown is None
+    others = [d for n in range(400) if (d := decided(seen, n)).option.act not in ("renounce", "spy", "gift")]
+    assert any(not untold(replace(d, shown=d.weighing)) for d in others), "the faction itself weighed it"
+    assert all(d.shown is not None and untold(d) for d in others)
+    open_ = view(Bond(opinion=-30, tension=20), pacts=[replace(costly, secret=False)])
+    assert made(open_, policies.policies, "renounce").shown is not None
+
+
+def test_secret_friends_are_called_without_telling() -> None:
+    pact = replace(SECRET, parties=frozenset({A, C}), defends=frozenset({(C, A)}))
+    for secret in (True, False):
+        world = stage(replace(HATRED, status="war"), wars=[conflict()], pacts=[replace(pact, secret=secret)])
+        world.bonds = {**world.bonds, (A, C): Bond(opinion=60), (C, A): Bond(opinion=60)}
+        seen = outlook(world, A)
+        decision = made(seen, lambda v: warcraft.waging(v, conflict()), "call_ally")
+        assert (decision.shown is None) is secret
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ({"me": {"treasury": 1000}}, {"me": {"treasury": 9000}}),
+        ({}, {"pacts": [SECRET]}),
+        (
+            {"bond": Bond(opinion=20)},
+            {"bond": Bond(opinion=20), "talks": [Talk("trade", frozenset({A, B}), True, True)]},
+        ),
+        ({}, {"broken": frozenset({(A, B)}), "secretly_broken": frozenset({(A, B)})}),
+        (
+            {"bond": HATRED},
+            {"bond": replace(HATRED, opinion=-20, back=0, shown=(HATRED.opinion, HATRED.back))},
+        ),
+    ],
+    ids=["treasury", "treaty", "talks", "breach", "opinion"],
+)
+def test_what_only_some_know_is_no_part_of_what_all_are_told(
+    one: dict[str, object], other: dict[str, object]
+) -> None:
+    """Two worlds that differ in nothing that all can see are told alike; to the faction itself they are not alike."""
+
+    def weighed(fields: dict[str, object], *, shown: bool) -> list[Option]:
+        values = {"grievances": [grievance(), accusation(id=WAR)], **fields}
+        seen = view(values.pop("bond", HATRED), **values)
+        seen = seen.shown if shown else seen
+        demand = Demand(WAR, B, A, "war", 500)
+        return [
+            *policies.policies(seen),
+            *warcraft.accused(seen, accusation()),
+            *warcraft.threatened(seen, demand),
+        ]
+
+    assert weighed(one, shown=True) == weighed(other, shown=True)
+    assert weighed(one, shown=False) != weighed(other, shown=False)
+
+
+def test_gifts_and_spies_are_told_to_nobody() -> None:
+    seen = view(Bond(opinion=10, back=0, tension=40), me={"military": 300.0})
+    for act in ("gift", "spy"):
+        options = [o for o in policies.policies(seen) if o.act in (act, "rest")]
+        heavy = [replace(o, weight=90.0) if o.act == act else o for o in options]
+        assert made(seen, lambda _, heavy=heavy: heavy, act).shown is None  # type: ignore[misc]
+        rest = made(seen, lambda _, options=options: options, "rest")  # type: ignore[misc]
+        assert rest.shown is not None and acts(rest.shown.told) == {"rest"}
+
+
+def test_urgent_answers_are_not_crowded_out() -> None:
+    """Whoever is insulted again and again still answers an ultimatum and a call to arms."""
+    many = [accusation(id=UUID(int=100 + n), answer_by=NOW + n, evidence=1.0) for n in range(9)]
+    war = conflict(attacker_id=C, defender_id=B, sides={C: "attacker", B: "defender"}, called={A: B})
+    seen = view(HATRED, grievances=many, wars=[war], demands=[Demand(TREATY, B, A, "war", 100)])
+    found = warcraft.answers(seen, Dice(1))
+    assert [d.matter for d in found[:2]] == ["ultimatum", "call"]
+    assert len(found) == warcraft.MOST_MATTERS
+
+
+def test_not_to_go_to_war_is_a_decision() -> None:
+    eager = view(HATRED, me={"traits": FactionTraits(aggressive=0.6), "military": 1500.0})
+    found = [d for n in range(200) for d in warcraft.council(eager, Dice(n))]
+    resting = [d for d in found if d.option.act == "rest"]
+    assert resting and all(warcraft.thought_of_war(d) for d in resting)
+    calm = [d for n in range(50) for d in warcraft.council(view(), Dice(n))]
+    assert "rest" not in {d.option.act for d in calm}
+    held = view(replace(HATRED, status="war"), me={"troops": 0.0}, wars=[conflict()])
+    assert "hold" in {d.option.act for n in range(20) for d in warcraft.council(held, Dice(n))}
+
+
+# -- what they do about it -------------------------------------------------------------------------------------
+
+DOERS = {act: UUID(int=500 + n) for n, act in enumerate(ACTS)}
+"""Who does what for the first faction."""
+
+
+@pytest.mark.parametrize(
+    ("act", "fields", "command", "values", "does"),
+    [
+        ("gift", {"amount": 70}, "spend_treasury", {"faction_id": A, "to_id": B, "amount": 70}, "spend_treasury"),
+        ("talk", {"kind": "trade"}, "open_negotiation", {"with_ids": [B], "kind": "trade"}, "negotiate"),
+        ("seek_peace", {"kind": "peace", "about_id": WAR}, "open_negotiation", {"about_id": WAR}, "negotiate"),
+        ("muster", {"amount": 36}, "muster", {"faction_id": A, "troops": 36}, "muster"),
+        ("renounce", {"about_id": TREATY}, "withdraw_from_treaty", {"treaty_id": TREATY}, "sign_treaty"),
+        ("slight", {}, "report_incident", {"injured_id": B, "accused_id": A, "evidence": 1.0}, None),
+        ("raid", {}, "report_incident", {"injured_id": B, "accused_id": A, "region_id": THEIRS}, None),
+        ("spy", {}, "spy_on_faction", {"faction_id": A, "target_id": B}, "spy"),
+        ("apology", {"about_id": INCIDENT}, "answer_incident", {"answer": "apology", "amount": 0}, "answer_incident"),
+        ("reparation", {"about_id": INCIDENT, "amount": 90}, "answer_incident",
+         {"answer": "reparation", "amount": 90}, "answer_incident"),
+        ("denial", {"about_id": INCIDENT}, "answer_incident", {"answer": "denial"}, "answer_incident"),
+        ("retaliation", {"about_id": INCIDENT}, "answer_incident", {"answer": "retaliation"}, "answer_incident"),
+        ("accept_apology", {"about_id": INCIDENT}, "settle_incident", {"forgive": False}, "answer_incident"),
+        ("forgive", {"about_id": INCIDENT}, "settle_incident", {"forgive": True}, "answer_incident"),
+        ("escalate", {"about_id": INCIDENT}, "escalate_incident", {"incident_id": INCIDENT}, "accuse"),
+        ("sanction", {"kind": "tariff", "about_id": INCIDENT}, "impose_sanction",
+         {"kind": "tariff", "rate": envoys.TARIFF, "incident_id": INCIDENT}, "sanction"),
+        ("join_sanction", {"about_id": WAR}, "join_sanction", {"sanction_id": WAR, "faction_id": A}, "sanction"),
+        ("lift_sanction", {"about_id": WAR}, "leave_sanction", {"sanction_id": WAR, "faction_id": A}, "sanction"),
+        ("ultimatum", {"kind": "war", "amount": 900, "about_id": INCIDENT}, "issue_ultimatum",
+         {"target_id": B, "incident_id": INCIDENT}, "issue_ultimatum"),
+        ("accept", {"about_id": WAR}, "answer_ultimatum", {"ultimatum_id": WAR, "accept": True}, "answer_ultimatum"),
+        ("reject", {"about_id": WAR}, "answer_ultimatum", {"ultimatum_id": WAR, "accept": False}, "answer_ultimatum"),
+        ("form_coalition", {}, "form_coalition", {"faction_id": A, "target_id": B}, "sign_treaty"),
+        ("join_coalition", {"about_id": WAR}, "join_coalition",
+         {"coalition_id": WAR, "faction_id": A}, "sign_treaty"),
+        ("sign", {"about_id": TREATY}, "sign_treaty", {"treaty_id": TREATY, "faction_id": A}, "sign_treaty"),
+        ("reject_treaty", {"about_id": TREATY}, "reject_treaty", {"treaty_id": TREATY}, "sign_treaty"),
+        ("war", {"kind": "incident", "about_id": INCIDENT}, "declare_war",
+         {"defender_id": B, "cause": "incident", "cause_id": INCIDENT}, "declare_war"),
+        ("attack", {"about_id": WAR, "place_id": THEIRS}, "fight_battle",
+         {"enemy_id": B, "region_id": THEIRS, "war_id": WAR}, "fight"),
+        ("call_ally", {"about_id": WAR}, "call_to_arms", {"ally_id": B, "war_id": WAR}, "declare_war"),
+        ("come", {"about_id": WAR}, "answer_call", {"war_id": WAR, "come": True}, "declare_war"),
+        ("stay_out", {"about_id": WAR}, "answer_call", {"war_id": WAR, "come": False}, "declare_war"),
+        ("lay_down_arms", {"about_id": WAR}, "make_peace", {"war_id": WAR, "faction_id": A}, "make_peace"),
+    ],
+)  # fmt: skip
+def test_what_a_decision_makes_them_do(
+    act: str, fields: dict[str, Any], command: str, values: dict[str, object], does: str | None
+) -> None:
+    """Each act is one command of everybody's, given by a member whose role it is; raids and mockery need no witness."""
+    weary = {"exhaustion": 100.0, "able": DOERS, "treasury": 0}
+    war = conflict(score=0.0)
+    failed = [Talk("peace", frozenset({A, B}), False)] * warcraft.WHITE_PEACE_AFTER
+    world = stage(Bond(status="war"), weary, weary, wars=[war], talks=failed)
+    chosen = Option(act, (), 1.0, **{"target_id": B, "words": "the insult", **fields})
+    weighing = statecraft.Weighing(chosen, (chosen,), 1)
+    (given,) = envoys.commands(world, statecraft.Decision(A, "policy", weighing, weighing), Dice(1))
+    told = given.model_dump()
+    assert given.message_type.partition(".")[2] == command
+    assert {name: told[name] for name in values} == values
+    assert told["character_id"] == (DOERS[does] if does else None)
+
+
+def test_every_act_is_in_that_table() -> None:
+    table = test_what_a_decision_makes_them_do.pytestmark[0].args[1]
+    assert {row[0] for row in table} == set(envoys.ERRANDS)
+
+
+@pytest.mark.parametrize(("treasury", "asked"), [(0, 500), (5000, 500)])
+def test_demands_are_as_high_as_lands_yield_whatever_is_in_the_treasury(treasury: int, asked: int) -> None:
+    world = stage(HATRED, {"able": DOERS}, {"treasury": treasury, "economic": 500.0})
+    chosen = Option("ultimatum", (), 1.0, B, INCIDENT, "war", 900, words="the insult")
+    weighing = statecraft.Weighing(chosen, (chosen,), 1)
+    (given,) = envoys.commands(world, statecraft.Decision(A, "policy", weighing, weighing), Dice(1))
+    assert given.model_dump()["demands"][0]["amount"] == asked
+
+
+def test_nobody_musters_more_than_it_can_pay() -> None:
+    assert "muster" not in acts(worth(view(me={"troops": 10.0, "treasury": 0})))
+    poor = next(o for o in worth(view(me={"troops": 10.0, "treasury": 7})) if o.act == "muster")
+    assert poor.amount == 7
 
 
 # -- choice --------------------------------------------------------------------------------------------------------
