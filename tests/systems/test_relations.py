@@ -472,16 +472,15 @@ async def test_what_a_member_gives_for_its_faction_is_remembered(server: Server)
     owner = await server.person()
     world_id = await server.world(owner)
     ruler, ash, elm = (UUID(int=n) for n in (11, 12, 13))
-    await server.do(
-        [
-            CreateCharacter(id=ruler, name="Ada"),
-            FoundFaction(id=ash, name="Ash", leader_id=ruler, treasury=2_000), FoundFaction(id=elm, name="Elm"),
-            SpendTreasury(faction_id=ash, to_id=elm, amount=300),
-            SpendTreasury(faction_id=ash, to_id=ruler, amount=300, character_id=ruler),
-            SpendTreasury(faction_id=ash, amount=300, character_id=ruler),
-        ],
-        owner.actor, world_id,
-    )  # fmt: skip
+    for command in (
+        CreateCharacter(id=ruler, name="Ada"),
+        FoundFaction(id=ash, name="Ash", leader_id=ruler, treasury=2_000),
+        FoundFaction(id=elm, name="Elm"),
+        SpendTreasury(faction_id=ash, to_id=elm, amount=300),
+        SpendTreasury(faction_id=ash, to_id=ruler, amount=300, character_id=ruler),
+        SpendTreasury(faction_id=ash, amount=300, character_id=ruler),
+    ):
+        await server.do(command, owner.actor, world_id)
     assert await told(server, world_id) == []
     for _ in range(2):
         gift = SpendTreasury(faction_id=ash, to_id=elm, amount=150, character_id=ruler)
