@@ -52,6 +52,8 @@ EXTRA_FILES = {
         "treaty_views.py",
         "treaty_router.py",
         "treaty_timers.py",
+        "treaty_acts.py",
+        "treaty_history.py",
         "treaty_states.py",
         "treaty_changes.py",
         "evaluator.py",
@@ -63,7 +65,11 @@ EXTRA_FILES = {
         "nego_router.py",
         "nego_timers.py",
         "nego_sittings.py",
+        "nego_states.py",
         "bargaining.py",
+        "perspectives.py",
+        "stakes.py",
+        "breaches.py",
         "peace.py",
         "persuasion.py",
         "incidents.py",
@@ -94,7 +100,7 @@ EXTRA_FILES = {
         "gifts.py",
         "war_checks.py",
     },
-    "quests": {"takings.py", "templates.py"},
+    "quests": {"counting.py", "endings.py", "takings.py", "templates.py"},
     "director": {
         "arcs.py",
         "options.py",
@@ -110,6 +116,7 @@ EXTRA_FILES = {
         "envoys.py",
         "councils.py",
         "chronicle.py",
+        "tellings.py",
     },
     "fablewright_weather": {"migrations"},
 }
@@ -129,7 +136,7 @@ PURE = (
     "rules.py", "commands.py", "events.py", "emotions.py", "effects.py", "exchange.py", "stage.py",
     "voice.py", "moments.py", "grammar.py", "arcs.py", "options.py", "rumours.py", "reflections.py",
     "guards.py", "book.py", "flows.py", "templates.py", "realms.py", "statecraft.py", "policies.py", "warcraft.py",
-    "mishaps.py", "relations.py", "clauses.py", "evaluator.py", "bargaining.py", "ladder.py", "battle.py",
+    "mishaps.py", "relations.py", "clauses.py", "evaluator.py", "stakes.py", "bargaining.py", "ladder.py", "battle.py",
     "threats.py", "bearing.py",
 )  # fmt: skip
 PURE_CORE = tuple(

@@ -39,6 +39,8 @@ def upgrade() -> None:
     sa.Column('base_price', sa.Double(), nullable=False),
     sa.Column('elasticity', sa.Double(), nullable=False),
     sa.Column('need', sa.Double(), nullable=False),
+    sa.Column('currency', sa.Text(), server_default=sa.text("'points'"), nullable=False),
+    sa.CheckConstraint("currency ~ '^[a-z][a-z0-9_]{0,29}$'", name=op.f('ck_goods_currency_form')),
     sa.CheckConstraint("key ~ '^[a-z][a-z0-9_]{0,59}$'", name=op.f('ck_goods_key_form')),
     sa.CheckConstraint('base_price > 0 AND base_price <= 1e9', name=op.f('ck_goods_base_price_range')),
     sa.CheckConstraint('char_length(description) <= 2000', name=op.f('ck_goods_description_length')),
@@ -119,14 +121,15 @@ def upgrade() -> None:
     sa.Column('spec', postgresql.JSONB(astext_type=sa.Text()), nullable=False),
     sa.Column('template', sa.Text(), nullable=True),
     sa.Column('origin_id', sa.UUID(), nullable=True),
+    sa.Column('between_ids', sa.ARRAY(sa.UUID()), nullable=True),
     sa.Column('at', sa.BigInteger(), nullable=False),
     sa.Column('removed_at', sa.BigInteger(), nullable=True),
-    sa.Column('watched', sa.Boolean(), server_default=sa.text('false'), nullable=False),
     sa.CheckConstraint("key ~ '^[a-z][a-z0-9_]{0,59}$'", name=op.f('ck_quests_key_form')),
     sa.CheckConstraint('origin_id IS NULL OR template IS NOT NULL', name=op.f('ck_quests_origin_of_generated')),
     sa.ForeignKeyConstraint(['world_id'], ['worlds.id'], name=op.f('fk_quests_world_id'), ondelete='CASCADE'),
     sa.PrimaryKeyConstraint('world_id', 'id', name=op.f('pk_quests'))
     )
+    op.create_index('uq_quests_between', 'quests', ['world_id', 'between_ids', 'template'], unique=True, postgresql_where=sa.text('removed_at IS NULL AND between_ids IS NOT NULL'))
     op.create_index('uq_quests_key', 'quests', ['world_id', 'key'], unique=True, postgresql_where=sa.text('removed_at IS NULL'))
     op.create_index('uq_quests_origin', 'quests', ['world_id', 'origin_id', 'template'], unique=True, postgresql_where=sa.text('origin_id IS NOT NULL'))
     op.create_table('regions',
@@ -194,6 +197,7 @@ def upgrade() -> None:
     sa.Column('notice_ms', sa.BigInteger(), nullable=False),
     sa.Column('grace_ms', sa.BigInteger(), nullable=False),
     sa.Column('on_breach', sa.Text(), nullable=False),
+    sa.Column('draft', sa.BigInteger(), server_default='1', nullable=False),
     sa.Column('proposer_id', sa.UUID(), nullable=True),
     sa.Column('by_id', sa.UUID(), nullable=True),
     sa.Column('at', sa.BigInteger(), nullable=False),
@@ -267,12 +271,14 @@ def upgrade() -> None:
     sa.Column('battle_score', sa.Double(), server_default=sa.text('0'), nullable=False),
     sa.Column('treaty_id', sa.UUID(), nullable=True),
     sa.Column('outcome', sa.Text(), nullable=True),
+    sa.Column('final_score', sa.Double(), nullable=True),
+    sa.Column('final_parts', postgresql.JSONB(astext_type=sa.Text()), nullable=True),
     sa.Column('by_id', sa.UUID(), nullable=True),
     sa.Column('at', sa.BigInteger(), nullable=False),
     sa.Column('ended_at', sa.BigInteger(), nullable=True),
-    sa.CheckConstraint('(ended_at IS NULL) = (outcome IS NULL)', name=op.f('ck_wars_ended_has_outcome')),
     sa.CheckConstraint('attacker_id <> defender_id', name=op.f('ck_wars_two_factions')),
     sa.CheckConstraint('legitimacy BETWEEN 0 AND 1', name=op.f('ck_wars_legitimacy_range')),
+    sa.CheckConstraint('num_nulls(ended_at, outcome, final_score, final_parts) IN (0, 4)', name=op.f('ck_wars_ended_has_outcome')),
     sa.ForeignKeyConstraint(['world_id'], ['worlds.id'], name=op.f('fk_wars_world_id'), ondelete='CASCADE'),
     sa.PrimaryKeyConstraint('world_id', 'id', name=op.f('pk_wars'))
     )
@@ -295,15 +301,19 @@ def upgrade() -> None:
     op.create_index('ix_borders_high', 'borders', ['world_id', 'high_id'], unique=False)
     op.create_table('coalition_members',
     sa.Column('world_id', sa.UUID(), nullable=False),
+    sa.Column('id', sa.UUID(), nullable=False),
     sa.Column('coalition_id', sa.UUID(), nullable=False),
     sa.Column('faction_id', sa.UUID(), nullable=False),
     sa.Column('fear', sa.Double(), nullable=False),
+    sa.Column('by_id', sa.UUID(), nullable=True),
     sa.Column('at', sa.BigInteger(), nullable=False),
     sa.Column('left_at', sa.BigInteger(), nullable=True),
     sa.ForeignKeyConstraint(['world_id', 'coalition_id'], ['coalitions.world_id', 'coalitions.id'], name=op.f('fk_coalition_members_world_id_coalition_id'), ondelete='CASCADE'),
-    sa.PrimaryKeyConstraint('world_id', 'coalition_id', 'faction_id', name=op.f('pk_coalition_members'))
+    sa.PrimaryKeyConstraint('world_id', 'id', name=op.f('pk_coalition_members'))
     )
+    op.create_index('ix_coalition_members_coalition', 'coalition_members', ['world_id', 'coalition_id', 'at'], unique=False)
     op.create_index('ix_coalition_members_faction', 'coalition_members', ['world_id', 'faction_id', 'coalition_id'], unique=False)
+    op.create_index('uq_coalition_members_open', 'coalition_members', ['world_id', 'coalition_id', 'faction_id'], unique=True, postgresql_where=sa.text('left_at IS NULL'))
     op.create_table('factions',
     sa.Column('world_id', sa.UUID(), nullable=False),
     sa.Column('id', sa.UUID(), nullable=False),
@@ -498,14 +508,18 @@ def upgrade() -> None:
     op.create_index('uq_sanction_breaches', 'sanction_breaches', ['world_id', 'sanction_id', 'faction_id', 'event_id'], unique=True)
     op.create_table('sanction_members',
     sa.Column('world_id', sa.UUID(), nullable=False),
+    sa.Column('id', sa.UUID(), nullable=False),
     sa.Column('sanction_id', sa.UUID(), nullable=False),
     sa.Column('faction_id', sa.UUID(), nullable=False),
+    sa.Column('by_id', sa.UUID(), nullable=True),
     sa.Column('joined_at', sa.BigInteger(), nullable=False),
     sa.Column('left_at', sa.BigInteger(), nullable=True),
     sa.ForeignKeyConstraint(['world_id', 'sanction_id'], ['sanctions.world_id', 'sanctions.id'], name=op.f('fk_sanction_members_world_id_sanction_id'), ondelete='CASCADE'),
-    sa.PrimaryKeyConstraint('world_id', 'sanction_id', 'faction_id', name=op.f('pk_sanction_members'))
+    sa.PrimaryKeyConstraint('world_id', 'id', name=op.f('pk_sanction_members'))
     )
     op.create_index('ix_sanction_members_faction', 'sanction_members', ['world_id', 'faction_id', 'sanction_id'], unique=False)
+    op.create_index('ix_sanction_members_sanction', 'sanction_members', ['world_id', 'sanction_id', 'joined_at'], unique=False)
+    op.create_index('uq_sanction_members_open', 'sanction_members', ['world_id', 'sanction_id', 'faction_id'], unique=True, postgresql_where=sa.text('left_at IS NULL'))
     op.create_table('trade_restrictions',
     sa.Column('world_id', sa.UUID(), nullable=False),
     sa.Column('id', sa.UUID(), nullable=False),
@@ -764,9 +778,10 @@ def upgrade() -> None:
     sa.Column('holder_id', sa.UUID(), nullable=False),
     sa.Column('about_id', sa.UUID(), nullable=False),
     sa.Column('trust', sa.Double(), nullable=False),
+    sa.Column('shown', sa.Double(), nullable=False),
     sa.Column('at', sa.BigInteger(), nullable=False),
     sa.CheckConstraint('holder_id <> about_id', name=op.f('ck_trusts_two_factions')),
-    sa.CheckConstraint('trust BETWEEN 0 AND 1', name=op.f('ck_trusts_trust_range')),
+    sa.CheckConstraint('trust BETWEEN 0 AND 1 AND shown BETWEEN 0 AND 1', name=op.f('ck_trusts_trust_range')),
     sa.ForeignKeyConstraint(['world_id', 'about_id'], ['factions.world_id', 'factions.id'], name='fk_trusts_about_id', ondelete='CASCADE'),
     sa.ForeignKeyConstraint(['world_id', 'holder_id'], ['factions.world_id', 'factions.id'], name='fk_trusts_holder_id', ondelete='CASCADE'),
     sa.PrimaryKeyConstraint('world_id', 'id', name=op.f('pk_trusts')),
@@ -843,6 +858,8 @@ def downgrade() -> None:
     op.drop_table('trade_routes')
     op.drop_index('ix_trade_restrictions_open', table_name='trade_restrictions', postgresql_where=sa.text('lifted_at IS NULL'))
     op.drop_table('trade_restrictions')
+    op.drop_index('uq_sanction_members_open', table_name='sanction_members', postgresql_where=sa.text('left_at IS NULL'))
+    op.drop_index('ix_sanction_members_sanction', table_name='sanction_members')
     op.drop_index('ix_sanction_members_faction', table_name='sanction_members')
     op.drop_table('sanction_members')
     op.drop_index('uq_sanction_breaches', table_name='sanction_breaches')
@@ -870,7 +887,9 @@ def downgrade() -> None:
     op.drop_index('ix_factions_leader', table_name='factions')
     op.drop_index('ix_factions_capital', table_name='factions')
     op.drop_table('factions')
+    op.drop_index('uq_coalition_members_open', table_name='coalition_members', postgresql_where=sa.text('left_at IS NULL'))
     op.drop_index('ix_coalition_members_faction', table_name='coalition_members')
+    op.drop_index('ix_coalition_members_coalition', table_name='coalition_members')
     op.drop_table('coalition_members')
     op.drop_index('ix_borders_high', table_name='borders')
     op.drop_table('borders')
@@ -894,6 +913,7 @@ def downgrade() -> None:
     op.drop_table('regions')
     op.drop_index('uq_quests_origin', table_name='quests', postgresql_where=sa.text('origin_id IS NOT NULL'))
     op.drop_index('uq_quests_key', table_name='quests', postgresql_where=sa.text('removed_at IS NULL'))
+    op.drop_index('uq_quests_between', table_name='quests', postgresql_where=sa.text('removed_at IS NULL AND between_ids IS NOT NULL'))
     op.drop_table('quests')
     op.drop_index('ix_negotiations_state', table_name='negotiations')
     op.drop_table('negotiations')

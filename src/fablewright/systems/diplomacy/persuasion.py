@@ -9,7 +9,7 @@ from fablewright.core.system import Handler
 from fablewright.core.transaction import Transaction
 from fablewright.systems.characters import service as characters
 from fablewright.systems.characters.service import CharacterState
-from fablewright.systems.diplomacy import negotiations, persons, service
+from fablewright.systems.diplomacy import nego_states, persons, service
 from fablewright.systems.diplomacy.bargaining import MOST_LEAN
 from fablewright.systems.diplomacy.nego_commands import (
     APPROACH_SPENT,
@@ -43,7 +43,7 @@ async def persuade(tx: Transaction, command: Persuade) -> Made:
     faction = await factions.may(tx, me, command.character_id, "negotiate")
     found = await factions.require(tx, [other], lock=False)
     book = await service.relations_book(tx, [(me, other)])
-    talks = await negotiations.load(tx, command.negotiation_id, me)
+    talks = await nego_states.load(tx, command.negotiation_id, me)
     if other not in talks.seats:
         raise NOT_AT_THE_TABLE(faction_id=str(other))
     seat, mark = talks.seats[other], f"{command.approach}:{me}"
@@ -54,7 +54,7 @@ async def persuade(tx: Transaction, command: Persuade) -> Made:
     lean = tried.lean
     seat.lean = max(-MOST_LEAN, min(MOST_LEAN, seat.lean + lean))
     seat.tried[mark] = talks.offers
-    await negotiations.write_seat(tx, talks, seat)
+    await nego_states.write_seat(tx, talks, seat)
     tx.emit(
         PartyPersuaded(
             **talks.common(command.character_id), faction_id=me, target_id=other, approach=command.approach,
@@ -96,13 +96,20 @@ async def sway(tx: Transaction, moves: Sequence[tuple[UUID, UUID, float]]) -> in
     how many talks it concerned. It locks negotiations.
     """
     holders, abouts = [holder for holder, _, _ in moves], [about for _, about, _ in moves]
-    rows = await tx.fetch(BETWEEN, tx.world_id, holders, abouts) if moves else []
-    if rows:
+    talks = await talks_between(tx, list(zip(holders, abouts, strict=True)))
+    if talks:
         await tx.execute(
-            SWAY, tx.world_id, [row["id"] for row in rows], holders, abouts, [amount for _, _, amount in moves],
-            MOST_LEAN,
-        )  # fmt: skip
-    return len(rows)
+            SWAY, tx.world_id, talks, holders, abouts, [amount for _, _, amount in moves], MOST_LEAN
+        )
+    return len(talks)
+
+
+async def talks_between(tx: Transaction, pairs: Sequence[tuple[UUID, UUID]]) -> list[UUID]:
+    """The open talks in which both of one of these pairs sit, locked in the order of their ids."""
+    if not pairs:
+        return []
+    rows = await tx.fetch(BETWEEN, tx.world_id, [one for one, _ in pairs], [other for _, other in pairs])
+    return [row["id"] for row in rows]
 
 
 NEEDED: Final = 50.0

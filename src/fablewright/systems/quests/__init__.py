@@ -9,7 +9,7 @@ Invariants:
 - somebody is on a quest once at a time, and it ends once for them, whatever happens at once on however many nodes;
 - what happened before an objective opened does not count for it;
 - an ending, its rewards, its consequences and its event are one commit;
-- a template makes one quest of an event, and the quest names that event.
+- a template makes one quest of an event, which names that event, and one at a time between the same factions.
 """
 
 from fablewright.core.system import Handler, System
@@ -42,7 +42,7 @@ from fablewright.systems.quests.events import (
 from fablewright.systems.quests.pack import PACK
 from fablewright.systems.quests.reactions import COUNT, FORGET_DELETED, SPAWN
 from fablewright.systems.quests.router import router
-from fablewright.systems.quests.timers import QUEST_IS_DUE
+from fablewright.systems.quests.timers import QUEST_IS_DUE, QUEST_IS_OVER
 
 system = System(
     name="quests",
@@ -62,7 +62,7 @@ system = System(
         Defined, Removed, Offered, Declined, Accepted, ObjectiveReached, Finished, Failed, Abandoned, Expired,
     ),
     following=(COUNT, SPAWN, FORGET_DELETED),
-    timers=(QUEST_IS_DUE,),
+    timers=(QUEST_IS_DUE, QUEST_IS_OVER),
     routers=(router,),
     checks=CHECKS,
     extra={"pack": PACK},

@@ -11,10 +11,10 @@ CHECKS = (
              AND NOT EXISTS (SELECT FROM events e WHERE e.world_id = t.world_id AND e.id = t.event_id)""",
     ),
     Check(
-        "quests.what_is_on_is_listened_to",
-        """SELECT t.world_id, t.taker_id || ' is on quest ' || q.key || ', which listens to nothing'
+        "quests.nobody_is_on_what_was_taken_away",
+        """SELECT t.world_id, t.taker_id || ' is on quest ' || q.key || ', which was taken away'
            FROM quest_takings t JOIN quests q ON q.world_id = t.world_id AND q.id = t.quest_id
-           WHERE t.state = 'accepted' AND (q.removed_at IS NOT NULL OR NOT q.watched)""",
+           WHERE t.state IN ('offered', 'accepted') AND q.removed_at IS NOT NULL""",
     ),
     Check(
         "quests.what_is_on_has_something_to_do",
@@ -30,5 +30,13 @@ CHECKS = (
            WHERE t.state IN ('offered', 'accepted') AND t.due_at IS NOT NULL AND NOT EXISTS (
                SELECT FROM timers w
                WHERE w.world_id = t.world_id AND w.kind = 'quests.due' AND w.data ->> 'taking_id' = t.id::text)""",
+    ),
+    Check(
+        "quests.what_was_generated_is_taken_away",
+        """SELECT q.world_id, 'nothing takes quest ' || q.key || ' away'
+           FROM quests q WHERE q.template IS NOT NULL AND q.removed_at IS NULL
+             AND (q.spec ->> 'until') IS NOT NULL AND NOT EXISTS (
+               SELECT FROM timers w
+               WHERE w.world_id = q.world_id AND w.kind = 'quests.over' AND w.data ->> 'quest_id' = q.id::text)""",
     ),
 )

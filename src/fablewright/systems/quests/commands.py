@@ -7,7 +7,12 @@ from pydantic import ConfigDict, Field, StringConstraints
 
 from fablewright.core.actors import Role, at_least
 from fablewright.core.messages import Command
-from fablewright.systems.factions.rules import NOT_A_MEMBER
+from fablewright.systems.factions.rules import (
+    FACTION_DISSOLVED,
+    FACTION_NOT_FOUND,
+    NOT_A_MEMBER,
+    ROLE_MAY_NOT,
+)
 from fablewright.systems.quests import rules
 from fablewright.systems.quests.rules import QuestDefinition, QuestKey
 
@@ -31,6 +36,7 @@ EXAMPLE: Final[Any] = {
     },
 }  # fmt: skip
 
+FOR_A_FACTION: Final = (FACTION_NOT_FOUND, FACTION_DISSOLVED, NOT_A_MEMBER, ROLE_MAY_NOT)
 FactText = Annotated[str, StringConstraints(max_length=200, pattern=r"^[^\x00]*$")]
 
 
@@ -68,7 +74,7 @@ class GenerateQuest(Command):
     )
     message_type = "quests.generate_quest"
     allowed = at_least(Role.GAME_MASTER)
-    refusals = (rules.TEMPLATE_NOT_FOUND, rules.FACTS_MISSING)
+    refusals = (rules.TEMPLATE_NOT_FOUND, rules.FACTS_MISSING, rules.TOO_MANY_QUESTS)
 
     template: QuestKey
     facts: dict[QuestKey, UUID | FactText] = Field({}, max_length=rules.MOST_NAMED)
@@ -94,7 +100,10 @@ class OfferQuest(Command):
 class _AsTaker(Command):
     key: QuestKey
     character_id: UUID = Field(description="Who acts.")
-    faction_id: UUID | None = Field(None, description="For which faction, if the quest is for factions.")
+    faction_id: UUID | None = Field(
+        None,
+        description="For which faction, if the quest is for factions: one in whose name it may negotiate.",
+    )
 
 
 class AcceptQuest(_AsTaker):
@@ -106,7 +115,7 @@ class AcceptQuest(_AsTaker):
     message_type = "quests.accept_quest"
     allowed = at_least(Role.PLAYER, acts_as=("character_id",))
     refusals = (
-        rules.QUEST_NOT_FOUND, rules.QUEST_OVER, rules.TAKER_NOT_FOUND, rules.WRONG_TAKER, NOT_A_MEMBER,
+        rules.QUEST_NOT_FOUND, rules.QUEST_OVER, rules.TAKER_NOT_FOUND, rules.WRONG_TAKER, *FOR_A_FACTION,
         rules.NOT_FOR_THEM, rules.NOT_OFFERED, rules.ALREADY_TAKEN, rules.ALREADY_FINISHED,
         rules.REQUIREMENTS_MISSING, rules.NO_PLACE_LEFT,
     )  # fmt: skip
@@ -118,7 +127,7 @@ class DeclineQuest(_AsTaker):
     message_type = "quests.decline_quest"
     allowed = at_least(Role.PLAYER, acts_as=("character_id",))
     refusals = (
-        rules.QUEST_NOT_FOUND, rules.TAKER_NOT_FOUND, rules.WRONG_TAKER, NOT_A_MEMBER, rules.NOT_OFFERED,
+        rules.QUEST_NOT_FOUND, rules.TAKER_NOT_FOUND, rules.WRONG_TAKER, *FOR_A_FACTION, rules.NOT_OFFERED,
     )  # fmt: skip
 
 
@@ -128,7 +137,7 @@ class AbandonQuest(_AsTaker):
     message_type = "quests.abandon_quest"
     allowed = at_least(Role.PLAYER, acts_as=("character_id",))
     refusals = (
-        rules.QUEST_NOT_FOUND, rules.TAKER_NOT_FOUND, rules.WRONG_TAKER, NOT_A_MEMBER, rules.NOT_TAKEN,
+        rules.QUEST_NOT_FOUND, rules.TAKER_NOT_FOUND, rules.WRONG_TAKER, *FOR_A_FACTION, rules.NOT_TAKEN,
     )  # fmt: skip
 
 
@@ -138,7 +147,7 @@ class ChooseObjective(_AsTaker):
     message_type = "quests.choose_objective"
     allowed = at_least(Role.PLAYER, acts_as=("character_id",))
     refusals = (
-        rules.QUEST_NOT_FOUND, rules.TAKER_NOT_FOUND, rules.WRONG_TAKER, NOT_A_MEMBER, rules.NOT_TAKEN,
+        rules.QUEST_NOT_FOUND, rules.TAKER_NOT_FOUND, rules.WRONG_TAKER, *FOR_A_FACTION, rules.NOT_TAKEN,
         rules.OBJECTIVE_NOT_FOUND, rules.OBJECTIVE_NOT_OPEN, rules.NOT_A_CHOICE,
     )  # fmt: skip
 

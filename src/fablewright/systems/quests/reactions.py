@@ -1,5 +1,6 @@
 """What happens to quests when events of other systems happen. It follows: its failure never costs a player anything."""
 
+from collections.abc import Sequence
 from typing import Any, Final
 
 import orjson
@@ -12,7 +13,9 @@ from fablewright.core.refusal import Refused
 from fablewright.core.system import Reaction
 from fablewright.core.transaction import EventRecord, Transaction
 from fablewright.systems.characters.events import CharacterDeleted
-from fablewright.systems.quests import events, rules, service, takings, views
+from fablewright.systems.quests import counting, events, rules, service, views
+from fablewright.systems.quests.endings import Ending, move
+from fablewright.systems.quests.takings import OF_TAKERS, Taking
 from fablewright.systems.quests.templates import Template
 
 log = structlog.get_logger(__name__)
@@ -22,7 +25,7 @@ async def heard(tx: Transaction, records: list[EventRecord]) -> list[EventRecord
     """Those that an objective of somebody's quest listens to."""
     if not tx.in_world:
         return []
-    catalog = await takings.CATALOG.of(tx)
+    catalog = await counting.CATALOG.of(tx)
     return [record for record in records if catalog.of(record.type)] if catalog.definitions else []
 
 
@@ -66,12 +69,14 @@ def facts_of(template: Template, record: EventRecord, data: Any) -> dict[str, An
 async def forget_deleted(tx: Transaction, records: list[EventRecord]) -> None:
     """A deleted character is on no quest any more; nothing follows from that."""
     ids = [record.event.character_id for record in records]  # type: ignore[attr-defined]
-    await takings.end(tx, [
-        takings.Ending(t, rules.ABANDONED, events.Abandoned, "The character is no more.", silent=True)
-        for t in await takings.of_takers(tx, ids)
-    ])  # fmt: skip
+
+    def step(takings: Sequence[Taking]) -> list[Ending]:
+        why = "The character is no more."
+        return [Ending(t, rules.ABANDONED, events.Abandoned, why, silent=True) for t in takings]
+
+    await move(tx, step, OF_TAKERS, sorted(set(ids)))
 
 
-COUNT: Final = Reaction("quests.count", ("*",), takings.count, heard)
+COUNT: Final = Reaction("quests.count", ("*",), counting.count, heard)
 SPAWN: Final = Reaction("quests.spawn", ("diplomacy.*",), spawn, spawns)
 FORGET_DELETED: Final = Reaction("quests.forget_deleted", (CharacterDeleted,), forget_deleted)

@@ -17,7 +17,7 @@ MOST_OUTCOMES: Final = 12
 MOST_NAMED: Final = 50
 """Quests that one requires, takers that one is for, changes that an outcome makes."""
 MOST_QUESTS: Final = 2_000
-"""Quests that game masters define in a world; generated ones are not counted."""
+"""Quests that game masters define in a world; those that are made of events are not counted: they pass."""
 MOST_DAYS: Final = 100_000.0
 MOST_DIFFERENT: Final = 200
 """Different values that an objective may ask for."""

@@ -1,6 +1,7 @@
-"""What the commands about quests do, and how quests are made of templates. Their way and end: `takings.py`."""
+"""What the commands about quests do, and how quests are made of templates. What counts for who is on them:
+`counting.py`; how they end: `endings.py`."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 from uuid import UUID
 
@@ -9,7 +10,8 @@ from pydantic import ValidationError
 from fablewright.core.clock import DAY
 from fablewright.core.dice import text_of
 from fablewright.core.transaction import EventRecord, Transaction
-from fablewright.systems.factions.rules import NOT_A_MEMBER
+from fablewright.systems.characters import service as characters
+from fablewright.systems.factions import service as factions
 from fablewright.systems.quests import events, rules, views
 from fablewright.systems.quests.commands import (
     AbandonQuest,
@@ -23,10 +25,11 @@ from fablewright.systems.quests.commands import (
     ReachObjective,
     RemoveQuest,
 )
+from fablewright.systems.quests.endings import Ending, ended, move, too_late
 from fablewright.systems.quests.rules import Course, Objective, QuestDefinition
-from fablewright.systems.quests.takings import DUE, Ending, Quest, Taking, end, factions_of, settle
+from fablewright.systems.quests.takings import DUE, LOCKED, OPEN, Quest, Taking
 from fablewright.systems.quests.templates import Template
-from fablewright.systems.quests.views import COLUMNS, TAKING, parsed
+from fablewright.systems.quests.views import COLUMNS, parsed
 
 QUEST: Final = f"""
 SELECT {COLUMNS} FROM quests q WHERE q.world_id = $1 AND q.key = $2 AND q.removed_at IS NULL FOR NO KEY UPDATE
@@ -34,18 +37,23 @@ SELECT {COLUMNS} FROM quests q WHERE q.world_id = $1 AND q.key = $2 AND q.remove
 NAMED: Final = """
 SELECT key, spec::text AS spec FROM quests WHERE world_id = $1 AND key = ANY($2::text[]) AND removed_at IS NULL
 """
-MANY: Final = "SELECT count(*) FROM quests WHERE world_id = $1 AND removed_at IS NULL AND template IS NULL"
+MANY: Final = "SELECT count(*) FROM quests WHERE world_id = $1 AND removed_at IS NULL AND origin_id IS NULL"
 ADD: Final = """
-INSERT INTO quests (world_id, id, key, spec, template, origin_id, at) VALUES ($1, $2, $3, $4::jsonb, $5, $6, $7)
+INSERT INTO quests (world_id, id, key, spec, template, origin_id, between_ids, at)
+VALUES ($1, $2, $3, $4::jsonb, $5, $6, $7, $8)
 ON CONFLICT DO NOTHING
 """
-# What is on a quest ($2), of some takers ($3) or all, locked. The last of each taker that is open comes.
-OPEN: Final = f"""
-SELECT {TAKING} FROM quest_takings t
-WHERE t.world_id = $1 AND t.quest_id = $2 AND ($3::uuid[] IS NULL OR t.taker_id = ANY($3))
-  AND t.state IN ('offered', 'accepted')
-ORDER BY t.id FOR NO KEY UPDATE
+OPEN_LOCKED: Final = OPEN + LOCKED
+LASTING: Final = f"""
+SELECT {COLUMNS} FROM quests q WHERE q.world_id = $1 AND q.id = ANY($2::uuid[]) AND q.removed_at IS NULL
+ORDER BY q.id FOR NO KEY UPDATE
 """  # noqa: S608
+REMOVE: Final = "UPDATE quests SET removed_at = $3 WHERE world_id = $1 AND id = $2"
+# Whether somebody is on a quest, who stays on it until the commit.
+BUSY: Final = """
+SELECT true FROM quest_takings WHERE world_id = $1 AND quest_id = $2 AND state = 'accepted'
+ORDER BY id LIMIT 1 FOR SHARE
+"""
 PAST: Final = """
 SELECT state FROM quest_takings WHERE world_id = $1 AND quest_id = $2 AND taker_id = $3 AND ended_at IS NOT NULL
 """
@@ -67,12 +75,8 @@ ON CONFLICT (world_id, id) DO UPDATE SET by_id = excluded.by_id, state = exclude
 DECLINE: Final = """
 UPDATE quest_takings SET state = 'declined', ended_at = $3, event_id = $4 WHERE world_id = $1 AND id = $2
 """
-CHARACTERS: Final = (
-    "SELECT id FROM characters WHERE world_id = $1 AND id = ANY($2::uuid[]) AND deleted_at IS NULL"
-)
-FACTIONS: Final = (
-    "SELECT id FROM factions WHERE world_id = $1 AND id = ANY($2::uuid[]) AND dissolved_at IS NULL"
-)
+CLOSES: Final = "quests.over"
+"""The kind of the timers that take generated quests away when their time is over."""
 WORDS: Final = """
 SELECT id, name FROM characters WHERE world_id = $1 AND id = ANY($2::uuid[])
 UNION ALL SELECT id, name FROM factions WHERE world_id = $1 AND id = ANY($2::uuid[])
@@ -90,23 +94,28 @@ async def define(tx: Transaction, command: DefineQuest) -> dict[str, Any]:
     _check_until(tx, definition, None if row is None else parsed(row["spec"]))
     await _check_needs(tx, key, definition)
     if row is None:
-        if await tx.fetchval(MANY, tx.world_id) >= rules.MOST_QUESTS:
-            raise rules.TOO_MANY_QUESTS(most=rules.MOST_QUESTS)
-        quest = Quest(tx.new_id(), key, definition, watched=False)
-        await _add(tx, quest, None, None)
+        await _check_room(tx)
+        quest = Quest(tx.new_id(), key, definition)
+        await _add(tx, quest)
     else:
-        quest = Quest(row["id"], key, definition, row["watched"])
+        quest = Quest(row["id"], key, definition, row["template"])
         if not rules.same_course(parsed(row["spec"]), definition):
-            busy = await tx.fetch(OPEN, tx.world_id, quest.id, None)
+            busy = await tx.fetch(OPEN_LOCKED, tx.world_id, quest.id, None)
             if any(r["state"] == "accepted" for r in busy):
                 raise rules.QUEST_IN_USE(takers=[str(r["taker_id"]) for r in busy][:20])
         await tx.execute(
             "UPDATE quests SET spec = $3::jsonb WHERE world_id = $1 AND id = $2",
             tx.world_id, quest.id, definition.model_dump_json(),
         )  # fmt: skip
-        tx.definitions_changed = tx.definitions_changed or quest.watched
+        tx.definitions_changed = True
     tx.emit(events.Defined(**quest.named, quest_id=quest.id, definition=definition))
     return {"key": key, "id": quest.id}
+
+
+async def _check_room(tx: Transaction) -> None:
+    """Refuses more quests than game masters may have in a world."""
+    if await tx.fetchval(MANY, tx.world_id) >= rules.MOST_QUESTS:
+        raise rules.TOO_MANY_QUESTS(most=rules.MOST_QUESTS)
 
 
 def _check_until(tx: Transaction, definition: QuestDefinition, before: QuestDefinition | None) -> None:
@@ -133,24 +142,39 @@ async def _check_needs(tx: Transaction, key: str, definition: QuestDefinition) -
         }  # fmt: skip
 
 
-async def _add(tx: Transaction, quest: Quest, template: str | None, origin_id: UUID | None) -> bool:
-    """Store a new quest; False if the template has made one of this event already."""
+async def _add(
+    tx: Transaction, quest: Quest, origin_id: UUID | None = None, between: Sequence[UUID] | None = None
+) -> bool:
+    """Store a new quest; False if its template has made one of this event already, or one that lasts between these."""
     spec = quest.definition.model_dump_json()
-    return bool(await tx.execute(ADD, tx.world_id, quest.id, quest.key, spec, template, origin_id, tx.now))
+    return bool(await tx.execute(
+        ADD, tx.world_id, quest.id, quest.key, spec, quest.template, origin_id, between, tx.now
+    ))  # fmt: skip
 
 
 async def remove(tx: Transaction, command: RemoveQuest) -> None:
     """Keep a quest as history only; for who is on it, it fails."""
     quest = await _quest(tx, command.key)
-    await tx.execute(
-        "UPDATE quests SET removed_at = $3 WHERE world_id = $1 AND id = $2", tx.world_id, quest.id, tx.now
-    )
-    tx.definitions_changed = tx.definitions_changed or quest.watched
-    rows = await tx.fetch(OPEN, tx.world_id, quest.id, None)
+    await tx.execute(REMOVE, tx.world_id, quest.id, tx.now)
     tx.emit(events.Removed(**quest.named))
-    await end(tx, [
-        Ending(Taking.of(row, quest), rules.FAILED, reason="The quest was taken away.", silent=True) for row in rows
-    ])  # fmt: skip
+
+    def step(takings: Sequence[Taking]) -> list[Ending]:
+        return [Ending(t, rules.FAILED, reason="The quest was taken away.", silent=True) for t in takings]
+
+    await move(tx, step, OPEN, quest.id, None)
+
+
+async def close(tx: Transaction, ids: Iterable[UUID]) -> None:
+    """Take generated quests away whose time is over; who is still on one of them is too late."""
+    for row in await tx.fetch(LASTING, tx.world_id, sorted(set(ids))):
+        quest = Quest.of(row)
+        until = quest.definition.until
+        if until is not None and until > tx.now:  # a game master gave it more time
+            await tx.schedule(CLOSES, until, {"quest_id": str(quest.id)})
+        elif until is not None:
+            await tx.execute(REMOVE, tx.world_id, quest.id, tx.now)
+            tx.emit(events.Removed(**quest.named))
+            await move(tx, lambda takings: [too_late(taking) for taking in takings], OPEN, quest.id, None)
 
 
 async def _quest(tx: Transaction, key: str) -> Quest:
@@ -171,6 +195,7 @@ async def generate_one(tx: Transaction, command: GenerateQuest) -> dict[str, Any
         raise rules.TEMPLATE_NOT_FOUND(template=command.template, templates=sorted(views.templates()))
     facts: dict[str, Any] = {"until": tx.now + round(template.open_days * DAY)}
     facts |= {name: str(value) for name, value in command.facts.items()}
+    await _check_room(tx)
     quest = await generate(tx, template, None, facts)
     assert quest is not None
     return {"key": quest.key, "id": quest.id}
@@ -181,7 +206,8 @@ async def generate(
 ) -> Quest | None:
     """Make a quest of a template and facts; it names the event that it comes from.
 
-    None if the template has made one of this event already. Refuses `quest_facts_missing`.
+    None if the template has made one of this event already, or one that lasts of another between the same two.
+    Refuses `quest_facts_missing`.
     """
     missing = sorted(name for name in template.needs() if facts.get(name) is None)
     if missing:
@@ -196,10 +222,13 @@ async def generate(
             f"These facts make no quest: see {', '.join(wrong)}.", missing=wrong
         ) from error
     id_ = tx.new_id()
-    quest = Quest(id_, f"{template.key[:47]}_{text_of(id_)[-12:]}", definition, watched=False)
+    quest = Quest(id_, f"{template.key[:47]}_{text_of(id_)[-12:]}", definition, template.key)
     origin = None if event is None else event.id
-    if not await _add(tx, quest, template.key, origin):
+    between = None if event is None else sorted(UUID(str(facts[name])) for name in template.between)
+    if not await _add(tx, quest, origin, between or None):
         return None
+    if definition.until is not None:
+        await tx.schedule(CLOSES, max(tx.now, definition.until), {"quest_id": str(id_)})
     tx.emit(
         events.Defined(
             **quest.named, quest_id=id_, definition=definition, template=template.key, origin_id=origin
@@ -233,7 +262,7 @@ async def offer(tx: Transaction, command: OfferQuest) -> dict[str, Any]:
     for taker_id in takers:
         await _check_taker(tx, quest, taker_id)
         await _check_named(tx, quest, {taker_id})
-    for row in await tx.fetch(OPEN, tx.world_id, quest.id, takers):
+    for row in await tx.fetch(OPEN_LOCKED, tx.world_id, quest.id, takers):
         refusal = rules.ALREADY_TAKEN if row["state"] == "accepted" else rules.ALREADY_OFFERED
         raise refusal(taker_id=str(row["taker_id"]))
     until = quest.definition.until
@@ -250,7 +279,7 @@ async def accept(tx: Transaction, command: AcceptQuest) -> dict[str, Any]:
     _must_last(tx, quest)
     taker_id = await _taker(tx, quest, command)
     await _check_named(tx, quest, {taker_id, command.character_id})
-    rows = await tx.fetch(OPEN, tx.world_id, quest.id, [taker_id])
+    rows = await tx.fetch(OPEN_LOCKED, tx.world_id, quest.id, [taker_id])
     found = rows[0] if rows else None
     await _check_may_accept(tx, quest, taker_id, None if found is None else found["state"])
     course = Course.fresh(quest.definition, tx.now)
@@ -260,14 +289,9 @@ async def accept(tx: Transaction, command: AcceptQuest) -> dict[str, Any]:
     taking.record = tx.emit(
         events.Accepted(**taking.named, character_id=command.character_id, due_at=due, open=course.open)
     )
-    if found is not None:
-        await tx.cancel_timers(DUE, taking_id=str(id_))
-    await _put(tx, taking, offered_at=found and found["offered_at"], accepted_at=tx.now, due_at=due)
-    if not quest.watched:
-        await tx.execute(
-            "UPDATE quests SET watched = true WHERE world_id = $1 AND id = $2", tx.world_id, quest.id
-        )
+    if not await tx.fetchval(BUSY, tx.world_id, quest.id):
         tx.definitions_changed = True
+    await _put(tx, taking, offered_at=found and found["offered_at"], accepted_at=tx.now, due_at=due)
     return {"taking_id": id_, "due_at": due, "open": course.open}
 
 
@@ -313,32 +337,31 @@ def _must_last(tx: Transaction, quest: Quest) -> None:
 
 async def _check_taker(tx: Transaction, quest: Quest, taker_id: UUID) -> None:
     """Refuses takers that there are not, and those of the other kind."""
-    kinds = {"character": CHARACTERS, "faction": FACTIONS}
-    if await tx.fetchval(kinds[quest.definition.takers], tx.world_id, [taker_id]) is not None:
-        return
-    other = kinds["faction" if quest.definition.takers == "character" else "character"]
-    if await tx.fetchval(other, tx.world_id, [taker_id]) is not None:
-        raise rules.WRONG_TAKER(
-            f"This quest is for {quest.definition.takers}s.", takers=quest.definition.takers
-        )
-    raise rules.TAKER_NOT_FOUND(taker_id=str(taker_id))
+    person = (await characters.peek(tx, [taker_id])).get(taker_id)
+    faction = (await factions.load(tx, [taker_id], lock=False)).get(taker_id)
+    there = {"character": person is not None, "faction": faction is not None and faction.dissolved_at is None}
+    if not any(there.values()):
+        raise rules.TAKER_NOT_FOUND(taker_id=str(taker_id))
+    kind = quest.definition.takers
+    if not there[kind]:
+        raise rules.WRONG_TAKER(f"This quest is for {kind}s.", takers=kind)
 
 
 async def _taker(
     tx: Transaction, quest: Quest, command: AcceptQuest | DeclineQuest | AbandonQuest | ChooseObjective
 ) -> UUID:
-    """For whom a character acts: itself, or a faction that it belongs to."""
+    """For whom a character acts: itself, or a faction in whose name it may negotiate."""
     who, faction_id = command.character_id, command.faction_id
-    if await tx.fetchval(CHARACTERS, tx.world_id, [who]) is None:
+    if who not in await characters.peek(tx, [who]):
         raise rules.TAKER_NOT_FOUND(taker_id=str(who))
-    if faction_id is None and quest.definition.takers == "character":
+    kind = quest.definition.takers
+    if kind == "character" and faction_id is None:
         return who
-    own = await factions_of(tx, [who])
-    faction_id = faction_id or min(own.get(who, ()), default=None)
-    await _check_taker(tx, quest, faction_id or who)
-    assert faction_id is not None
-    if faction_id not in own.get(who, ()):
-        raise NOT_A_MEMBER(faction_id=str(faction_id))
+    if kind == "faction" and faction_id is None:
+        faction_id = min((await factions.allegiance(tx, [who])).get(who, ()), default=None)
+    if kind == "character" or faction_id is None:
+        raise rules.WRONG_TAKER(f"This quest is for {kind}s.", takers=kind)
+    await factions.may(tx, faction_id, who, "negotiate")
     return faction_id
 
 
@@ -346,7 +369,7 @@ async def _check_named(tx: Transaction, quest: Quest, who: set[UUID]) -> None:
     """Refuses those that a quest is not for: it names neither them nor a faction of theirs."""
     named = set(quest.definition.only_for)
     if named and not named & who:
-        own = await factions_of(tx, who)
+        own = await factions.allegiance(tx, who)
         if named.isdisjoint(*own.values()) if own else True:
             raise rules.NOT_FOR_THEM(only_for=[str(id_) for id_ in sorted(named)])
 
@@ -357,49 +380,50 @@ async def _check_named(tx: Transaction, quest: Quest, who: set[UUID]) -> None:
 async def decline(tx: Transaction, command: DeclineQuest) -> None:
     """Say no to what was offered."""
     quest = await _quest(tx, command.key)
-    taking = await _open(tx, quest, await _taker(tx, quest, command), "offered")
+    rows = await tx.fetch(OPEN_LOCKED, tx.world_id, quest.id, [await _taker(tx, quest, command)])
+    taking = _only([Taking.of(row, quest) for row in rows], quest, "offered")
     record = tx.emit(events.Declined(**taking.named, character_id=command.character_id))
-    await tx.cancel_timers(DUE, taking_id=str(taking.id))
     await tx.execute(DECLINE, tx.world_id, taking.id, tx.now, record.id)
 
 
 async def abandon(tx: Transaction, command: AbandonQuest) -> None:
     """Give up, with what follows from that."""
     quest = await _quest(tx, command.key)
-    taking = await _open(tx, quest, await _taker(tx, quest, command))
-    await end(tx, [Ending(taking, rules.ABANDONED, events.Abandoned)])
+    taker_id = await _taker(tx, quest, command)
+
+    def step(found: Sequence[Taking]) -> list[Ending]:
+        return [Ending(_only(found, quest), rules.ABANDONED, events.Abandoned)]
+
+    await move(tx, step, OPEN, quest.id, [taker_id])
 
 
 async def choose(tx: Transaction, command: ChooseObjective) -> dict[str, Any]:
     """Reach an objective by deciding for it."""
     quest = await _quest(tx, command.key)
-    taking = await _open(tx, quest, await _taker(tx, quest, command))
-    objective = _objective(taking, command.objective)
-    if not objective.choice:
-        raise rules.NOT_A_CHOICE(objective=objective.key)
-    return await _reach(tx, taking, objective.key)
+    return await _reach(tx, quest, await _taker(tx, quest, command), command.objective, choice=True)
 
 
 async def reach(tx: Transaction, command: ReachObjective) -> dict[str, Any]:
     """Let somebody have reached an objective."""
-    quest = await _quest(tx, command.key)
-    taking = await _open(tx, quest, command.taker_id)
-    return await _reach(tx, taking, _objective(taking, command.objective).key)
+    return await _reach(tx, await _quest(tx, command.key), command.taker_id, command.objective)
 
 
 async def end_one(tx: Transaction, command: EndQuest) -> None:
     """Let a quest end for somebody."""
     quest = await _quest(tx, command.key)
     rules.outcome_of(quest.definition, command.outcome)
-    await end(tx, [Ending(await _open(tx, quest, command.taker_id), command.outcome)])
+
+    def step(found: Sequence[Taking]) -> list[Ending]:
+        return [Ending(_only(found, quest), command.outcome)]
+
+    await move(tx, step, OPEN, quest.id, [command.taker_id])
 
 
-async def _open(tx: Transaction, quest: Quest, taker_id: UUID, state: str = "accepted") -> Taking:
-    """Somebody's open taking of a quest, locked. Refuses `quest_not_taken`, `quest_not_offered`."""
-    rows = await tx.fetch(OPEN, tx.world_id, quest.id, [taker_id])
-    if not rows or rows[0]["state"] != state:
+def _only(found: Sequence[Taking], quest: Quest, state: str = "accepted") -> Taking:
+    """Somebody's open taking of a quest. Refuses `quest_not_taken`, `quest_not_offered`."""
+    if not found or found[0].state != state:
         raise (rules.NOT_TAKEN if state == "accepted" else rules.NOT_OFFERED)(key=quest.key)
-    return Taking.of(rows[0], quest)
+    return found[0]
 
 
 def _objective(taking: Taking, key: str) -> Objective:
@@ -412,7 +436,18 @@ def _objective(taking: Taking, key: str) -> Objective:
     return objectives[key]
 
 
-async def _reach(tx: Transaction, taking: Taking, key: str) -> dict[str, Any]:
-    taking.course.reach(key, tx.now)
-    await settle(tx, [taking])
+async def _reach(
+    tx: Transaction, quest: Quest, taker_id: UUID, key: str, *, choice: bool = False
+) -> dict[str, Any]:
+    """Let somebody reach an objective; with `choice`, only one that is. Refuses `objective_not_a_choice`."""
+
+    def step(found: Sequence[Taking]) -> list[Ending]:
+        taking = _only(found, quest)
+        objective = _objective(taking, key)
+        if choice and not objective.choice:
+            raise rules.NOT_A_CHOICE(objective=key)
+        taking.course.reach(key, tx.now)
+        return ended([taking])
+
+    [taking] = await move(tx, step, OPEN, quest.id, [taker_id])
     return {"open": [] if taking.course.outcome else taking.course.open, "outcome": taking.course.outcome}

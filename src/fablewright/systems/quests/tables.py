@@ -12,8 +12,8 @@ from fablewright.core.tables import WORLD, Base
 class Quest(Base):
     """A definition (`rules.QuestDefinition`).
 
-    A generated one names its `template` and the event that it comes from (`origin_id`). Those that were removed stay
-    as history. `watched` says that somebody has accepted it, so that its events are listened to.
+    A generated one names its `template`, the event that it comes from (`origin_id`), and whom it lies between: while
+    it lasts, its template makes no other between these. Those that were removed stay as history.
     """
 
     __tablename__ = "quests"
@@ -25,6 +25,10 @@ class Quest(Base):
             "uq_quests_origin", "world_id", "origin_id", "template", unique=True,
             postgresql_where=text("origin_id IS NOT NULL"),
         ),
+        Index(
+            "uq_quests_between", "world_id", "between_ids", "template", unique=True,
+            postgresql_where=text("removed_at IS NULL AND between_ids IS NOT NULL"),
+        ),
     )  # fmt: skip
 
     world_id: Mapped[UUID] = mapped_column(ForeignKey(WORLD, ondelete="CASCADE"), primary_key=True)
@@ -33,9 +37,9 @@ class Quest(Base):
     spec: Mapped[dict[str, Any]]
     template: Mapped[str | None]
     origin_id: Mapped[UUID | None]
+    between_ids: Mapped[list[UUID] | None]
     at: Mapped[int]
     removed_at: Mapped[int | None]
-    watched: Mapped[bool] = mapped_column(server_default=text("false"))
 
 
 class QuestTaking(Base):

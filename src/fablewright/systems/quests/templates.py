@@ -24,6 +24,11 @@ class Template(BaseModel):
     )
     where: Conditions = Field([], description="What must hold of their data.")
     facts: dict[str, FieldPath] = Field({}, description="Where in their data the facts stand.")
+    between: list[str] = Field(
+        [],
+        max_length=MOST_NAMED,
+        description="Facts that name factions: while one lasts, no other between the same.",
+    )
     about: str = ""
     open_days: float = Field(60, gt=0, le=MOST_DAYS, description="World days after which its quest is over.")
     definition: dict[str, Any]

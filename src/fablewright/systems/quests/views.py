@@ -17,7 +17,7 @@ from fablewright.systems.quests.rules import (
 )
 from fablewright.systems.quests.templates import Template
 
-COLUMNS: Final = "q.id, q.key, q.spec::text AS spec, q.template, q.origin_id, q.at, q.removed_at, q.watched"
+COLUMNS: Final = "q.id, q.key, q.spec::text AS spec, q.template, q.origin_id, q.at, q.removed_at"
 TAKING: Final = (
     "t.id, t.quest_id, t.taker_id, t.by_id, t.state, t.outcome, t.course::text AS course, t.offered_at, "
     "t.accepted_at, t.due_at, t.ended_at, t.event_id"
@@ -51,7 +51,9 @@ SELECT {TAKING} FROM quest_takings t
 WHERE t.world_id = $1 AND t.quest_id = $2 AND ($3::uuid IS NULL OR t.id > $3) ORDER BY t.id LIMIT $4
 """  # noqa: S608
 CATALOG: Final = """
-SELECT id, spec::text AS spec FROM quests WHERE world_id = $1 AND watched AND removed_at IS NULL ORDER BY id
+SELECT id, spec::text AS spec FROM quests
+WHERE world_id = $1 AND id IN (SELECT quest_id FROM quest_takings WHERE world_id = $1 AND state = 'accepted')
+ORDER BY id
 """
 STANDS: Final = TypeAdapter(dict[str, Stand])
 
