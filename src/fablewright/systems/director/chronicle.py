@@ -227,22 +227,6 @@ SENTENCES: Final[Mapping[str, Telling]] = {
     "diplomacy.party_persuaded": lambda data, name: (
         f"{name('faction_id')} spoke to {name('target_id')} ({_plain(data['approach'])})."
     ),
-    "factions.founded": lambda data, _: f"{data['name']} was founded.",
-    "factions.dissolved": lambda data, _: f"{data['name']} was no more. {data['reason']}".strip(),
-    "factions.leader_changed": lambda _, name: f"{name('leader_id')} led {name('faction_id')} from then on.",
-    "factions.reputation_changed": lambda data, name: (
-        f"The world thought {'better' if data['delta'] > 0 else 'worse'} of {name('faction_id')}: {data['reason']}."
-    ),
-    "factions.strength_changed": lambda data, name: (
-        f"{name('faction_id')} had {data['strength']:.0f} troops: {data['reason']}."
-    ),
-    "regions.stability_changed": lambda data, name: (
-        f"Order in {name('region_id')} went from {data['before']:.2f} to {data['after']:.2f}: {data['reason']}."
-    ),
-    "quests.offered": lambda data, _: f"A quest was offered: {data['name']}.",
-    "quests.accepted": lambda data, name: f"{name('taker_id')} took on a quest: {data['name']}.",
-    "quests.finished": lambda data, name: f"{name('taker_id')} finished a quest: {data['name']}.",
-    "quests.failed": lambda data, name: f"{name('taker_id')} failed in a quest: {data['name']}.",
     "diplomacy.status_changed": _status,
     "diplomacy.relationship_changed": _opinion,
     "diplomacy.tension_changed": _tension,
@@ -276,10 +260,6 @@ SENTENCES: Final[Mapping[str, Telling]] = {
     "diplomacy.offer_answered": lambda data, name: (
         f"{name('faction_id')} {'accepted' if data['accepted'] else 'refused'} offer {data['number']}."
     ),
-    "factions.treasury_moved": lambda data, name: (
-        f"{name('from_id')} paid {data['amount']} {data['currency']} to {name('to_id')}: {data['reason']}"
-    ),
-    "regions.control_changed": lambda _, name: f"{name('region_id')} passed to {name('controller_id')}.",
 }
 """By type of event, how it reads."""
 NAMED: Final = (

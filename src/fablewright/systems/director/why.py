@@ -16,7 +16,7 @@ from fablewright.core import log
 from fablewright.core.clock import DAY, HOUR, MINUTE, elapsed
 from fablewright.core.log import Filter
 from fablewright.core.refusal import NOT_FOUND, Refusal
-from fablewright.systems.director import chronicle
+from fablewright.systems.director import chronicle, tellings
 from fablewright.systems.director.options import PARTS, Option
 from fablewright.systems.director.rules import Npc
 
@@ -282,6 +282,7 @@ NAMED: Final = (
     "source_id",
     "place_id",
     *chronicle.NAMED,
+    *tellings.NAMED,
 )
 CHOICES: Final = frozenset({"director.chose", "director.faction_decided"})
 """Events that tell the options that were weighed."""
@@ -336,9 +337,8 @@ def _arc_title(data: Mapping[str, Any], _: Naming) -> str:
 
 SENTENCES: Final[Mapping[str, Callable[[Mapping[str, Any], Naming], str]]] = {
     **chronicle.SENTENCES,
+    **tellings.SENTENCES,
     "dialogue.interacted": _interacted,
     "director.chose": lambda data, _: str(data["because"]),
     "characters.status_changed": _status,
-    "regions.walk_begun": lambda _, name: f"{name('character_id')} set out for {name('to_id')}.",
-    "regions.arrived": lambda _, name: f"{name('character_id')} arrived at {name('place_id')}.",
 }
