@@ -42,7 +42,8 @@ LEADER, SPY, MARCH = (UUID(int=n) for n in (11, 12, 21))
 
 def view(**values: object) -> FactionView:
     """Ash, which talks with Oak."""
-    oak = {k: values.pop(k) for k in ("opinion", "trust", "tension", "power", "owed", "means") if k in values}
+    of_oak = ("opinion", "trust", "tension", "power", "owed", "means", "income")
+    oak = {k: values.pop(k) for k in of_oak if k in values}
     other = Counterpart(OAK, "Oak", **{"means": 10_000, **oak})  # type: ignore[arg-type]
     return FactionView(ASH, {OAK: other}, **{"treasury": 500, "leader_id": LEADER, **values})  # type: ignore[arg-type]
 
@@ -123,7 +124,7 @@ def test_what_is_never_done_names_why() -> None:
 
 def test_nobody_asks_to_be_paid_for_nothing() -> None:
     asked: list[AnyClause] = [Defend(protector_id=ASH, protected_id=OAK), gives(10)]
-    me = view(means=5, opinion=-30)
+    me = view(means=50, opinion=-30)
     assert acceptable(me, [gets(50)]) and evaluate(me, asked).verdict == "refuse"
 
 
@@ -138,7 +139,7 @@ def test_the_counter_asks_for_the_least_amount_that_would_do() -> None:
 
 
 def test_two_changes_where_one_would_not_do() -> None:
-    me = view(means=0, opinion=-40)
+    me = view(means=50, opinion=-40)
     offer: list[AnyClause] = [
         gets(50),
         Defend(protector_id=ASH, protected_id=OAK),
@@ -175,6 +176,83 @@ def test_an_opening_offers_what_the_other_one_would_ask_for() -> None:
     assert would_propose(me, offer) and acceptable(guess, offer)
 
 
+def shells(amount: int) -> Pay:
+    return Pay(from_id=OAK, to_id=ASH, amount=amount, currency="shells")
+
+
+def regions(many: int) -> list[AnyClause]:
+    return [KeepOut(faction_id=OAK, region_id=UUID(int=1_000 + n)) for n in range(many)]
+
+
+def people(many: int) -> list[AnyClause]:
+    return [HandOver(faction_id=OAK, to_id=ASH, character_id=UUID(int=1_000 + n)) for n in range(many)]
+
+
+@pytest.mark.parametrize(
+    ("asked", "bait", "hostile"),
+    [
+        (700, regions(19), False),
+        (700, people(19), False),
+        (700, [NoTrade(faction_id=OAK, with_id=UUID(int=1_000 + n)) for n in range(19)], False),
+        (
+            700,
+            [SupportInWar(faction_id=OAK, ally_id=ASH, against_id=UUID(int=1_000 + n)) for n in range(19)],
+            False,
+        ),
+        (900, [gets(10**9, 30)], True),
+        (900, [gets(10**9, days) for days in range(1, 20)], True),
+        (900, [gets(10**9)], True),
+        (900, [shells(10**6)], True),
+    ],
+)
+def test_nobody_is_bought_with_nothing(asked: int, bait: list[AnyClause], hostile: bool) -> None:
+    """Promises without end, of what one has not, and in money of one's own are no price."""
+    feelings: dict[str, object] = {"opinion": -80.0, "trust": 0.1} if hostile else {}
+    me = view(means=0, treasury=1_000, **feelings)
+    dear: list[AnyClause] = [gives(asked), *([SupportInWar(faction_id=ASH, ally_id=OAK)] if hostile else [])]
+    assert evaluate(me, dear).verdict == "refuse"
+    assert evaluate(me, [*dear, *bait]).verdict != "accept"
+
+
+def test_what_is_promised_counts_as_far_as_it_can_be_kept() -> None:
+    me = view(means=100, income=2.0, trust=1.0)
+
+    def worth(*offer: AnyClause) -> float:
+        return evaluate(me, offer).utility - evaluate(me, []).utility
+
+    assert worth(gets(100)) == worth(gets(5_000)) == pytest.approx(10.0)
+    assert worth(gets(10, 30)) == pytest.approx(12.0)
+    assert worth(gets(900, 30)) == worth(gets(700, 30), gets(80)) == pytest.approx((100 + 2 * 360) / 10)
+    assert worth(shells(50)) == 0
+
+
+def test_who_asks_for_tribute_asks_for_what_can_be_paid() -> None:
+    me = view(means=100, income=2.0, opinion=-100.0)
+    found = evaluate(me, [gets(1, 30)])
+    (asked,) = found.counter
+    assert isinstance(asked, Pay) and 1 < asked.amount <= (100 + 2 * 360) / 12
+    assert found.utility + found.changes[0].gain == pytest.approx(evaluate(me, found.counter).utility)
+
+
+@pytest.mark.parametrize(
+    ("known", "unknown"),
+    [
+        (people(1)[0].model_copy(update={"character_id": SPY}), people(1)[0]),
+        (KeepOut(faction_id=OAK, region_id=MARCH), regions(1)[0]),
+    ],
+)
+def test_it_counts_whose_it_is(known: AnyClause, unknown: AnyClause) -> None:
+    """Land that is mine, and people who are theirs to hand over."""
+    me = view(people={(OAK, SPY): 0.9, (ELM, UUID(int=1_000)): 0.9}, lands={MARCH: 0.9})
+    assert evaluate(me, [known]).utility > evaluate(me, [unknown]).utility + 5
+
+
+def test_it_accepts_what_it_offered_in_vain() -> None:
+    offer = [NoAttack(a_id=ASH, b_id=OAK)]
+    me = view(lost=frozenset({fingerprint(offer, 360)}))
+    assert not would_propose(me, offer) and evaluate(me, offer).verdict == "accept"
+
+
 # -- properties ------------------------------------------------------------------------------------------------
 
 SHARE = st.floats(0, 1)
@@ -184,7 +262,7 @@ VIEWS = st.builds(
     st.fixed_dictionaries({
         OAK: st.builds(
             Counterpart, st.just(OAK), st.just("Oak"), st.floats(-100, 100), SHARE, st.floats(0, 100), SHARE,
-            st.floats(-1, 1), st.integers(0, 5_000),
+            st.floats(-1, 1), st.integers(0, 5_000), income=st.floats(0, 100),
         )
     }),
     st.builds(Temper, SHARE, SHARE, SHARE, SHARE),
@@ -193,7 +271,8 @@ VIEWS = st.builds(
     st.integers(0, 2_000),
     st.floats(1, 10_000),
     needs=st.dictionaries(st.sampled_from(evaluator.NEEDS), SHARE),
-    people=st.dictionaries(st.just(SPY), SHARE),
+    people=st.dictionaries(st.sampled_from([(ASH, SPY), (OAK, SPY)]), SHARE),
+    lands=st.dictionaries(st.just(MARCH), SHARE),
     lean=st.floats(-10, 10),
 )  # fmt: skip
 AMOUNTS, PERIODS = st.integers(1, 1_000), st.one_of(st.none(), st.integers(1, 400))
@@ -234,7 +313,7 @@ def test_more_that_is_good_is_never_refused(
 ) -> None:
     better = evaluate(me, [*offer, more], days)
     worse = evaluate(me, offer, days)
-    assert better.utility >= worse.utility
+    assert better.utility >= worse.utility - 1e-9
     assert worse.verdict != "accept" or better.verdict == "accept"
 
 
@@ -260,12 +339,15 @@ def test_better_amounts_are_never_refused(
 
 
 @settings(max_examples=200)
-@given(VIEWS, OFFERS, DAYS)
+@given(VIEWS, OFFERS, DAYS, st.booleans())
 def test_it_accepts_and_counters_with_what_it_would_propose(
-    me: FactionView, offer: list[AnyClause], days: int | None
+    me: FactionView, offer: list[AnyClause], days: int | None, lost: bool
 ) -> None:
+    """But for what it made and lost: that it does not make again, and still accepts from others."""
+    before, me = me, replace(me, lost=frozenset({fingerprint(offer, days)} if lost else ()))
     found = evaluate(me, offer, days)
-    assert (found.verdict == "accept") == would_propose(me, offer, days)
+    assert (found.verdict == "accept") == would_propose(before, offer, days) == acceptable(me, offer, days)
+    assert would_propose(me, offer, days) == (not lost and found.verdict == "accept")
     if found.verdict == "counter":
         assert would_propose(me, found.counter, days)
         assert evaluate(me, found.counter, days).verdict == "accept"
@@ -307,6 +389,9 @@ def test_a_counter_offer_is_bounded(me: FactionView, offer: list[AnyClause], day
     for change in found.changes:
         assert change.gain > 0
         if isinstance(change.clause, Pay) and change.clause.to_id == ASH:
-            assert change.clause.amount <= me.others[OAK].means
+            oak, often = me.others[OAK], change.clause.every_days
+            times = 1 if often is None else max(1, evaluator.horizon(days) // often)
+            later = 0 if often is None else oak.income * evaluator.horizon(days)
+            assert change.clause.amount * times <= oak.means + later + 1e-6
         elif isinstance(change.clause, Pay) and change.clause.every_days is None:
             assert change.clause.amount <= me.treasury

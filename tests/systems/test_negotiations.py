@@ -1,6 +1,7 @@
 """Negotiations against the real database: offers, answers, persuasion, deadlines, and answers by themselves."""
 
 import asyncio
+import re
 from typing import Any
 from uuid import UUID
 
@@ -11,10 +12,20 @@ from fablewright.core.clock import DAY
 from fablewright.core.engine import Scope
 from fablewright.core.messages import Command
 from fablewright.core.refusal import Refused
-from fablewright.core.transaction import Request, Transaction
+from fablewright.core.transaction import Request, Timer, Transaction
 from fablewright.systems.characters.commands import CreateCharacter, UpdateCharacter
-from fablewright.systems.diplomacy import persuasion
-from fablewright.systems.diplomacy.clauses import AnyClause, Custom, Defend, OpenBorders, Pay
+from fablewright.systems.diplomacy import evaluator, nego_timers, negotiations, perspectives, persuasion
+from fablewright.systems.diplomacy.clauses import (
+    AnyClause,
+    Custom,
+    Defend,
+    HandOver,
+    KeepOut,
+    NoTrade,
+    OpenBorders,
+    Pay,
+    SupportInWar,
+)
 from fablewright.systems.diplomacy.commands import SetRelation
 from fablewright.systems.diplomacy.nego_commands import (
     AnswerOffer,
@@ -24,8 +35,15 @@ from fablewright.systems.diplomacy.nego_commands import (
     Persuade,
     WalkOut,
 )
-from fablewright.systems.diplomacy.treaty_commands import SignTreaty
-from fablewright.systems.factions.commands import ChangeFaction, FoundFaction, MemberValue
+from fablewright.systems.diplomacy.treaty_commands import AMOUNT_NOT_COVERED, SignTreaty
+from fablewright.systems.factions.commands import (
+    ChangeFaction,
+    FoundFaction,
+    GrantTreasury,
+    MemberValue,
+    RemoveMember,
+)
+from fablewright.systems.ledger.commands import DefineCurrency, Transfer
 from fablewright.systems.worlds.commands import AdvanceWorld
 from tests.support import Person, Server, until
 
@@ -222,6 +240,58 @@ async def test_who_may_not_sign_accepts_without_signing(table: Table) -> None:
     assert (await table.fetch(treaty, made.treaty_id))[0]["state"] == "in_force"
 
 
+async def test_who_has_left_its_faction_leaves_the_signature_to_others(table: Table) -> None:
+    """An offer stands, whoever made it: the last to answer is not told that somebody else is no member."""
+    talks = await table.talks()
+    made_by_ben = MakeOffer(negotiation_id=talks, faction_id=ASH, character_id=BEN, clauses=[FAIR], days=360)
+    await table.do(made_by_ben)
+    await table.do(RemoveMember(faction_id=ASH, member_id=BEN))
+    made = await table.do(AnswerOffer(negotiation_id=talks, faction_id=FORD, number=1, accept=True))
+    assert made.state == "agreed"
+    treaty = "SELECT state FROM treaties WHERE world_id = $1 AND id = $2"
+    assert (await table.fetch(treaty, made.treaty_id))[0]["state"] == "signed_partly"
+    await table.do(SignTreaty(treaty_id=made.treaty_id, faction_id=ASH, character_id=ADA))
+    assert (await table.fetch(treaty, made.treaty_id))[0]["state"] == "in_force"
+
+
+@pytest.mark.parametrize(
+    "clause",
+    [
+        KeepOut(faction_id=ASH, region_id=UUID(int=9)),
+        HandOver(faction_id=ASH, to_id=FORD, character_id=UUID(int=9)),
+        NoTrade(faction_id=ASH, with_id=UUID(int=9)),
+        SupportInWar(faction_id=ASH, ally_id=FORD, against_id=UUID(int=9)),
+    ],
+)
+async def test_nobody_offers_what_is_not_there(table: Table, clause: AnyClause) -> None:
+    talks = await table.talks()
+    refused = await table.refused(
+        "clause_names_nobody", MakeOffer(negotiation_id=talks, faction_id=ASH, clauses=[FAIR, clause])
+    )
+    assert refused.facts["ids"] == [str(UUID(int=9))]
+
+
+async def test_two_hold_so_many_talks_at_once(table: Table, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(negotiations, "MOST_TALKS", 2)
+    first, _ = await table.talks(), await table.talks(with_ids=[FORD, MOOR])
+    more = OpenNegotiation(faction_id=FORD, with_ids=[MOOR, ASH], kind="trade")
+    refused = await table.refused("too_many_talks", more)
+    assert refused.facts["faction_id"] == str(ASH)
+    await table.do(WalkOut(negotiation_id=first, faction_id=FORD))
+    await table.do(more)
+
+
+@pytest.mark.parametrize(("kind", "secret"), [("trade", True), ("peace", False), ("ceasefire", False)])
+async def test_of_secret_talks_comes_a_secret_treaty_unless_it_is_peace(
+    table: Table, kind: str, secret: bool
+) -> None:
+    talks = await table.talks(kind=kind, in_secret=True)
+    await table.offer(talks, FAIR)
+    await table.do(AnswerOffer(negotiation_id=talks, faction_id=FORD, number=1, accept=True))
+    (row,) = await table.fetch("SELECT secret FROM treaties WHERE world_id = $1")
+    assert row["secret"] is secret
+
+
 async def test_what_cannot_be_paid_is_not_agreed(table: Table) -> None:
     talks = await table.talks()
     await table.offer(talks, pays(5_000))
@@ -279,6 +349,112 @@ async def test_an_answer_and_a_counter_offer_at_once(table: Table) -> None:
         "SELECT number, accepted::text AS accepted FROM negotiation_offers WHERE world_id = $1 AND state = 'standing'"
     )
     assert standing["number"] == 2 and list(orjson.loads(standing["accepted"])) == [str(MOOR)]
+
+
+def locks(monkeypatch: pytest.MonkeyPatch) -> dict[str, set[UUID]]:
+    """The tables in which rows are locked from now on, in their order, and what the first statement named."""
+    found: dict[str, set[UUID]] = {}
+
+    def seen(sql: str, args: Any) -> None:
+        for name in re.findall(r"(?:FROM|JOIN) (factions|ledger_accounts|relations|negotiations)\b", sql)[:1]:
+            if "FOR NO KEY UPDATE" in sql:
+                found.setdefault(name, {i for arg in args if isinstance(arg, list) for i in arg})
+
+    async def fetch(self: Transaction, sql: str, *args: Any) -> list[Any]:
+        seen(sql, args)
+        return list(await self.driver.fetch(sql, *args))
+
+    async def fetchrow(self: Transaction, sql: str, *args: Any) -> Any:
+        seen(sql, args)
+        return await self.driver.fetchrow(sql, *args)
+
+    monkeypatch.setattr(Transaction, "fetch", fetch)
+    monkeypatch.setattr(Transaction, "fetchrow", fetchrow)
+    return found
+
+
+IN_ORDER = ["factions", "ledger_accounts", "relations", "negotiations"]
+
+
+async def test_an_answer_locks_what_a_treaty_moves_before_the_table(
+    table: Table, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So does who persuades, or pays for a quest and then sways the talks: nobody waits for somebody who waits."""
+    talks = await table.talks()
+    await table.offer(talks, pays(10))
+    with monkeypatch.context() as patched:
+        found = locks(patched)
+        await table.do(AnswerOffer(negotiation_id=talks, faction_id=FORD, number=1, accept=True))
+    assert list(found) == IN_ORDER
+
+
+async def test_turns_lock_all_tables_at_once(table: Table, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tables with users among them, and those of factions that run themselves: each kind of row in one go."""
+    fen = UUID(int=504)
+    await table.do(FoundFaction(id=fen, name="Fen", treasury=500, self_run=True))
+    tables = [await table.talks(i, faction_id=MOOR, kind="non_aggression") for i in (ASH, FORD, fen)]
+    due = "SELECT id, kind, due_at, data::text AS data, correlation_id FROM timers WHERE world_id = $1 AND kind = $2"
+    timers = [
+        Timer(r["id"], r["kind"], r["due_at"], orjson.loads(r["data"]), r["correlation_id"])
+        for r in await table.fetch(due, negotiations.TURN)
+    ]
+    assert len(timers) == len(tables)
+    with monkeypatch.context() as patched:
+        found = locks(patched)
+        await transact(table, lambda tx: nego_timers.take_turns(tx, timers))
+    assert list(found) == IN_ORDER
+    assert found["factions"] == {ASH, FORD, MOOR, fen} and found["negotiations"] == set(tables)
+    assert found["relations"] == found["factions"]
+
+
+# -- what a faction knows of the others ------------------------------------------------------------------------
+
+
+async def transact(table: Table, work: Any) -> Any:
+    request = Request(AdvanceWorld(by_ms=1), table.owner.actor, UUID(int=1), UUID(int=2))
+    result, _ = await table.server.runtime.engine.transact(Scope(table.world_id), request, work)
+    return result
+
+
+async def test_nobody_reads_the_treasury_of_another_in_an_evaluation(table: Table) -> None:
+    """Neither by what its power is said to be, nor by what it is believed to be able to pay."""
+
+    async def seen(tx: Transaction) -> Any:
+        return (await perspectives.perspectives(tx, [ASH, FORD], {}))[ASH]
+
+    before = await transact(table, seen)
+    assert before.others[FORD].means == 1_000
+    await table.do(GrantTreasury(faction_id=FORD, amount=999, reason="a find"))
+    assert await transact(table, seen) == before
+    await table.do(GrantTreasury(faction_id=ASH, amount=1, reason="a find"))
+    assert (await transact(table, seen)).treasury == 1_001
+
+
+async def test_money_is_counted_in_ones_own_currency(table: Table) -> None:
+    await table.do(DefineCurrency(code="shells", name="Shells"))
+    await table.do(FoundFaction(id=DALE, name="Dale", currency="shells", treasury=5_000))
+    await table.do(
+        Transfer(debit="mint", credit=DALE, currency="points", amount=70, kind="test", open_accounts=True)
+    )
+
+    async def seen(tx: Transaction) -> Any:
+        return await perspectives.perspectives(tx, [ASH, DALE], {})
+
+    views = await transact(table, seen)
+    assert (views[ASH].others[DALE].means, views[DALE].others[ASH].means) == (70, 0)
+    assert (views[DALE].treasury, views[DALE].currency) == (5_000, "shells")
+    shells = Pay(from_id=DALE, to_id=ASH, amount=4_000, currency="shells")
+    assert evaluator.evaluate(views[ASH], [shells, pays(100, ASH, DALE)]).verdict != "accept"
+
+
+async def test_who_cannot_pay_is_refused_in_general_words(table: Table) -> None:
+    """How much there is in a treasury is nobody else's business."""
+    talks = await table.talks(MOOR)
+    await table.offer(talks, pays(5_000, ASH, MOOR))
+    await table.advance(2 * DAY)
+    (told,) = await table.events("offer_answered")
+    assert (told["faction_id"], told["accepted"]) == (str(MOOR), False)
+    assert told["reason"] == AMOUNT_NOT_COVERED.title
 
 
 # -- persuasion --------------------------------------------------------------------------------------------------

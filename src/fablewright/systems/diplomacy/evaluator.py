@@ -2,8 +2,9 @@
 
 An offer is a list of clauses. Each clause is read as *stakes*: who gives what to whom. What a faction gets counts for
 it, what it gives counts against it; both are moved by its needs, by its traits and its leader, and promises by its
-trust in who makes them. How it stands to the others (opinion, tension, power, what it owes) and what the talks have
-brought add an amount that is the same whatever is offered. The utility is the sum of all these parts.
+trust in who makes them. Of what it gets only so much counts as the giver may be believed to have. How it stands to the
+others (opinion, tension, power, what it owes) and what the talks have brought add an amount that is the same whatever
+is offered. The utility is the sum of all these parts.
 
 Hence the answers are monotone: a clause in its favour, or more of what it gets, or less of what it gives, never lowers
 the utility, and it accepts from `ENOUGH` on. It makes only offers that it would accept itself. 100 points are what it
@@ -19,20 +20,20 @@ from uuid import UUID
 
 from fablewright.core.clock import DAY
 from fablewright.core.dice import derived_uuid
-from fablewright.systems.diplomacy.clauses import (
-    MOST_CLAUSES,
-    AnyClause,
-    Defend,
-    HandOver,
-    KeepOut,
-    NoAttack,
-    NoTrade,
-    OpenBorders,
-    Pay,
-    ShareInformation,
-    SupportInWar,
-    contradiction,
-)
+from fablewright.systems.diplomacy.clauses import MOST_CLAUSES, AnyClause, HandOver, Pay, contradiction
+from fablewright.systems.diplomacy.stakes import MOST_OF_A_KIND, NEEDS, REASONS, WORTH, Stake, stakes
+
+__all__ = [
+    "NEEDS",
+    "Counterpart",
+    "Evaluation",
+    "FactionView",
+    "Leader",
+    "Part",
+    "Temper",
+    "evaluate",
+    "would_propose",
+]
 
 Verdict = Literal["accept", "counter", "refuse"]
 Step = Literal["change", "drop", "add"]
@@ -94,9 +95,9 @@ class Counterpart:
     """Another faction as the one that judges sees it.
 
     `opinion` -100..100 of it, `trust` 0..1 in it, `tension` 0..100 between the two; `power` is its share of the power
-    of both, 0..1; `owed` -1..1 is what one owes it (below 0: it owes us); `means` is what it could pay at once. At war
-    with it, `war` -100..100 is how that stands for us; `taken` are the regions that we took from it, `given` those that
-    it took from us.
+    of both, 0..1; `owed` -1..1 is what one owes it (below 0: it owes us); `means` is what it could pay at once in our
+    currency, `income` what it gets of that in a day, both as far as one knows. At war with it, `war` -100..100 is how
+    that stands for us; `taken` are the regions that we took from it, `given` those that it took from us.
     """
 
     id: UUID
@@ -110,6 +111,7 @@ class Counterpart:
     war: float = 0.0
     taken: tuple[UUID, ...] = ()
     given: tuple[UUID, ...] = ()
+    income: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,9 +119,10 @@ class FactionView:
     """A faction that judges an offer, and all it judges by.
 
     `wealth` (>= 1) is what 100 points are worth in money, `treasury` what it can pay at once. `needs` are 0..1 by name
-    (`NEEDS`). `people` and `lands` say what characters and regions are worth to it, 0..1; its leader it never hands
-    over. `weariness` 0..100 is what war with one of them has left of it, `lean` what the talks have brought (points).
-    `lost` holds `fingerprint`s of offers it made and lost.
+    (`NEEDS`). `people` says what characters are worth, 0..1, by whose they are and who they are, `lands` the same of
+    regions; what is not there hardly counts. Its leader it never hands over. `weariness` 0..100 is what war with one of
+    them has left of it, `lean` what the talks have brought (points). `lost` holds `fingerprint`s of offers it made and
+    lost.
     """
 
     id: UUID
@@ -131,100 +134,11 @@ class FactionView:
     wealth: float = 1000.0
     currency: str = "points"
     needs: Mapping[str, float] = field(default_factory=dict)
-    people: Mapping[UUID, float] = field(default_factory=dict)
+    people: Mapping[tuple[UUID, UUID], float] = field(default_factory=dict)
     lands: Mapping[UUID, float] = field(default_factory=dict)
     weariness: float = 0.0
     lean: float = 0.0
     lost: Collection[UUID] = frozenset()
-
-
-NEEDS: Final = ("money", "security", "peace", "trade", "knowledge", "land", "aid")
-"""What a faction can be short of."""
-
-
-# -- what clauses are about --------------------------------------------------------------------------------------
-
-
-class Stake(NamedTuple):
-    """Something that `giver` gives to `taker` (None: to all the others) by a clause: how much of it, and for how
-    long. `subject` is the character or region that it is about."""
-
-    kind: str
-    giver: UUID
-    taker: UUID | None
-    size: float = 1.0
-    subject: UUID | None = None
-    promise: bool = True
-    """Whether one must trust in it; what happens at the signing is none."""
-
-
-@dataclass(frozen=True, slots=True)
-class Worth:
-    """What a kind of stake is worth: to who gets it and to who gives it (points), the need that it meets, how traits
-    of the giver (`costs`) and of the taker (`gains`) move it, around 0.5, and whether the power of the other side
-    does."""
-
-    gain: float
-    cost: float
-    need: str
-    costs: Mapping[str, float] = field(default_factory=dict)
-    gains: Mapping[str, float] = field(default_factory=dict)
-    by_power: bool = False
-
-
-WORTH: Final[Mapping[str, Worth]] = {
-    "pay": Worth(100.0, 100.0, "money", {"mercantile": 0.3}, {"mercantile": 0.3}),
-    "keep_out": Worth(8.0, 7.0, "security", {"aggressive": 0.8}, {"isolationist": 0.4}, by_power=True),
-    "no_trade": Worth(6.0, 9.0, "trade", {"mercantile": 0.8}, {}),
-    "defend": Worth(16.0, 13.0, "security", {"isolationist": 0.8, "aggressive": -0.4}, {}, by_power=True),
-    "hand_over": Worth(14.0, 18.0, "knowledge", {"honourable": 0.6}, {"aggressive": 0.4}),
-    "share_information": Worth(5.0, 4.0, "knowledge", {"isolationist": 0.6}, {}),
-    "open_borders": Worth(6.0, 5.0, "trade", {"isolationist": 1.0}, {"mercantile": 0.6}),
-    "no_attack": Worth(11.0, 6.0, "peace", {"aggressive": 1.2}, {"aggressive": -0.6}, by_power=True),
-    "support_in_war": Worth(18.0, 15.0, "aid", {"isolationist": 0.8, "aggressive": -0.6}, {}, by_power=True),
-}
-"""By kind of stake. Money is per share of one's wealth; what cannot be weighed (custom text) is not listed."""
-REASONS: Final[Mapping[str, tuple[str, str]]] = {
-    "pay": ("money we get", "money we pay"),
-    "keep_out": ("their troops stay out", "our troops stay out"),
-    "no_trade": ("trade they give up", "trade we give up"),
-    "defend": ("they defend us", "we defend them"),
-    "hand_over": ("someone is handed over to us", "we hand someone over"),
-    "share_information": ("what they tell us", "what we tell them"),
-    "open_borders": ("their borders are open to us", "our borders are open to them"),
-    "no_attack": ("they do not attack us", "we do not attack them"),
-    "support_in_war": ("their help in war", "our help in war"),
-}
-"""In words: what the taker gets and what the giver gives."""
-
-
-def stakes(clause: AnyClause, days: int) -> tuple[Stake, ...]:
-    """What a clause of a treaty of so many days gives to whom; nothing for what cannot be weighed."""
-    found: tuple[Stake, ...] = ()
-    match clause:
-        case Pay():
-            often = clause.every_days
-            paid = float(clause.amount * (1 if often is None else max(1, days // often)))
-            found = (Stake("pay", clause.from_id, clause.to_id, paid, None, often is not None),)
-        case KeepOut():
-            found = (Stake("keep_out", clause.faction_id, clause.for_id, 1.0, clause.region_id),)
-        case NoTrade():
-            found = (Stake("no_trade", clause.faction_id, None, 1.0 if clause.good is None else 0.5),)
-        case Defend():
-            found = (Stake("defend", clause.protector_id, clause.protected_id),)
-        case HandOver():
-            found = (Stake("hand_over", clause.faction_id, clause.to_id, 1.0, clause.character_id),)
-        case ShareInformation() | OpenBorders():
-            found = (Stake(clause.type, clause.faction_id, clause.to_id),)
-        case NoAttack():
-            a, b = clause.a_id, clause.b_id
-            found = (Stake("no_attack", a, b), Stake("no_attack", b, a))
-        case SupportInWar():
-            size = 1.0 if clause.against_id is None else 0.7
-            found = (Stake("support_in_war", clause.faction_id, clause.ally_id, size),)
-        case _:
-            pass  # words, which bind only by honour
-    return found
 
 
 # -- the utility -------------------------------------------------------------------------------------------------
@@ -277,29 +191,65 @@ def _leaning(temper: Temper, moved: Mapping[str, float]) -> float:
     return fsum(by * (getattr(temper, trait) - 0.5) for trait, by in moved.items())
 
 
-def _value_of_subject(view: FactionView, stake: Stake) -> float:
-    if stake.subject is None:
-        return 1.0
-    if stake.kind == "hand_over":
-        return 0.5 + view.people.get(stake.subject, 0.3)
-    return 0.5 + view.lands.get(stake.subject, 0.5)
+def _size(view: FactionView, stake: Stake) -> float:
+    """How much of a stake there is, by what its subject is worth."""
+    if stake.kind == "hand_over" and stake.subject is not None:
+        return stake.size * (0.1 + 1.3 * view.people.get((stake.giver, stake.subject), 0.0))
+    if stake.kind == "keep_out" and stake.subject is not None:
+        return stake.size * (0.1 + 1.4 * view.lands.get(stake.subject, 0.0))
+    return stake.size
 
 
-def _item(view: FactionView, clause: AnyClause, days: int) -> _Item:
-    """What a clause is to a faction. Each factor is above 0, so that gains stay gains whatever moves them."""
+def _believed(view: FactionView, offer: Sequence[AnyClause], days: int) -> list[float]:
+    """How much of what each clause gives to the faction counts: of money what the giver can have until then, of other
+    things no more than `MOST_OF_A_KIND`. Money of others is worth nothing to it."""
+    sizes = [0.0] * len(offer)
+    left: dict[tuple[UUID, str], float] = {}
+    found = [
+        (n, stake) for n, clause in enumerate(offer) for stake in stakes(clause, days)
+        if stake.giver != view.id and stake.taker in (None, view.id)
+    ]  # fmt: skip
+    for n, stake in sorted(
+        found, key=lambda f: f[1].promise
+    ):  # first what is paid at once, which counts in full
+        size, giver = _size(view, stake), stake.giver
+        bounds = {stake.kind: float(MOST_OF_A_KIND)}
+        if stake.kind == "pay":
+            other = view.others.get(giver)
+            if other is None or stake.currency != view.currency:
+                continue
+            bounds = {"pay": other.means + other.income * days}
+            if not stake.promise:
+                bounds["at once"] = float(other.means)
+        sizes[n] = min(size, *(left.setdefault((giver, kind), most) for kind, most in bounds.items()))
+        for kind in bounds:
+            left[giver, kind] -= sizes[n]
+    return sizes
+
+
+def _items(view: FactionView, offer: Sequence[AnyClause], days: int) -> list[_Item]:
+    """What the clauses of an offer are to a faction."""
+    return [
+        _item(view, clause, days, size)
+        for clause, size in zip(offer, _believed(view, offer, days), strict=True)
+    ]
+
+
+def _item(view: FactionView, clause: AnyClause, days: int, size: float) -> _Item:
+    """What a clause is to a faction, of which so much counts as a gain. Each factor is above 0, so that gains stay
+    gains whatever moves them."""
     parts: list[Part] = []
     for stake in stakes(clause, days):
         worth = WORTH[stake.kind]
         gets, gives = REASONS[stake.kind]
-        size = stake.size / view.wealth if stake.kind == "pay" else stake.size
-        size *= _value_of_subject(view, stake)
+        unit = view.wealth if stake.kind == "pay" else 1.0
         if stake.giver == view.id:
-            base = -worth.cost * size
+            base = -worth.cost * _size(view, stake) / unit
             moved = base * max(0.2, 1.0 + _leaning(view.temper, worth.costs))
             parts += (Part("terms", base, gives), Part("personality", moved - base, gives))
         elif stake.taker in (None, view.id):
             other = view.others.get(stake.giver)
-            base = worth.gain * size * (0.2 + 1.6 * other.power if worth.by_power and other else 1.0)
+            base = worth.gain * size / unit * (0.2 + 1.6 * other.power if worth.by_power and other else 1.0)
             needed = base * (1.0 + view.needs.get(worth.need, 0.0))
             moved = needed * max(0.2, 1.0 + _leaning(view.temper, worth.gains))
             trusted = moved * (0.4 + 0.6 * (other.trust if other else 0.5)) if stake.promise else moved
@@ -308,6 +258,10 @@ def _item(view: FactionView, clause: AnyClause, days: int) -> _Item:
                 Part("personality", moved - needed, gets), Part("trust", trusted - moved, f"{gets}: a promise"),
             )  # fmt: skip
     return _Item(sum(part.amount for part in parts), tuple(p for p in parts if p.amount))
+
+
+def _worth(view: FactionView, offer: Sequence[AnyClause], days: int) -> float:
+    return fsum(item.value for item in _items(view, offer, days))
 
 
 def standing(view: FactionView) -> tuple[Part, ...]:
@@ -366,14 +320,14 @@ def horizon(days: int | None) -> int:
 def evaluate(view: FactionView, offer: Sequence[AnyClause], days: int | None = 360) -> Evaluation:
     """What the faction makes of an offer for a treaty of so many days (None: without an end), and what it answers."""
     lasts = horizon(days)
-    items = [_item(view, clause, lasts) for clause in offer]
+    items = _items(view, offer, lasts)
     base = standing(view)
     parts = tuple(part for item in items for part in item.parts) + base
     utility = fsum(part.amount for part in parts)
     never = forbidden(view, offer)
     if utility >= ENOUGH - ROUNDING and not never:
         return Evaluation(utility, parts, "accept", _heaviest(parts, 1))
-    changes = _least_change(view, offer, days, items, utility)
+    changes = _least_change(view, offer, days, items, ENOUGH - utility)
     if changes is None:
         return Evaluation(utility, parts, "refuse", never + _heaviest(parts, -1), never)
     made = changed(offer, changes)
@@ -381,7 +335,9 @@ def evaluate(view: FactionView, offer: Sequence[AnyClause], days: int | None = 3
 
 
 def would_propose(view: FactionView, offer: Sequence[AnyClause], days: int | None = 360) -> bool:
-    """Whether the faction would make this offer: it would accept it, and has not made and lost it of late."""
+    """Whether the faction would make this offer: it would accept it, and has not made and lost it of late.
+
+    What it made and lost it still accepts, if another one makes it."""
     if not offer or not acceptable(view, offer, days):
         return False
     return not view.lost or fingerprint(offer, days) not in view.lost
@@ -389,8 +345,7 @@ def would_propose(view: FactionView, offer: Sequence[AnyClause], days: int | Non
 
 def acceptable(view: FactionView, offer: Sequence[AnyClause], days: int | None = 360) -> bool:
     """Whether the faction would accept this offer."""
-    lasts = horizon(days)
-    parts = [part for clause in offer for part in _item(view, clause, lasts).parts]
+    parts = [part for item in _items(view, offer, horizon(days)) for part in item.parts]
     utility = fsum(part.amount for part in (*parts, *standing(view)))
     return utility >= ENOUGH - ROUNDING and not forbidden(view, offer)
 
@@ -416,10 +371,9 @@ def keeps_its_point(offer: Sequence[AnyClause], made: Sequence[AnyClause]) -> bo
 
 
 def _least_change(
-    view: FactionView, offer: Sequence[AnyClause], days: int | None, items: Sequence[_Item], utility: float
+    view: FactionView, offer: Sequence[AnyClause], days: int | None, items: Sequence[_Item], lacks: float
 ) -> tuple[Change, ...] | None:
     """The smallest change of one clause, or of two, after which the faction would accept; None if there is none."""
-    lacks = ENOUGH - utility
     if lacks > PATIENCE:
         return None
     single = list(_steps(view, offer, days, items, max(0.0, lacks)))
@@ -450,37 +404,44 @@ def _steps(
         if item.value < 0:
             yield Change("drop", place, None, -item.value)
         if isinstance(clause, Pay):
-            yield from _amounts(view, offer, days, place, clause, item, lacks)
+            amounts = _amounts(view, offer, days, place, clause, item.value, lacks)
+            yield from (step for step in amounts if step.gain > ROUNDING)
     if len(offer) < MOST_CLAUSES:
-        yield from _added(view, offer, days, lacks)
+        yield from (step for step in _added(view, offer, days, lacks) if step.gain > ROUNDING)
 
 
 def _amounts(
-    view: FactionView, offer: Sequence[AnyClause], days: int | None, place: int, clause: Pay, item: _Item,
+    view: FactionView, offer: Sequence[AnyClause], days: int | None, place: int, clause: Pay, value: float,
     lacks: float,
 ) -> Iterator[Change]:  # fmt: skip
-    each = item.value / clause.amount
-    if each < 0:  # we pay
-        others = _paid_at_once(view, offer) - clause.amount
-        least = min(clause.amount - ceil(lacks / -each - ROUNDING), view.treasury - others)
+    if clause.from_id == view.id:
+        each, others = -value / clause.amount, _paid_at_once(view, offer) - clause.amount
+        least = min(clause.amount - ceil(lacks / each - ROUNDING), view.treasury - others)
         if 0 < least < clause.amount:
-            yield _amount(place, clause, least, each)
-    elif each > 0:
-        other = view.others.get(clause.from_id)
-        most = other.means if other else 0
-        wanted = clause.amount + max(1, ceil(lacks / each - ROUNDING))
+            yield _amount(view, offer, days, place, clause, least)
+    elif clause.to_id == view.id and (other := view.others.get(clause.from_id)) is not None:
+        lasts, often = horizon(days), clause.every_days
+        most = other.means
+        if often is not None:
+            most = int((other.means + other.income * lasts) / max(1, lasts // often))
+        wanted = clause.amount + max(1, ceil(lacks / _each(view, clause, lasts) - ROUNDING))
         for amount in dict.fromkeys((min(wanted, most), most)):
             if amount > clause.amount:
-                yield _amount(place, clause, amount, each)
+                yield _amount(view, offer, days, place, clause, amount)
 
 
-def _amount(place: int, clause: Pay, amount: int, each: float) -> Change:
-    return Change(
-        "change",
-        place,
-        clause.model_copy(update={"amount": amount}),
-        each * (amount - clause.amount),
-    )
+def _each(view: FactionView, clause: Pay, days: int) -> float:
+    """What each unit of a payment to the faction is to it, if it believes in it."""
+    (stake,) = stakes(clause, days)
+    return _item(view, clause, days, stake.size).value / clause.amount
+
+
+def _amount(
+    view: FactionView, offer: Sequence[AnyClause], days: int | None, place: int, clause: Pay, amount: int
+) -> Change:
+    asked, lasts = clause.model_copy(update={"amount": amount}), horizon(days)
+    made = [*offer[:place], asked, *offer[place + 1 :]]
+    return Change("change", place, asked, _worth(view, made, lasts) - _worth(view, offer, lasts))
 
 
 def _added(view: FactionView, offer: Sequence[AnyClause], days: int | None, lacks: float) -> Iterator[Change]:
@@ -493,7 +454,8 @@ def _added(view: FactionView, offer: Sequence[AnyClause], days: int | None, lack
         one = Pay(from_id=other.id, to_id=view.id, amount=1, currency=view.currency)
         if any(contradiction(one, clause) for clause in offer):
             continue
-        each = _item(view, one, lasts).value
-        least = max(1, ceil(lacks / each - ROUNDING))
+        least = max(1, ceil(lacks / _each(view, one, lasts) - ROUNDING))
         for amount in dict.fromkeys(min(other.means, asked) for asked in (least, least + least // 10 + 1)):
-            yield Change("add", None, one.model_copy(update={"amount": amount}), each * amount)
+            added = one.model_copy(update={"amount": amount})
+            gain = _worth(view, [*offer, added], lasts) - _worth(view, offer, lasts)
+            yield Change("add", None, added, gain)

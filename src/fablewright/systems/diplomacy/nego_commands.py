@@ -13,7 +13,12 @@ from fablewright.core.messages import Command
 from fablewright.core.refusal import CONFLICT, FORBIDDEN, INVALID, NOT_FOUND, Refusal
 from fablewright.systems.diplomacy import clauses
 from fablewright.systems.diplomacy.clauses import MOST_CLAUSES, MOST_DAYS, Clause
-from fablewright.systems.diplomacy.treaty_commands import AMOUNT_NOT_COVERED, PARTY_DISSOLVED, TreatyKind
+from fablewright.systems.diplomacy.treaty_commands import (
+    AMOUNT_NOT_COVERED,
+    CLAUSE_NAMES_NOBODY,
+    PARTY_DISSOLVED,
+    TreatyKind,
+)
 from fablewright.systems.factions.rules import (
     FACTION_DISSOLVED,
     FACTION_NOT_FOUND,
@@ -27,6 +32,8 @@ Approach = Literal["reason", "charm", "bargain", "intimidate"]
 MOST_PARTIES: Final = 10
 MOST_OFFERS: Final = 60
 """Offers of one negotiation."""
+MOST_TALKS: Final = 10
+"""Open negotiations at which the same two factions sit."""
 
 NEGOTIATION_NOT_FOUND = Refusal(
     "negotiation_not_found",
@@ -46,6 +53,11 @@ OFFERS_ARE_PRIVATE = Refusal(
 )
 NEGOTIATES_WITH_ITSELF = Refusal(
     "negotiates_with_itself", INVALID, "A faction does not negotiate with itself. Name others."
+)
+TOO_MANY_TALKS = Refusal(
+    "too_many_talks",
+    CONFLICT,
+    "The two hold so many talks already. Come to an end in some of them first.",
 )
 NO_OFFER_STANDS = Refusal(
     "no_offer_stands",
@@ -76,6 +88,7 @@ ACTING: Final = (FACTION_NOT_FOUND, FACTION_DISSOLVED, NOT_A_MEMBER, ROLE_MAY_NO
 AT_TABLE: Final = (*ACTING, NEGOTIATION_NOT_FOUND, NEGOTIATION_OVER, NOT_AT_THE_TABLE)
 OFFERING: Final = (
     clauses.CLAUSE_UNKNOWN, clauses.CLAUSE_WITH_ITSELF, clauses.CLAUSE_STRANGERS, clauses.CLAUSES_CONTRADICT,
+    CLAUSE_NAMES_NOBODY,
 )  # fmt: skip
 BY_MEMBER: Final = at_least(Role.PLAYER, acts_as=("character_id",))
 ONE: Final = "01890a5d-ac96-774b-bcce-b302099a8091"
@@ -104,7 +117,7 @@ class OpenNegotiation(_Acting):
     )  # fmt: skip
     message_type = "diplomacy.open_negotiation"
     allowed = BY_MEMBER
-    refusals = (*ACTING, NEGOTIATES_WITH_ITSELF)
+    refusals = (*ACTING, NEGOTIATES_WITH_ITSELF, TOO_MANY_TALKS)
 
     with_ids: list[UUID] = Field(min_length=1, max_length=MOST_PARTIES - 1)
     kind: TreatyKind

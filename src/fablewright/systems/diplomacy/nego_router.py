@@ -20,7 +20,7 @@ from fablewright.gateway.api import (
     position_of,
     refusals,
 )  # fmt: skip
-from fablewright.systems.diplomacy import evaluator, nego_views
+from fablewright.systems.diplomacy import evaluator, nego_views, perspectives
 from fablewright.systems.diplomacy.clauses import CLAUSES, MOST_CLAUSES, MOST_DAYS, Clause
 from fablewright.systems.diplomacy.nego_commands import (
     CLAUSES_EXAMPLE,
@@ -167,10 +167,10 @@ async def evaluate_offer(
         offer = next((o for o in found.offers if o.state == "standing"), None)
         if offer is None:
             raise NO_OFFER_STANDS()
-        reader = nego_views.Reader(world_id, await now_of(connection, world_id), connection)
+        reader = perspectives.Reader(world_id, await now_of(connection, world_id), connection)
         clauses = CLAUSES.validate_python(offer.clauses)
         leans = await nego_views.leans(connection, world_id, negotiation_id)
-        views = await nego_views.perspectives(reader.as_tx, list(leans), leans, clauses)
+        views = await perspectives.perspectives(reader.as_tx, list(leans), leans, clauses)
     answer = evaluator.evaluate(views[faction_id], clauses, offer.days)
     return nego_views.evaluation_view(faction_id, offer.number, answer)
 

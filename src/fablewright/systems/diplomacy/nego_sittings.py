@@ -4,10 +4,10 @@ Apart from `negotiations`, where each side answers in its own time: here nobody 
 tables judge by is read once, they bargain in memory (`bargaining`), and what was said is written with a few statements
 for all. Only a treaty that comes of it has statements of its own.
 
-Locks, in this order: factions, negotiations, then what a treaty locks.
+The tables, and all that treaties of theirs may move, were locked by who calls (`nego_states.lock_tables`).
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 from uuid import UUID
@@ -17,7 +17,7 @@ import orjson
 from fablewright.core.clock import HOUR
 from fablewright.core.refusal import Refused
 from fablewright.core.transaction import EventRecord, Timer, Transaction
-from fablewright.systems.diplomacy import bargaining, negotiations, persuasion, treaties
+from fablewright.systems.diplomacy import bargaining, nego_states, negotiations, persuasion, treaties
 from fablewright.systems.diplomacy.bargaining import Offered, Sitting
 from fablewright.systems.diplomacy.nego_events import (
     NegotiationEnded,
@@ -26,8 +26,10 @@ from fablewright.systems.diplomacy.nego_events import (
     OfferWeighed,
     PartyPersuaded,
 )
-from fablewright.systems.diplomacy.nego_views import Scene, clauses_json, parts_told, scene
-from fablewright.systems.diplomacy.negotiations import DEADLINE, TURN, Talks
+from fablewright.systems.diplomacy.nego_states import Talks
+from fablewright.systems.diplomacy.nego_views import clauses_json, parts_told
+from fablewright.systems.diplomacy.negotiations import DEADLINE, TURN
+from fablewright.systems.diplomacy.perspectives import Scene, scene
 from fablewright.systems.diplomacy.treaty_commands import TreatyFields
 from fablewright.systems.relationships import service as relationships
 
@@ -38,15 +40,15 @@ DAYS: Final = 360
 MOST_TABLES: Final = 500
 """Tables of one sitting, so that what is said stays within one commit; the others meet an hour later."""
 
-LOCK: Final = """
+OPEN: Final = """
 SELECT id, kind, topic, secret, offers, deadline_at FROM negotiations
-WHERE world_id = $1 AND id = ANY($2::uuid[]) AND state = 'open' ORDER BY id FOR NO KEY UPDATE
+WHERE world_id = $1 AND id = ANY($2::uuid[]) AND state = 'open' ORDER BY id
 """
 LAPSE: Final = """
 UPDATE negotiation_offers SET state = 'lapsed', ended_at = $3
 WHERE world_id = $1 AND negotiation_id = ANY($2::uuid[]) AND state = 'standing'
 """
-PUT: Final = """
+PUT_ALL: Final = """
 INSERT INTO negotiation_offers (world_id, id, negotiation_id, number, from_id, at, clauses, days, mark, state,
                                 accepted, ended_at, ended_by_id)
 SELECT $1, v.id, v.negotiation_id, v.number, v.from_id, $2, v.clauses, $3, v.mark, v.state, v.accepted, $2,
@@ -59,7 +61,7 @@ UPDATE negotiation_parties p SET lean = v.lean, concessions = v.concessions
 FROM unnest($2::uuid[], $3::uuid[], $4::float8[], $5::int[]) AS v (negotiation_id, faction_id, lean, concessions)
 WHERE p.world_id = $1 AND p.negotiation_id = v.negotiation_id AND p.faction_id = v.faction_id
 """
-END: Final = """
+END_ALL: Final = """
 UPDATE negotiations n SET state = v.state, offers = v.offers, ended_at = $2, ended_by_id = v.ended_by_id,
     ended_reason = v.reason, treaty_id = v.treaty_id
 FROM unnest($3::uuid[], $4::text[], $5::int[], $6::uuid[], $7::text[], $8::uuid[])
@@ -88,28 +90,26 @@ class Held:
         return [said for said in self.went.said if isinstance(said, Offered)]
 
 
-async def among_themselves(tx: Transaction, ids: Iterable[UUID]) -> set[UUID]:
-    """Those of these talks at which all run themselves and still stand."""
-    rows = await tx.fetch(negotiations.SEATS_OF, tx.world_id, sorted(ids))
-    others = {r["negotiation_id"] for r in rows if not r["self_run"] or r["dissolved"]}
-    return {r["negotiation_id"] for r in rows} - others
+def among_themselves(seats: Sequence[Any]) -> set[UUID]:
+    """Those of the talks with these seats at which all run themselves and still stand."""
+    others = {r["negotiation_id"] for r in seats if not r["self_run"] or r["dissolved"]}
+    return {r["negotiation_id"] for r in seats} - others
 
 
-async def sit(tx: Transaction, timers: Mapping[UUID, Timer]) -> None:
+async def sit(tx: Transaction, timers: Mapping[UUID, Timer], seats: Sequence[Any]) -> None:
     """Let the factions at these tables bargain until they agree or see that they will not."""
     if not timers:
         return
     now = sorted(timers)[:MOST_TABLES]
     for late in sorted(timers.keys() - set(now)):
         await tx.schedule(TURN, tx.now + HOUR, timers[late].data)
-    rows = await negotiations.lock_parties(tx, now)
     tables = {
         r["id"]: Talks(r["id"], r["kind"], r["topic"], r["secret"], r["offers"], r["deadline_at"], {})
-        for r in await tx.fetch(LOCK, tx.world_id, now)
+        for r in await tx.fetch(OPEN, tx.world_id, now)
     }
-    for row in rows:
+    for row in seats:
         if row["negotiation_id"] in tables:
-            tables[row["negotiation_id"]].seats[row["faction_id"]] = negotiations.seat_of(row)
+            tables[row["negotiation_id"]].seats[row["faction_id"]] = nego_states.seat_of(row)
     seen = await scene(tx, [talks.seats for talks in tables.values()])
     feelings = await _feelings(tx, seen, tables.values())
     held = [await _sit(tx, talks, seen, feelings, timers[talks.id]) for talks in tables.values()]
@@ -212,7 +212,7 @@ async def _conclude(tx: Transaction, held: Held, cause: EventRecord | None) -> N
         return
     fields = TreatyFields(
         name=negotiations.name_of(talks), kind=talks.kind, parties=list(talks.seats), clauses=list(offer.clauses),
-        duration_days=DAYS, secret=talks.secret,
+        duration_days=DAYS, secret=negotiations.stays_secret(talks),
     )  # fmt: skip
     try:
         async with tx.savepoint():
@@ -220,7 +220,8 @@ async def _conclude(tx: Transaction, held: Held, cause: EventRecord | None) -> N
                 treaty = await treaties.conclude(tx, fields, proposer_id=offer.faction_id)
         held.state, held.treaty_id = "agreed", treaty.id
     except Refused as refused:
-        offer.end, held.by, held.reason = "lapsed", offer.faction_id, refused.detail
+        # In general words: all may hear it, and how much there is in a treasury is nobody else's business.
+        offer.end, held.by, held.reason = "lapsed", offer.faction_id, refused.refusal.title
 
 
 async def _write(tx: Transaction, held: list[Held]) -> None:
@@ -231,7 +232,7 @@ async def _write(tx: Transaction, held: list[Held]) -> None:
     offers = [(h.talks.id, offer) for h in held for offer in h.offers]
     if offers:
         await tx.execute(
-            PUT, tx.world_id, tx.now, DAYS, [tx.new_id() for _ in offers], [i for i, _ in offers],
+            PUT_ALL, tx.world_id, tx.now, DAYS, [tx.new_id() for _ in offers], [i for i, _ in offers],
             [o.number for _, o in offers], [o.faction_id for _, o in offers],
             [_json(clauses_json(o.clauses)) for _, o in offers], [o.mark for _, o in offers],
             [o.end for _, o in offers], [_json({str(i): None for i in o.accepted}) for _, o in offers],
@@ -240,7 +241,7 @@ async def _write(tx: Transaction, held: list[Held]) -> None:
     seats = [(h.talks.id, i, h.went.leans[i], h.went.concessions[i]) for h in held for i in h.went.leans]
     await tx.execute(WRITE_SEATS, tx.world_id, *(list(column) for column in zip(*seats, strict=True)))
     await tx.execute(
-        END, tx.world_id, tx.now, ids, [h.state for h in held], [h.talks.offers + len(h.offers) for h in held],
+        END_ALL, tx.world_id, tx.now, ids, [h.state for h in held], [h.talks.offers + len(h.offers) for h in held],
         [h.by for h in held], [h.reason for h in held], [h.treaty_id for h in held],
     )  # fmt: skip
     await tx.execute(FORGET, tx.world_id, [DEADLINE, TURN], [str(i) for i in ids])

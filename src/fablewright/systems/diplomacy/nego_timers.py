@@ -7,21 +7,23 @@ from uuid import UUID
 from fablewright.core.refusal import Refused
 from fablewright.core.system import Handler, TimerKind
 from fablewright.core.transaction import Timer, Transaction
-from fablewright.systems.diplomacy import bargaining, evaluator, nego_sittings, negotiations
+from fablewright.systems.diplomacy import bargaining, evaluator, nego_sittings, nego_states, negotiations
 from fablewright.systems.diplomacy.nego_commands import MOST_OFFERS, Deliberate
 from fablewright.systems.diplomacy.nego_events import OfferWeighed
 from fablewright.systems.diplomacy.nego_sittings import DAYS
-from fablewright.systems.diplomacy.nego_views import Made, parts_told, perspectives
-from fablewright.systems.diplomacy.negotiations import DEADLINE, TURN, Offer, Seat, Talks
+from fablewright.systems.diplomacy.nego_states import Offer, Seat, Talks
+from fablewright.systems.diplomacy.nego_views import Made, parts_told
+from fablewright.systems.diplomacy.negotiations import DEADLINE, TURN
+from fablewright.systems.diplomacy.perspectives import perspectives
 from fablewright.systems.factions import service as factions
 
 
 async def deliberate(tx: Transaction, command: Deliberate) -> Made:
     """Let a faction decide by its evaluator."""
     await factions.may(tx, command.faction_id, command.character_id, "negotiate")
-    await negotiations.lock_parties(tx, [command.negotiation_id])
-    talks = await negotiations.load(tx, command.negotiation_id, command.faction_id)
-    offer = await negotiations.to_answer(tx, talks, command.faction_id)
+    await nego_states.lock_tables(tx, [command.negotiation_id])
+    talks = await nego_states.load(tx, command.negotiation_id, command.faction_id)
+    offer = await nego_states.to_answer(tx, talks, command.faction_id)
     return await _decide(tx, talks, offer, talks.seats[command.faction_id])
 
 
@@ -29,13 +31,13 @@ async def _decide(tx: Transaction, talks: Talks, offer: Offer, seat: Seat) -> Ma
     """What a faction does about an offer: the evaluator says it, and it is told why."""
     me = seat.faction_id
     view = (await perspectives(tx, list(talks.seats), talks.leans(), offer.clauses))[me]
-    row = await tx.fetchrow(negotiations.BEFORE, tx.world_id, talks.id, offer.from_id, offer.number)
+    row = await tx.fetchrow(nego_states.BEFORE, tx.world_id, talks.id, offer.from_id, offer.number)
     if row is not None:
-        stood = negotiations.offer_of(row)
+        stood = nego_states.offer_of(row)
         came, was = (evaluator.evaluate(view, o.clauses, o.days) for o in (offer, stood))
         seat.lean += bargaining.given_back(view, came, was)
         view = replace(view, lean=seat.lean)
-        await negotiations.write_seat(tx, talks, seat)
+        await nego_states.write_seat(tx, talks, seat)
     found = evaluator.evaluate(view, offer.clauses, offer.days)
     tx.emit(
         OfferWeighed(
@@ -62,7 +64,7 @@ async def _speak(tx: Transaction, talks: Talks, seat: Seat) -> None:
     if seat.concessions > 1:
         seat.lean += bargaining.concession(views[me])
         views[me] = replace(views[me], lean=seat.lean)
-    await negotiations.write_seat(tx, talks, seat)
+    await nego_states.write_seat(tx, talks, seat)
     offer = bargaining.opens_with(talks.kind, views, me, DAYS)
     if offer:
         await negotiations.put(tx, talks, me, None, offer, DAYS)
@@ -76,22 +78,22 @@ async def _speak(tx: Transaction, talks: Talks, seat: Seat) -> None:
 async def _still_open(tx: Transaction, timer: Timer, faction_id: UUID | None = None) -> Talks | None:
     """The talks a timer is about, locked, if they go on."""
     negotiation_id = UUID(timer.data["negotiation_id"])
-    row = await tx.fetchrow(negotiations.LOAD, tx.world_id, negotiation_id)
+    row = await tx.fetchrow(nego_states.LOAD, tx.world_id, negotiation_id)
     if row is None or row["state"] != "open":
         return None
-    seats = await tx.fetch(negotiations.SEATS, tx.world_id, negotiation_id)
-    return await negotiations.load(tx, negotiation_id, faction_id or seats[0]["faction_id"])
+    seats = await tx.fetch(nego_states.SEATS, tx.world_id, negotiation_id)
+    return await nego_states.load(tx, negotiation_id, faction_id or seats[0]["faction_id"])
 
 
 async def take_turns(tx: Transaction, timers: list[Timer]) -> None:
     """Factions that run themselves have their say; those that are among themselves sit down together."""
     asked = {UUID(timer.data["negotiation_id"]): timer for timer in reversed(timers)}
-    alone = await nego_sittings.among_themselves(tx, asked)
-    await nego_sittings.sit(tx, {i: asked[i] for i in sorted(alone)})
+    seats = await nego_states.lock_tables(tx, asked)
+    alone = nego_sittings.among_themselves(seats)
+    await nego_sittings.sit(tx, {i: asked[i] for i in sorted(alone)}, seats)
     for timer in sorted(timers, key=lambda t: (t.data["negotiation_id"], t.data["faction_id"])):
         if UUID(timer.data["negotiation_id"]) not in alone:
             with tx.acting(negotiations.because_of(tx, timer)):
-                await negotiations.lock_parties(tx, [UUID(timer.data["negotiation_id"])])
                 await _take_turn(tx, timer)
 
 
@@ -103,7 +105,7 @@ async def _take_turn(tx: Transaction, timer: Timer) -> None:
     if talks.gone:
         await negotiations.end(tx, talks, "walked_out", talks.gone[0], "it is no more")
         return
-    offer = await negotiations.standing(tx, talks)
+    offer = await nego_states.standing(tx, talks)
     if offer is None:
         await _speak(tx, talks, talks.seats[me])
     elif str(me) not in offer.accepted:
@@ -111,18 +113,21 @@ async def _take_turn(tx: Transaction, timer: Timer) -> None:
 
 
 async def _answer_by_itself(tx: Transaction, talks: Talks, offer: Offer, seat: Seat) -> None:
-    """Decide; if what was agreed cannot be signed (a sum that is not covered), refuse."""
+    """Decide; if what was agreed cannot be signed (a sum that is not covered), refuse.
+
+    Why is told in general words: how much there is in a treasury is nobody else's business.
+    """
     try:
         async with tx.savepoint():
             await _decide(tx, talks, offer, seat)
     except Refused as refused:
         offer.accepted.pop(str(seat.faction_id), None)
-        await negotiations.refuse(tx, talks, offer, seat.faction_id, None, refused.detail)
+        await negotiations.refuse(tx, talks, offer, seat.faction_id, None, refused.refusal.title)
 
 
 async def expire(tx: Transaction, timers: list[Timer]) -> None:
     """Talks whose time is over end."""
-    for timer in timers:
+    for timer in sorted(timers, key=lambda t: str(t.data["negotiation_id"])):
         talks = await _still_open(tx, timer)
         if talks is not None:
             await negotiations.end(tx, talks, "expired", None, "the time is over")

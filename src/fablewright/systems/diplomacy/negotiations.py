@@ -1,11 +1,9 @@
-"""Negotiations: sessions, offers and counter-offers, persuasion, and how factions that run themselves answer.
+"""Negotiations: sessions, offers and counter-offers, and when factions that run themselves have their say.
 
-A session is locked after factions and relations; where an acceptance may conclude a treaty, all factions at the table
-come first. Whoever is at the table does not change, so that it is read freely.
+What is locked, and in which order, says `nego_states`.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 from uuid import UUID
 
@@ -18,18 +16,16 @@ from fablewright.core.messages import Event
 from fablewright.core.refusal import Refused
 from fablewright.core.system import Check, Handler
 from fablewright.core.transaction import EventRecord, Request, Timer, Transaction
-from fablewright.systems.diplomacy import clauses, evaluator
-from fablewright.systems.diplomacy.clauses import CLAUSES, AnyClause
+from fablewright.systems.diplomacy import clauses, evaluator, treaties
+from fablewright.systems.diplomacy.clauses import AnyClause
 from fablewright.systems.diplomacy.nego_commands import (
     MOST_OFFERS,
+    MOST_TALKS,
     NEGOTIATES_WITH_ITSELF,
-    NEGOTIATION_NOT_FOUND,
-    NEGOTIATION_OVER,
     NO_OFFER_STANDS,
-    NOT_AT_THE_TABLE,
     OFFER_REPEATED,
-    OWN_OFFER,
     TOO_MANY_OFFERS,
+    TOO_MANY_TALKS,
     AnswerOffer,
     MakeOffer,
     OpenNegotiation,
@@ -41,10 +37,20 @@ from fablewright.systems.diplomacy.nego_events import (
     OfferAnswered,
     OfferMade,
 )
+from fablewright.systems.diplomacy.nego_states import (
+    Offer,
+    Seat,
+    Talks,
+    load,
+    lock_tables,
+    standing,
+    to_answer,
+)
 from fablewright.systems.diplomacy.nego_views import Made, clauses_json
+from fablewright.systems.diplomacy.peace import KINDS_OF_PEACE
 from fablewright.systems.diplomacy.treaty_commands import ProposeTreaty, SignTreaty
 from fablewright.systems.factions import service as factions
-from fablewright.systems.factions.rules import ROLE_MAY_NOT
+from fablewright.systems.factions.rules import NOT_A_MEMBER, ROLE_MAY_NOT
 
 DEADLINE: Final = "diplomacy.negotiation_deadline"
 TURN: Final = "diplomacy.negotiation_turn"
@@ -60,87 +66,12 @@ TITLES: Final[Mapping[str, str]] = {
 """What treaties of a kind are called, if the talks had no topic."""
 
 
-# -- the table ---------------------------------------------------------------------------------------------------
-
-
-@dataclass(slots=True)
-class Seat:
-    """A faction at the table; see `NegotiationParty`."""
-
-    faction_id: UUID
-    name: str
-    self_run: bool
-    dissolved: bool = False
-    lean: float = 0.0
-    concessions: int = 0
-    tried: dict[str, int] = field(default_factory=dict)
-
-
-@dataclass(slots=True)
-class Talks:
-    """An open negotiation, locked."""
-
-    id: UUID
-    kind: str
-    topic: str
-    secret: bool
-    offers: int
-    deadline_at: int
-    seats: dict[UUID, Seat]
-
-    @property
-    def alone(self) -> bool:
-        """Whether all who sit there run themselves, so that nobody need be waited for."""
-        return all(seat.self_run for seat in self.seats.values())
-
-    @property
-    def gone(self) -> list[UUID]:
-        """Those at the table who are no more."""
-        return [seat.faction_id for seat in self.seats.values() if seat.dissolved]
-
-    def common(self, by_id: UUID | None = None) -> dict[str, Any]:
-        """The fields that all its events have."""
-        return {
-            "negotiation_id": self.id,
-            "party_ids": list(self.seats),
-            "secret": self.secret,
-            "by_id": by_id,
-        }
-
-    def leans(self) -> dict[UUID, float]:
-        """What the talks have brought, by faction."""
-        return {seat.faction_id: seat.lean for seat in self.seats.values()}
-
-
-@dataclass(slots=True)
-class Offer:
-    """An offer that stands, or stood."""
-
-    id: UUID
-    number: int
-    from_id: UUID
-    clauses: list[AnyClause]
-    days: int | None
-    mark: UUID
-    accepted: dict[str, str | None]
-
-
-LOAD: Final = """
-SELECT id, kind, topic, secret, state, offers, deadline_at FROM negotiations
-WHERE world_id = $1 AND id = $2 FOR NO KEY UPDATE
+TALKING: Final = """
+SELECT b.faction_id FROM negotiations n
+JOIN negotiation_parties a ON a.world_id = $1 AND a.negotiation_id = n.id AND a.faction_id = $2
+JOIN negotiation_parties b ON b.world_id = $1 AND b.negotiation_id = n.id AND b.faction_id = ANY($3::uuid[])
+WHERE n.world_id = $1 AND n.state = 'open' GROUP BY b.faction_id HAVING count(*) >= $4 ORDER BY b.faction_id LIMIT 1
 """
-_SEATS: Final = """
-SELECT p.negotiation_id, p.faction_id, f.name, f.self_run, f.dissolved_at IS NOT NULL AS dissolved, p.lean,
-       p.concessions, p.tried::text AS tried
-FROM negotiation_parties p JOIN factions f ON f.world_id = p.world_id AND f.id = p.faction_id
-WHERE p.world_id = $1"""
-SEATS: Final = f"{_SEATS} AND p.negotiation_id = $2 ORDER BY p.faction_id"
-SEATS_OF: Final = f"{_SEATS} AND p.negotiation_id = ANY($2::uuid[]) ORDER BY p.negotiation_id, p.faction_id"
-_OFFER: Final = """
-SELECT id, number, from_id, clauses::text AS clauses, days, mark, accepted::text AS accepted
-FROM negotiation_offers WHERE world_id = $1 AND negotiation_id = $2"""
-STANDING: Final = f"{_OFFER} AND state = 'standing'"
-BEFORE: Final = f"{_OFFER} AND from_id = $3 AND number < $4 ORDER BY number DESC LIMIT 1"
 BEGIN: Final = """
 WITH session AS (
     INSERT INTO negotiations (world_id, id, kind, topic, secret, opened_at, opened_by_id, deadline_at, about_id)
@@ -162,63 +93,6 @@ END: Final = """
 UPDATE negotiations SET state = $3, ended_at = $4, ended_by_id = $5, ended_reason = $6, treaty_id = $7
 WHERE world_id = $1 AND id = $2
 """
-WRITE_SEAT: Final = """
-UPDATE negotiation_parties SET lean = $4, concessions = $5, tried = $6::jsonb
-WHERE world_id = $1 AND negotiation_id = $2 AND faction_id = $3
-"""
-
-
-async def load(tx: Transaction, negotiation_id: UUID, faction_id: UUID) -> Talks:
-    """Refuses `negotiation_not_found`, `negotiation_over`, `not_at_the_table`."""
-    row = await tx.fetchrow(LOAD, tx.world_id, negotiation_id)
-    if row is None:
-        raise NEGOTIATION_NOT_FOUND(negotiation_id=str(negotiation_id))
-    seats = {r["faction_id"]: seat_of(r) for r in await tx.fetch(SEATS, tx.world_id, negotiation_id)}
-    if faction_id not in seats:
-        refusal = NEGOTIATION_NOT_FOUND if row["secret"] else NOT_AT_THE_TABLE
-        raise refusal(negotiation_id=str(negotiation_id), faction_id=str(faction_id))
-    if row["state"] != "open":
-        raise NEGOTIATION_OVER(f"The negotiation has ended: {row['state']}.", state=row["state"])
-    return Talks(
-        row["id"], row["kind"], row["topic"], row["secret"], row["offers"], row["deadline_at"], seats
-    )
-
-
-async def lock_parties(tx: Transaction, ids: Iterable[UUID]) -> list[Any]:
-    """Lock the factions at these tables, as what signs a treaty does before it comes to the tables; the seats."""
-    rows: list[Any] = await tx.fetch(SEATS_OF, tx.world_id, sorted(set(ids)))
-    await factions.load(tx, {row["faction_id"] for row in rows})
-    return rows
-
-
-def seat_of(row: Any) -> Seat:
-    """A seat from a row of `SEATS`."""
-    return Seat(
-        row["faction_id"], row["name"], row["self_run"], row["dissolved"], row["lean"], row["concessions"],
-        orjson.loads(row["tried"]),
-    )  # fmt: skip
-
-
-async def standing(tx: Transaction, talks: Talks) -> Offer | None:
-    """The offer that stands, if one does."""
-    row = await tx.fetchrow(STANDING, tx.world_id, talks.id)
-    return None if row is None else offer_of(row)
-
-
-def offer_of(row: Any) -> Offer:
-    """An offer from a row of `STANDING`."""
-    return Offer(
-        row["id"], row["number"], row["from_id"], CLAUSES.validate_json(row["clauses"]), row["days"], row["mark"],
-        orjson.loads(row["accepted"]),
-    )  # fmt: skip
-
-
-async def write_seat(tx: Transaction, talks: Talks, seat: Seat) -> None:
-    """Store what the talks have brought a faction to."""
-    await tx.execute(
-        WRITE_SEAT, tx.world_id, talks.id, seat.faction_id, seat.lean, seat.concessions,
-        orjson.dumps(seat.tried).decode(),
-    )  # fmt: skip
 
 
 # -- commands ----------------------------------------------------------------------------------------------------
@@ -230,6 +104,9 @@ async def open_negotiation(tx: Transaction, command: OpenNegotiation) -> Made:
         raise NEGOTIATES_WITH_ITSELF(faction_id=str(command.faction_id))
     await factions.may(tx, command.faction_id, command.character_id, "negotiate")
     found = await factions.require(tx, [command.faction_id, *command.with_ids], lock=False)
+    many = await tx.fetchval(TALKING, tx.world_id, command.faction_id, command.with_ids, MOST_TALKS)
+    if many is not None:
+        raise TOO_MANY_TALKS(most=MOST_TALKS, faction_id=str(many))
     deadline = tx.now + command.deadline_days * DAY
     talks = Talks(
         tx.new_id(), command.kind, command.topic, command.in_secret, 0, deadline,
@@ -263,7 +140,7 @@ async def answer_offer(tx: Transaction, command: AnswerOffer) -> Made:
     """Accept or refuse the offer that stands."""
     await factions.may(tx, command.faction_id, command.character_id, "negotiate")
     if command.accept:
-        await lock_parties(tx, [command.negotiation_id])
+        await lock_tables(tx, [command.negotiation_id])
     talks = await load(tx, command.negotiation_id, command.faction_id)
     offer = await to_answer(tx, talks, command.faction_id)
     if offer.number != command.number:
@@ -281,16 +158,6 @@ async def walk_out(tx: Transaction, command: WalkOut) -> Made:
     return Made(id=talks.id, state="walked_out")
 
 
-async def to_answer(tx: Transaction, talks: Talks, faction_id: UUID) -> Offer:
-    """The offer that a faction has to answer. Refuses `no_offer_stands`, `own_offer`."""
-    offer = await standing(tx, talks)
-    if offer is None:
-        raise NO_OFFER_STANDS()
-    if str(faction_id) in offer.accepted:
-        raise OWN_OFFER(number=offer.number)
-    return offer
-
-
 # -- offers ------------------------------------------------------------------------------------------------------
 
 
@@ -300,9 +167,11 @@ async def put(
 ) -> None:  # fmt: skip
     """Put an offer on the table for a faction; those who run themselves will think about it.
 
-    Refuses `clause_names_no_party`, `clauses_contradict`, `too_many_offers`, `offer_repeated`.
+    Refuses `clause_names_no_party`, `clause_names_nobody`, `clauses_contradict`, `too_many_offers`,
+    `offer_repeated`.
     """
     clauses.check(offer, talks.seats)
+    await treaties.check_named(tx, offer)
     if talks.offers >= MOST_OFFERS:
         raise TOO_MANY_OFFERS(most=MOST_OFFERS)
     stood = await standing(tx, talks)
@@ -374,18 +243,26 @@ def name_of(talks: Talks) -> str:
     return (talks.topic or f"{TITLES[talks.kind]} of {', '.join(names)} and {last}")[:200]
 
 
+def stays_secret(talks: Talks) -> bool:
+    """Whether the treaty is as secret as the talks were: who makes peace lays down its arms before all."""
+    return talks.secret and talks.kind not in KINDS_OF_PEACE
+
+
 async def _conclude(tx: Transaction, talks: Talks, offer: Offer, cause: EventRecord) -> UUID:
-    """Draft the treaty and sign it for those who agreed. Who negotiates but may not sign leaves that to others."""
+    """Draft the treaty and sign it for those who agreed.
+
+    Who negotiates but may not sign, or has left its faction since, leaves that to others.
+    """
     treaty_id = tx.new_id()
     signers = {UUID(f): None if c is None else UUID(c) for f, c in offer.accepted.items()}
     draft = ProposeTreaty(
         id=treaty_id, name=name_of(talks), kind=talks.kind, parties=list(signers), clauses=offer.clauses,
-        duration_days=offer.days, secret=talks.secret, faction_id=offer.from_id,
+        duration_days=offer.days, secret=stays_secret(talks), faction_id=offer.from_id,
     )  # fmt: skip
     signing = [SignTreaty(treaty_id=treaty_id, faction_id=f, character_id=c) for f, c in signers.items()]
     causes = [cause] * (1 + len(signing))
     for done in await tx.perform([draft, *signing], actor=system_actor("diplomacy"), causes=causes):
-        if isinstance(done, Refused) and done.refusal is not ROLE_MAY_NOT:
+        if isinstance(done, Refused) and done.refusal not in (ROLE_MAY_NOT, NOT_A_MEMBER):
             raise done
     return treaty_id
 
