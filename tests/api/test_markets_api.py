@@ -135,6 +135,8 @@ async def test_a_player_deals_and_only_who_stands_for_the_owner_sees_the_stock(m
     is_problem(await markets.ask("GET", f"markets/stocks/{who}", who=other), 403, "account_is_private")
     sold = await markets.do("POST", "markets/sell", {**deal, "units": 4}, 200, player)
     assert (sold["stock"], (await markets.get(f"markets/stocks/{who}"))["items"][0]["units"]) == (6, 6)
+    chosen = {**deal, "units": 4, "currency": "gold"}
+    is_problem(await markets.ask("POST", "markets/sell", chosen, player), 422, "validation_failed")
     nobody = {"region_id": NORTH, "good": "grain", "units": 1}
     is_problem(await markets.ask("POST", "markets/buy", nobody, player), 422, "validation_failed")
 

@@ -12,21 +12,26 @@ from hypothesis import strategies as st
 from fablewright.core.clock import DAY
 from fablewright.core.refusal import Refused
 from fablewright.systems.markets import rules
-from fablewright.systems.markets.rules import (
+from fablewright.systems.markets.flows import (
     Flow,
+    RouteState,
+    earned,
+    flows,
+    incomes,
+    restrained,
+    settled,
+    top,
+    traffic,
+)
+from fablewright.systems.markets.rules import (
     Good,
     Market,
     Restraint,
     Restriction,
-    RouteState,
+    dealt,
     directions,
-    earned,
-    flows,
-    incomes,
     price_of,
     price_parts,
-    restrained,
-    traffic,
 )
 from fablewright.systems.regions.rules import RegionState
 
@@ -221,33 +226,64 @@ def test_no_region_sends_more_than_it_has() -> None:
     assert [flow.moved for flow in found] == [pytest.approx(75), pytest.approx(25)]
 
 
-def test_what_was_brought_can_be_sent_on() -> None:
-    found = flows([route(1), route(2, from_region=SOUTH, to_region=WEST, per_day=50.0)], REGIONS, [], 0)
-    assert [flow.moved for flow in found] == [20, 20]
+@pytest.mark.parametrize(
+    ("ways", "moved"),
+    [
+        ([(NORTH, SOUTH, 20), (SOUTH, WEST, 50)], [20, 20]),  # what was brought is sent on
+        (
+            [(NORTH, SOUTH, 150), (SOUTH, WEST, 150)],
+            [100, 100],
+        ),  # as much as was really brought, not as was wanted
+        ([(SOUTH, WEST, 1e9), (WEST, SOUTH, 1e9)], [0, 0]),  # in a ring goes nothing that nobody has
+        ([(SOUTH, WEST, 50), (WEST, NORTH, 1e9)], [0, 0]),  # nor behind a source that has run dry
+        ([(NORTH, SOUTH, 1e9), (SOUTH, NORTH, 1e9)], [100, 100]),  # there and back, and no further that day
+        ([(NORTH, SOUTH, 60), (SOUTH, WEST, 30), (SOUTH, NORTH, 60)], [60, 20, 40]),
+    ],
+)
+def test_what_is_sent_was_yielded_or_brought(
+    ways: list[tuple[UUID, UUID, float]], moved: list[float]
+) -> None:
+    routes = [
+        route(n, from_region=start, to_region=end, per_day=wanted)
+        for n, (start, end, wanted) in enumerate(ways)
+    ]
+    assert [flow.moved for flow in flows(routes, REGIONS, [], 0)] == pytest.approx(moved)
 
 
 def test_a_route_of_an_unknown_region_carries_nothing() -> None:
     assert flows([route(to_region=UUID(int=99))], REGIONS, [], 0) == []
 
 
-@given(st.lists(st.floats(0.1, 1000), min_size=1, max_size=6))
-def test_what_leaves_somewhere_comes_somewhere(wanted: list[float]) -> None:
-    routes = [route(n, per_day=each, to_region=(SOUTH, WEST)[n % 2]) for n, each in enumerate(wanted)]
-    places = traffic(flows(routes, REGIONS, [], 0)).values()
-    assert sum(p.exports for p in places) == pytest.approx(sum(p.imports for p in places))
-    assert max(p.exports for p in places) <= 100 * (1 + 1e-9)
+LANDS = [UUID(int=n) for n in range(1, 6)]
+ways_ = st.tuples(st.sampled_from(LANDS), st.sampled_from(LANDS), st.floats(0.001, 1e9))
+
+
+@given(
+    st.lists(ways_.filter(lambda way: way[0] != way[1]), max_size=14),
+    st.lists(st.sampled_from([0.0, 0.5, 100.0, 1e6]), min_size=5, max_size=5),
+)
+def test_whatever_the_ways_no_region_sends_what_it_has_not(
+    ways: list[tuple[UUID, UUID, float]], yields: list[float]
+) -> None:
+    lands = {i: region(i, resources={"grain": has}) for i, has in zip(LANDS, yields, strict=True)}
+    routes = [route(n, from_region=a, to_region=b, per_day=wanted) for n, (a, b, wanted) in enumerate(ways)]
+    flowing = flows(routes, lands, [], 0)
+    assert all(0 <= flow.moved <= flow.route.per_day * (1 + 1e-9) for flow in flowing)
+    for (where, _), place in traffic(flowing).items():
+        assert place.exports <= (lands[where].resources["grain"] + place.imports) * (1 + 1e-9)
+    assert sum(flow.moved for flow in flowing) <= 2 * sum(yields) * (1 + 1e-9)
 
 
 def test_a_market_settles_where_its_routes_let_it() -> None:
     (flow,) = flows([route()], REGIONS, [rule("tariff", to_id=SOUTH, rate=0.2)], 0)
     places = traffic([flow])
-    north = rules.settled(market(), GRAIN, REGIONS[NORTH], places[NORTH, "grain"], 5)
+    north = settled(market(), GRAIN, REGIONS[NORTH], places[NORTH, "grain"], 5)
     assert (north.supply, north.supply_rest, north.exports, north.duty) == (100, 80, 20, 0)
     south = rules.resting(GRAIN, REGIONS[SOUTH], 0)
     assert south.supply == rules.LEAST
-    settled = rules.settled(south, GRAIN, REGIONS[SOUTH], places[SOUTH, "grain"], 5)
-    assert [settled.supply_rest, settled.imports, settled.duty] == pytest.approx([20, 20, 0.2])
-    assert rules.settled(settled, GRAIN, REGIONS[SOUTH], places[SOUTH, "grain"], 9) is settled
+    after = settled(south, GRAIN, REGIONS[SOUTH], places[SOUTH, "grain"], 5)
+    assert [after.supply_rest, after.imports, after.duty] == pytest.approx([20, 20, 0.2])
+    assert settled(after, GRAIN, REGIONS[SOUTH], places[SOUTH, "grain"], 9) is after
 
 
 # -- income --------------------------------------------------------------------------------------------------
@@ -283,9 +319,27 @@ def test_no_more_is_paid_than_was_earned(
     assert 0 <= one.duty <= one.gross
 
 
+@given(st.lists(st.tuples(amounts, shares, shares), max_size=5))
+def test_what_is_paid_in_whole_units_is_not_more_than_was_earned(
+    days: list[tuple[float, float, float]],
+) -> None:
+    some = [
+        earned(Flow(route(n, owner_id=ELM, share=share), moved, tariff), 10, 16, REGIONS)
+        for n, (moved, share, tariff) in enumerate(days)
+    ]
+    assert sum(incomes(some).values()) <= sum(one.gross for one in some) * (1 + 1e-9)
+
+
+def test_parts_of_a_unit_are_not_rounded_up() -> None:
+    one = earned(Flow(route(owner_id=ELM, share=1 / 3), 0.3), 10, 16, REGIONS)
+    assert [each.amount for each in one.earnings] == pytest.approx([0.6, 0.6, 0.6])
+    assert incomes([one]) == {}
+    assert incomes([one, one, one]) == {ASH: 1, OAK: 1, ELM: 1}
+
+
 def test_the_best_routes_come_first() -> None:
     some = [earned(Flow(route(n), moved), 10, 16, REGIONS) for n, moved in ((1, 5), (2, 9), (3, 9))]
-    assert [one.flow.route.id.int for one in rules.top(some, 2)] == [1002, 1003]
+    assert [one.flow.route.id.int for one in top(some, 2)] == [1002, 1003]
 
 
 # -- buying and selling --------------------------------------------------------------------------------------
@@ -300,6 +354,51 @@ def test_money_is_whole_and_rounded_against_who_asks(
 ) -> None:
     good = replace(GRAIN, base_price=base)
     assert rules.sum_for(good, market(), region(), units, buying=buying) == (base, sum_)
+
+
+def test_a_tariff_is_on_top_of_what_is_bought_and_taken_of_what_is_sold() -> None:
+    assert rules.sum_for(GRAIN, market(), region(), 4, 0.25, buying=True) == (12.5, 50)
+    assert rules.sum_for(GRAIN, market(), region(), 4, 0.25, buying=False) == (7.5, 30)
+    assert rules.sum_for(GRAIN, market(), region(), 4, 1.0, buying=False) == (0, 0)
+
+
+@pytest.mark.parametrize(
+    ("restriction", "traders", "buys", "sells"),
+    [
+        (rule(from_id=ASH, to_id=OAK), {OAK}, "barred", 0),  # what is bought goes to who buys
+        (rule(from_id=OAK, to_id=ASH), {OAK}, 0, "barred"),  # what is sold comes from who sells
+        (rule(from_id=ASH, to_id=OAK), {ELM, OAK}, "barred", 0),  # a character, and the faction it belongs to
+        (rule(from_id=ASH, to_id=OAK), {ELM}, 0, 0),
+        (rule(from_id=ASH, to_id=OAK, good="iron"), {OAK}, 0, 0),
+        (
+            rule(from_id=ASH, to_id=OAK, rate=0.5),
+            {OAK},
+            0,
+            0,
+        ),  # what is cut in part lets single deals through
+        (rule("blockade", from_id=OAK, to_id=ASH), {OAK}, "barred", "barred"),
+        (rule("blockade", from_id=OAK, to_id=ASH), {ASH}, 0, 0),  # in its own land one is not at war
+        (rule("blockade", to_id=NORTH), {ASH}, "barred", "barred"),  # but cut off
+        (rule(from_id=ASH), {ASH}, 0, 0),
+        (rule("tariff", from_id=OAK, to_id=ASH, rate=0.2), {OAK}, 0, 0.2),
+        (rule("tariff", from_id=ASH, to_id=OAK, rate=0.2), {OAK}, 0.2, 0),
+    ],
+)
+def test_what_restrictions_leave_of_buying_and_selling(
+    restriction: Restriction, traders: set[UUID], buys: Any, sells: Any
+) -> None:
+    found = []
+    for buying in (True, False):
+        try:
+            found.append(dealt([restriction], "grain", region(NORTH, ASH), traders, buying=buying))
+        except Refused as refused:
+            assert refused.code == "trade_barred" and refused.facts["source"] == "test"
+            found.append("barred")
+    assert found == [buys, sells]
+
+
+def test_in_a_region_that_nobody_holds_who_belongs_to_nobody_is_free() -> None:
+    assert dealt([rule(from_id=ASH, to_id=OAK)], "grain", region(NORTH, None), {ELM}, buying=True) == 0
 
 
 def test_what_is_bought_is_gone_and_what_is_sold_is_there() -> None:

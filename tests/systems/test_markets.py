@@ -7,6 +7,7 @@ from uuid import UUID
 
 import orjson
 import pytest
+from pydantic import ValidationError
 
 from fablewright.core.actors import system_actor
 from fablewright.core.clock import DAY
@@ -19,7 +20,7 @@ from fablewright.core.transaction import Request, Transaction
 from fablewright.systems.characters.commands import CreateCharacter
 from fablewright.systems.factions.commands import AddMember, DissolveFaction, FoundFaction
 from fablewright.systems.ledger.commands import DefineCurrency, Transfer
-from fablewright.systems.markets import service, views
+from fablewright.systems.markets import restraints, service, views
 from fablewright.systems.markets.commands import (
     Buy,
     CloseRoute,
@@ -164,6 +165,8 @@ async def test_goods_are_changed_by_their_keys(trade: Trade) -> None:
     await trade.do(DefineGoods(goods=[GoodValue(key="grain", name="Rye", base_price=20)]))
     assert (await trade.price(SOUTH)).name == "Rye"
     assert (await trade.price(SOUTH)).price == pytest.approx(100)
+    strange = GoodValue(key="rum", name="Rum", base_price=1, currency="shells")
+    await trade.refused("currency_not_found", DefineGoods(goods=[strange]))
     many = [GoodValue(key=f"g{n}", name="G", base_price=1) for n in range(100)]
     await trade.do(DefineGoods(goods=many))
     more = [GoodValue(key=f"h{n}", name="G", base_price=1) for n in range(99)]
@@ -278,6 +281,48 @@ async def test_routes_are_refused_by_name(trade: Trade) -> None:
     await trade.fine()
 
 
+async def test_what_nobody_has_is_not_traded_in_a_ring(trade: Trade) -> None:
+    mine = {"faction_id": ASH, "character_id": ADA, "good": "iron", "per_day": 1e9, "share": 1}
+    there = await trade.route(trade.player, **mine, from_region=NORTH, to_region=WEST)
+    back = await trade.route(trade.player, **mine, from_region=WEST, to_region=NORTH)
+    assert await trade.carried() == {there: 0, back: 0}
+    await trade.days(1)
+    assert await trade.balance(ASH, "gold") == 0
+    await trade.fine()
+
+
+async def test_the_doctor_sees_goods_that_come_from_nowhere(trade: Trade) -> None:
+    async def faults(north: tuple[float, float], west: tuple[float, float]) -> set[str]:
+        async def spoil(tx: Transaction) -> None:
+            for where, (imports, exports) in ((NORTH, north), (WEST, west)):
+                await tx.execute(
+                    "UPDATE market_goods SET imports = $3, exports = $4 "
+                    "WHERE world_id = $1 AND region_id = $2 AND good = 'grain'",
+                    tx.world_id, where, imports, exports,
+                )  # fmt: skip
+
+        await trade.inside(spoil)
+        return {f.split(": ")[1] for f in await trade.server.findings() if str(trade.world_id) in f}
+
+    await trade.route(to_region=WEST)
+    assert await faults((0, 20), (20, 0)) == set()
+    assert await faults((0, 100), (100, 0)) == set()
+    assert await faults((0, 101), (101, 0)) == {"markets.no_region_sends_more_than_it_has"}
+    assert await faults((0, 20), (20, 21)) == {
+        "markets.no_region_sends_more_than_it_has", "markets.what_leaves_comes_somewhere",
+    }  # fmt: skip
+    assert await faults((150, 150), (150, 150)) == {"markets.nothing_is_carried_more_than_twice_a_day"}
+
+
+async def test_what_a_region_yields_from_now_on_is_carried_from_now_on(trade: Trade) -> None:
+    route = await trade.route()
+    dry = RegionValue(id=NORTH, name="North", resources={"grain": 5}, population=20_000, stability_rest=1)
+    await trade.do(DefineRegions(regions=[dry]))
+    assert await trade.carried() == {route: 5}
+    assert (await trade.price(SOUTH)).imports == 5
+    await trade.fine()
+
+
 async def test_two_who_open_the_same_route_at_once_open_it_once(trade: Trade) -> None:
     async def opened() -> bool:
         try:
@@ -300,6 +345,8 @@ async def test_routes_end_with_their_faction_and_their_region(trade: Trade) -> N
     closed = [e["data"]["route_id"] for e in await trade.events("markets.route_closed")]
     assert closed == [str(first), str(second)]
     await trade.days(1)
+    gone = await trade.fetch("SELECT imports FROM market_goods WHERE world_id = $1 AND region_id = $2", SOUTH)
+    assert {row["imports"] for row in gone} == {0}  # its markets stay as they were, without trade
     await trade.fine()
 
 
@@ -352,7 +399,7 @@ async def test_a_restriction_ends_in_its_time(trade: Trade) -> None:
     assert (await trade.carried())[route] == 20
 
 
-async def test_restrictions_are_refused_by_name(trade: Trade) -> None:
+async def test_restrictions_are_refused_by_name(trade: Trade, monkeypatch: pytest.MonkeyPatch) -> None:
     await trade.refused("good_not_found", ImposeRestriction(kind="embargo", good="salt"))
     await trade.refused("restriction_ends_too_early", ImposeRestriction(kind="embargo", until_at=0))
     await trade.refused("role_too_low", ImposeRestriction(kind="embargo"), trade.player)
@@ -361,6 +408,12 @@ async def test_restrictions_are_refused_by_name(trade: Trade) -> None:
     (kept,) = await trade.inside(lambda tx: service.restrict(tx, [sanction]))
     error = await trade.refused("restriction_of_another", LiftRestriction(restriction_id=kept))
     assert error.facts == {"source": "sanction:1"}
+    monkeypatch.setattr(restraints, "MOST_RESTRICTIONS", 1)
+    await trade.refused("too_many_restrictions", ImposeRestriction(kind="embargo"))
+    await trade.refused("too_many_restrictions", ImposeRestriction(kind="blockade"))
+    war = Restriction("feud:1", Restraint.BLOCKADE, from_id=ASH, to_id=OAK)
+    await trade.inside(lambda tx: service.restrict(tx, [war]))  # however many there are, a war blockades
+    monkeypatch.undo()
     (mine,) = (await trade.do(ImposeRestriction(kind="embargo")))["ids"]
     await trade.do(LiftRestriction(restriction_id=mine))
     await trade.refused("restriction_not_found", LiftRestriction(restriction_id=mine))
@@ -403,12 +456,50 @@ async def test_deals_are_refused_by_name(trade: Trade) -> None:
     await trade.refused("not_enough_on_offer", Buy(**deal, units=100), trade.player)
     await trade.refused("price_moved", Buy(**deal, units=3, at_most=5), trade.player)
     await trade.refused("not_enough_in_stock", Sell(**deal, units=1), trade.player)
-    await trade.refused("currency_not_found", Buy(**deal, units=1, currency="salt"), trade.player)
     await trade.refused("good_not_found", Buy(**{**deal, "good": "salt"}, units=1), trade.player)
     await trade.refused("character_not_found", Buy(**{**deal, "character_id": NORTH}, units=1))
     await trade.do(Buy(**deal, units=2), trade.player)
     await trade.refused("price_moved", Sell(**deal, units=2, at_least_sum=1000), trade.player)
     assert (await trade.fetch("SELECT units FROM market_stocks WHERE world_id = $1"))[0]["units"] == 2
+
+
+async def test_people_deal_in_the_currency_of_the_good(trade: Trade) -> None:
+    await trade.do(DefineGoods(goods=[GoodValue(key="grain", name="Grain", base_price=10, currency="gold")]))
+    for currency in ("gold", "points"):
+        await trade.do(
+            Transfer(debit="mint", credit=ADA, currency=currency, amount=900, open_accounts=True)
+        )  # fmt: skip
+    deal = {"character_id": ADA, "region_id": NORTH, "good": "grain", "units": 10}
+    bought = await trade.do(Buy(**deal), trade.player)
+    assert (bought.currency, await trade.balance(ADA, "gold")) == ("gold", 900 - bought.sum)
+    sold = await trade.do(Sell(**deal), trade.player)
+    assert (sold.currency, await trade.balance(ADA)) == ("gold", 900)
+    with pytest.raises(ValidationError):  # nobody chooses it
+        Sell(**deal, currency="points")
+    await trade.fine()
+
+
+async def test_what_is_forbidden_to_routes_is_forbidden_to_buying_and_selling(trade: Trade) -> None:
+    for who in (BEN, ADA):
+        await trade.do(Transfer(debit="mint", credit=who, currency="points", amount=900, open_accounts=True))
+    ben = {"character_id": BEN, "region_id": NORTH, "good": "grain"}
+    await trade.do(Buy(**ben, units=5), trade.player)
+    embargo = Restriction("sanction:1", Restraint.EMBARGO, from_id=ASH, to_id=OAK, both_ways=True)
+    await trade.inside(lambda tx: service.restrict(tx, [embargo]))
+    error = await trade.refused("trade_barred", Buy(**ben, units=1), trade.player)
+    assert error.facts == {"source": "sanction:1", "kind": "embargo", "reason": ""}
+    await trade.refused("trade_barred", Sell(**ben, units=1), trade.player)
+    await trade.refused("trade_barred", Buy(faction_id=OAK, region_id=NORTH, good="grain", units=1))
+    await trade.do(Buy(**{**ben, "character_id": ADA}, units=1), trade.player)  # one of the region's own
+    await trade.inside(lambda tx: service.lift(tx, "sanction:1"))
+    await trade.do(Sell(**ben, units=1), trade.player)
+    free = (await trade.do(Sell(**ben, units=1), trade.player)).unit_price
+    await trade.do(ImposeRestriction(kind="tariff", from_id=OAK, to_id=ASH, rate=0.5))
+    taxed = await trade.do(Sell(**ben, units=1), trade.player)
+    assert taxed.tariff == 0.5 and taxed.unit_price == pytest.approx(free / 2, rel=0.05)
+    (*_, told) = await trade.events("markets.sold")
+    assert (told["data"]["tariff"], told["data"]["unit_price"]) == (0.5, taxed.unit_price)
+    await trade.fine()
 
 
 async def test_two_who_buy_at_once_both_drive_the_price_up(trade: Trade) -> None:

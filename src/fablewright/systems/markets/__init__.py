@@ -9,9 +9,11 @@ down), *stock* (what somebody has bought and not sold again).
 Invariants:
 
 - each world that has goods has exactly one timer for its next trade day, which moves all routes together;
-- what leaves one market comes to another; no route carries more than it wants, and no region sends more than it has;
+- what leaves one market comes to another; no route carries more than it wants, and no region sends more than it
+  yields and is really sent: a unit is carried twice a day at most, from where it is yielded and once on;
 - all money moves through the ledger, and a day pays out no more than its routes have earned;
-- the parts of a price multiply to it.
+- the parts of a price multiply to it; nobody chooses in which currency a good is bought or sold;
+- what is forbidden to routes is forbidden to buying and selling.
 """
 
 from fablewright.core.system import Handler, System
@@ -40,7 +42,7 @@ from fablewright.systems.markets.events import (
     Traded,
 )
 from fablewright.systems.markets.pack import PACK
-from fablewright.systems.markets.reactions import CLOSE
+from fablewright.systems.markets.reactions import ADAPT, CLOSE
 from fablewright.systems.markets.router import router
 from fablewright.systems.markets.timers import DAY
 
@@ -60,7 +62,7 @@ system = System(
         GoodsDefined, MarketSet, RouteOpened, RouteClosed, Traded, PriceChanged, RestrictionImposed,
         RestrictionLifted, Bought, Sold,
     ),
-    guarding=(CLOSE,),
+    guarding=(CLOSE, ADAPT),
     timers=(DAY,),
     routers=(router,),
     checks=CHECKS,

@@ -23,6 +23,22 @@ CHECKS = (
            HAVING abs(sum(exports) - sum(imports)) > 0.000001 * (1 + sum(exports))""",
     ),
     Check(
+        "markets.no_region_sends_more_than_it_has",
+        """SELECT m.world_id, 'of ' || m.good || ' region ' || m.region_id || ' sends ' || m.exports || ', yields '
+                  || coalesce(r.resources ->> m.good, '0') || ' and gets ' || m.imports
+           FROM market_goods m JOIN regions r ON r.world_id = m.world_id AND r.id = m.region_id
+           WHERE m.exports > 1.000001 * (coalesce((r.resources ->> m.good)::float8, 0) + m.imports) + 0.000001""",
+    ),
+    Check(
+        "markets.nothing_is_carried_more_than_twice_a_day",
+        """SELECT m.world_id, 'of ' || m.good || ' regions send ' || sum(m.exports)
+           FROM market_goods m JOIN regions r ON r.world_id = m.world_id AND r.id = m.region_id
+           GROUP BY m.world_id, m.good
+           HAVING sum(m.exports) > 2.000001 * (
+               SELECT coalesce(sum((y.resources ->> m.good)::float8), 0) FROM regions y
+               WHERE y.world_id = m.world_id AND y.removed_at IS NULL) + 0.000001""",
+    ),
+    Check(
         "markets.open_routes_have_their_regions",
         """SELECT t.world_id, 'route ' || t.id || ' is open, but region ' || r.id || ' was removed'
            FROM trade_routes t

@@ -37,6 +37,7 @@ from fablewright.systems.markets.rules import (
     TOO_MANY_GOODS,
     TOO_MANY_RESTRICTIONS,
     TOO_MANY_ROUTES,
+    TRADE_BARRED,
 )
 from fablewright.systems.regions.rules import CHARACTER_NOT_FOUND, REGION_NOT_FOUND
 
@@ -47,7 +48,7 @@ MOST_GOODS: Final = 200
 MOST_ROUTES: Final = 5_000
 """Open trade routes of a world: the trade day moves them all."""
 MOST_RESTRICTIONS: Final = 2_000
-"""Restrictions of a world that are neither lifted nor over."""
+"""Restrictions of a world that are neither lifted nor over, without the blockades of wars."""
 MOST_UNITS: Final = 1_000_000_000
 
 GoodKey = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,59}$")]
@@ -83,6 +84,9 @@ class GoodFields(BaseModel):
         1.0, description="Units that a thousand people want per world day."
     )
     description: Annotated[str, StringConstraints(max_length=2000, pattern=r"^[^\x00]*$")] = ""
+    currency: CurrencyCode = Field(
+        "points", description="In which people buy and sell it. A faction does so in that of its treasury."
+    )
 
 
 class GoodValue(GoodFields):
@@ -101,7 +105,7 @@ class DefineGoods(Command):
     )
     message_type = "markets.define_goods"
     allowed = at_least(Role.GAME_MASTER)
-    refusals = (TOO_MANY_GOODS,)
+    refusals = (TOO_MANY_GOODS, CURRENCY_NOT_FOUND)
 
     goods: list[GoodValue] = Field(min_length=1, max_length=MOST_AT_ONCE)
 
@@ -228,10 +232,6 @@ class _Dealing(Command):
     region_id: UUID
     good: GoodKey
     units: Units
-    currency: CurrencyCode | None = Field(
-        None,
-        description="Of a character's account; null: points. A faction has its own currency.",
-    )
 
     @model_validator(mode="after")
     def _somebody(self) -> Self:
@@ -249,7 +249,7 @@ class _Dealing(Command):
 
 _DEALING: Final = (
     GOOD_NOT_FOUND, REGION_NOT_FOUND, CHARACTER_NOT_FOUND, FACTION_NOT_FOUND, FACTION_DISSOLVED, NOT_A_MEMBER,
-    ROLE_MAY_NOT, NAME_WHO_ACTS, PRICE_MOVED, CURRENCY_NOT_FOUND, ACCOUNT_NOT_FOUND,
+    ROLE_MAY_NOT, NAME_WHO_ACTS, TRADE_BARRED, PRICE_MOVED, CURRENCY_NOT_FOUND, ACCOUNT_NOT_FOUND,
 )  # fmt: skip
 
 

@@ -5,6 +5,7 @@ whom the world knows.
 """
 
 from typing import Any, Final
+from uuid import UUID
 
 from fablewright.core.refusal import Refused
 from fablewright.core.transaction import Transaction
@@ -14,11 +15,11 @@ from fablewright.systems.ledger import service as ledger
 from fablewright.systems.markets import rules, trade
 from fablewright.systems.markets.commands import Buy, Sell
 from fablewright.systems.markets.events import Bought, Sold
+from fablewright.systems.markets.rules import Good
 from fablewright.systems.markets.service import good_of, regions_of
 from fablewright.systems.markets.views import DealView
 from fablewright.systems.regions.rules import CHARACTER_NOT_FOUND
 
-POINTS: Final = "points"
 SPEND: Final = "spend_treasury"
 ADD_STOCK: Final = """
 INSERT INTO market_stocks (world_id, owner_id, good, units) VALUES ($1, $2, $3, $4)
@@ -45,14 +46,17 @@ async def sell(tx: Transaction, command: Sell) -> DealView:
 
 async def _deal(tx: Transaction, command: Buy | Sell) -> DealView:
     buying = isinstance(command, Buy)
-    currency = await _currency(tx, command)
     good = await good_of(tx, command.good)
+    currency = await _currency(tx, command, good)
     region = (await regions_of(tx, [command.region_id]))[command.region_id]
     book = await ledger.open_book(tx, [(command.owner_id, currency)], create=not buying)
     await trade.lock(tx)
+    tariff = rules.dealt(
+        await trade.holding(tx), good.key, region, await _traders(tx, command), buying=buying
+    )
     market = await trade.load_market(tx, good, region)
     after = (rules.bought if buying else rules.sold)(market, command.units, tx.now)
-    price, sum_ = rules.sum_for(good, after, region, command.units, buying=buying)
+    price, sum_ = rules.sum_for(good, after, region, command.units, tariff, buying=buying)
     _check_limit(command, sum_)
     sides = (command.owner_id, ledger.SINK) if buying else (ledger.MINT, command.owner_id)
     moved = None
@@ -64,8 +68,8 @@ async def _deal(tx: Transaction, command: Buy | Sell) -> DealView:
     stock = await _restock(tx, command, buying)
     fields: dict[str, Any] = {
         "owner_id": command.owner_id, "character_id": command.character_id, "region_id": region.id,
-        "good": good.key, "units": command.units, "unit_price": price, "sum": sum_, "currency": currency,
-        "transfer_id": moved.id if moved else None, "stock": stock,
+        "good": good.key, "units": command.units, "unit_price": price, "tariff": tariff, "sum": sum_,
+        "currency": currency, "transfer_id": moved.id if moved else None, "stock": stock,
     }  # fmt: skip
     record = tx.emit(Bought(**fields) if buying else Sold(**fields))
     if moved is not None:
@@ -73,18 +77,25 @@ async def _deal(tx: Transaction, command: Buy | Sell) -> DealView:
     await ledger.write(tx, book)
     await trade.write_markets(tx, [after])
     return DealView(
-        good=good.key, units=command.units, unit_price=price, sum=sum_, currency=currency, stock=stock
-    )
+        good=good.key, units=command.units, unit_price=price, tariff=tariff, sum=sum_, currency=currency,
+        stock=stock,
+    )  # fmt: skip
 
 
-async def _currency(tx: Transaction, command: Buy | Sell) -> str:
-    """In which currency whoever deals pays, if they may."""
+async def _currency(tx: Transaction, command: Buy | Sell, good: Good) -> str:
+    """In which currency whoever deals pays, if they may: nobody chooses it, or goods would change one for another."""
     if command.faction_id is not None:
         return (await factions.may(tx, command.faction_id, command.character_id, SPEND)).currency
     assert command.character_id is not None
     if command.character_id not in await characters.load(tx, [command.character_id]):
         raise CHARACTER_NOT_FOUND(character_id=str(command.character_id))
-    return command.currency or POINTS
+    return good.currency
+
+
+async def _traders(tx: Transaction, command: Buy | Sell) -> set[UUID]:
+    """Whose restrictions bind a deal: the owner's, and those of the faction to which it belongs."""
+    owner = command.owner_id
+    return {owner, *(await factions.allegiance(tx, [owner])).get(owner, ())}
 
 
 def _check_limit(command: Buy | Sell, sum_: int) -> None:

@@ -164,6 +164,9 @@ class _Dealt(Event):
     good: str
     units: int
     unit_price: float
+    """With the tariff."""
+    tariff: float = 0.0
+    """The share of the price that restrictions added to it, or took of it."""
     sum: int
     currency: str
     transfer_id: UUID | None

@@ -1,12 +1,12 @@
-"""What markets do when factions end or regions are no more: their routes close."""
+"""What markets do when factions end, or regions are no more or yield something else."""
 
 from uuid import UUID
 
 from fablewright.core.system import Reaction
 from fablewright.core.transaction import EventRecord, Transaction
 from fablewright.systems.factions.events import Dissolved
-from fablewright.systems.markets import service
-from fablewright.systems.regions.events import RegionRemoved
+from fablewright.systems.markets import service, trade
+from fablewright.systems.regions.events import RegionRemoved, RegionsDefined
 
 
 async def close(tx: Transaction, events: list[EventRecord]) -> None:
@@ -25,4 +25,12 @@ async def close(tx: Transaction, events: list[EventRecord]) -> None:
         await service.forget(tx, removed)
 
 
+async def adapt(tx: Transaction, events: list[EventRecord]) -> None:
+    """Routes carry at once what regions have now."""
+    changed = any(isinstance(record.event, RegionsDefined) and record.event.regions for record in events)
+    if changed and await trade.GOODS.of(tx):
+        await trade.reflow(tx)
+
+
 CLOSE = Reaction("markets.close", (Dissolved, RegionRemoved), close)
+ADAPT = Reaction("markets.adapt", (RegionsDefined,), adapt)

@@ -31,9 +31,11 @@ GET: Final = f"""
 SELECT {KEPT} FROM trade_restrictions
 WHERE world_id = $1 AND id = $2 AND lifted_at IS NULL AND (until_at IS NULL OR until_at > $3)
 """  # noqa: S608
+# The blockades of wars are as many as there are enemies: nobody who fills the world with sanctions can prevent them.
 COUNT: Final = """
 SELECT count(*) FROM trade_restrictions
 WHERE world_id = $1 AND lifted_at IS NULL AND (until_at IS NULL OR until_at > $2)
+  AND (kind <> 'blockade' OR source = $3)
 """
 
 
@@ -43,7 +45,8 @@ async def restrict(
     """Impose restrictions, and tell of each; returns their ids. What they cut is cut at once.
 
     Give them a `source` of your own (`sanction:<id>`), by which `lift` finds them again. One that begins later or ends
-    by `until_at` takes effect with the next trade day. Lock accounts of the ledger before.
+    by `until_at` takes effect with the next trade day. Lock accounts of the ledger before. Blockades are not counted
+    among those of which a world can have so many, but a game master's.
     Refuses `good_not_found`, `restriction_ends_too_early`, `too_many_restrictions`.
     """
     if not restrictions:
@@ -59,7 +62,8 @@ async def restrict(
         [r.good for r in whole], [r.from_id for r in whole], [r.to_id for r in whole], [r.rate for r in whole],
         [r.reason for r in whole], [r.from_at for r in whole], [r.until_at for r in whole],
     )  # fmt: skip
-    if await tx.fetchval(COUNT, tx.world_id, tx.now) > MOST_RESTRICTIONS:
+    limited = any(r.kind is not Restraint.BLOCKADE or r.source == GAME_MASTER for r in restrictions)
+    if limited and await tx.fetchval(COUNT, tx.world_id, tx.now, GAME_MASTER) > MOST_RESTRICTIONS:
         raise rules.TOO_MANY_RESTRICTIONS(most=MOST_RESTRICTIONS)
     for told in whole:
         tx.emit(told, cause=cause)

@@ -1,4 +1,4 @@
-"""What goods cost and why, what trade routes carry and earn, and what restrictions do to them. Pure.
+"""What goods cost and why, what restrictions cut and tax, and what buying and selling does. Pure.
 
 A price is a product, and each of its factors has a name and a reason (`price_parts`):
 
@@ -9,9 +9,8 @@ Supply and demand (units per world day) drift to where they rest: what the regio
 away, and what its people need. What they are away from it halves every `MARKET_HALF_LIFE`.
 """
 
-from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from math import ceil, floor, prod
 from typing import Final
@@ -33,8 +32,6 @@ UNHELD: Final = 1.1
 """What goods cost more where nobody keeps the roads."""
 UNREST: Final = 0.5
 """What goods cost more at most for unrest: at stability 0 half as much again, at 1 nothing."""
-LEAST_MARGIN: Final = 0.05
-"""What a merchant earns of the value at least, where goods are not dearer than whence they came."""
 
 GOOD_NOT_FOUND = Refusal(
     "good_not_found", NOT_FOUND, "This world has no such good. Look it up in the list of goods, or define it."
@@ -87,6 +84,11 @@ NOT_ENOUGH_ON_OFFER = Refusal(
 NOT_ENOUGH_IN_STOCK = Refusal(
     "not_enough_in_stock", CONFLICT, "The owner has less of this good than is to be sold. Sell less."
 )
+TRADE_BARRED = Refusal(
+    "trade_barred",
+    CONFLICT,
+    "An embargo, a blockade or a war cuts this trade: `source` says which. Deal elsewhere, or wait until it ends.",
+)
 PRICE_MOVED = Refusal(
     "price_moved",
     CONFLICT,
@@ -102,7 +104,7 @@ class Good:
     """What is traded.
 
     `base_price` (> 0) is what a unit costs where supply meets demand, `elasticity` (0..2) how much scarcity
-    moves it, `need` (>= 0) how many units a thousand people want per world day.
+    moves it, `need` (>= 0) how many units a thousand people want per world day, `currency` what people pay in.
     """
 
     key: str
@@ -111,6 +113,7 @@ class Good:
     elasticity: float = 0.5
     need: float = 1.0
     description: str = ""
+    currency: str = "points"
 
 
 @dataclass(frozen=True, slots=True)
@@ -284,178 +287,30 @@ def directions(restrictions: Iterable[Restriction]) -> list[Restriction]:
     return found
 
 
-# -- routes --------------------------------------------------------------------------------------------------
-
-
 @dataclass(frozen=True, slots=True)
-class RouteState:
-    """A way on which `per_day` units of a good are to go from one region to another.
+class Bound:
+    """What restrictions leave: the part that is not cut (0..1), and the share of the value that is taxed (0..1)."""
 
-    `owner_id` is the faction that trades (None: merchants whom nobody commands), `share` (0..1) what it keeps of
-    what the route earns; the rest goes to those who hold the two ends.
-    """
-
-    id: UUID
-    from_region: UUID
-    to_region: UUID
-    good: str
-    per_day: float
-    owner_id: UUID | None = None
-    share: float = 0.5
+    left: float
+    tariff: float
+    by: tuple[Restriction, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Flow:
-    """What a route carries on a day: `moved` units, of whose value `tariff` is taxed, and what restrains it."""
-
-    route: RouteState
-    moved: float
-    tariff: float = 0.0
-    restrained_by: tuple[Restriction, ...] = ()
-
-
-@dataclass(slots=True)
-class Traffic:
-    """What all routes do to the market of a good in a region (units per day)."""
-
-    imports: float = 0.0
-    exports: float = 0.0
-    taxed: float = 0.0
-    """Of the imports, weighed with their tariffs."""
-
-
-Place = tuple[UUID, str]
-"""A market: a region, and the key of a good."""
-
-
-def restrained(
-    route: RouteState, regions: Mapping[UUID, RegionState], restrictions: Iterable[Restriction]
-) -> Flow:
-    """What restrictions leave of a route, as if there were enough of its good. `restrictions` all hold now."""
-    source, target = regions[route.from_region].controller_id, regions[route.to_region].controller_id
-    here = {i for i in (route.from_region, source, route.owner_id) if i is not None}
-    there = {i for i in (route.to_region, target, route.owner_id) if i is not None}
-    internal = source is not None and source == target and route.owner_id in (None, source)
-    moved, untaxed, by = route.per_day, 1.0, []
+def bound(
+    restrictions: Iterable[Restriction], good: str, here: Collection[UUID], there: Collection[UUID], *,
+    internal: bool,
+) -> Bound:  # fmt: skip
+    """What restrictions, all of which hold now, leave of a good that goes from one side to another."""
+    left, tariff, by = 1.0, 0.0, []
     for restriction in restrictions:
-        if not restriction.binds(route.good, here, there, internal):
+        if not restriction.binds(good, here, there, internal):
             continue
         by.append(restriction)
         if restriction.kind is Restraint.TARIFF:
-            untaxed -= restriction.rate
+            tariff = min(1.0, tariff + restriction.rate)
         else:
-            moved *= 1 - restriction.rate
-    return Flow(route, moved, min(1.0, 1.0 - untaxed), tuple(by))
-
-
-def flows(
-    routes: Iterable[RouteState], regions: Mapping[UUID, RegionState], restrictions: Iterable[Restriction],
-    now: int,
-) -> list[Flow]:  # fmt: skip
-    """What each route carries at world time `now`.
-
-    No region sends more of a good than it yields and is sent; where routes want more, each gets its part of it.
-    Routes of which a region is not known carry nothing and are left out.
-    """
-    holding = [r for r in restrictions if r.holds(now)]
-    wanted = [
-        restrained(route, regions, holding) for route in routes
-        if route.from_region in regions and route.to_region in regions
-    ]  # fmt: skip
-    leaving: dict[Place, float] = defaultdict(float)
-    coming: dict[Place, float] = defaultdict(float)
-    for flow in wanted:
-        leaving[flow.route.from_region, flow.route.good] += flow.moved
-        coming[flow.route.to_region, flow.route.good] += flow.moved
-    found = []
-    for flow in wanted:
-        place = (flow.route.from_region, flow.route.good)
-        offered = regions[place[0]].resources.get(place[1], 0.0) + coming[place]
-        part = min(1.0, offered / leaving[place]) if leaving[place] > 0 else 0.0
-        found.append(replace(flow, moved=flow.moved * part))
-    return found
-
-
-def traffic(flowing: Iterable[Flow]) -> dict[Place, Traffic]:
-    """What routes bring to and take from each market."""
-    found: dict[Place, Traffic] = defaultdict(Traffic)
-    for flow in flowing:
-        found[flow.route.from_region, flow.route.good].exports += flow.moved
-        there = found[flow.route.to_region, flow.route.good]
-        there.imports += flow.moved
-        there.taxed += flow.moved * flow.tariff
-    return dict(found)
-
-
-def settled(market: Market, good: Good, region: RegionState, of: Traffic | None, now: int) -> Market:
-    """A market after its routes or its region have changed: it drifts to where it rests now.
-
-    A market for which nothing has changed is returned as it is.
-    """
-    of = of or Traffic()
-    supply, demand = rests(good, region, of.imports, of.exports)
-    duty = of.taxed / max(supply, of.imports) if of.taxed else 0.0
-    if (supply, demand, of.imports, of.exports, duty) == (
-        market.supply_rest, market.demand_rest, market.imports, market.exports, market.duty,
-    ):  # fmt: skip
-        return market
-    return replace(
-        market.on(now), supply_rest=supply, demand_rest=demand, imports=of.imports, exports=of.exports, duty=duty
-    )  # fmt: skip
-
-
-# -- what routes earn ----------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class Earning:
-    """What a faction gets of a route on a day, and for what: `trade`, `passage` or `duty`."""
-
-    faction_id: UUID
-    amount: float
-    what: str
-
-
-@dataclass(frozen=True, slots=True)
-class Earned:
-    """What a route earned on a day: `gross`, of which `duty` was taxed. What nobody gets is lost."""
-
-    flow: Flow
-    gross: float
-    duty: float
-    earnings: tuple[Earning, ...] = field(default=())
-
-
-def earned(flow: Flow, price_from: float, price_to: float, regions: Mapping[UUID, RegionState]) -> Earned:
-    """What a flow earns where a unit costs `price_from` and `price_to`.
-
-    Merchants earn the difference, and a twentieth of the value at least. Tariffs are taken on the value at the
-    beginning, up to all that is earned, and go to who holds the end. Of the rest the owner gets its share, and
-    those who hold the two ends get half each of what is left.
-    """
-    route = flow.route
-    gross = flow.moved * max(price_to - price_from, LEAST_MARGIN * price_to)
-    duty = min(gross, flow.tariff * flow.moved * price_from)
-    net = gross - duty
-    own = net * route.share if route.owner_id is not None else 0.0
-    half = (net - own) / 2
-    ends = regions[route.from_region].controller_id, regions[route.to_region].controller_id
-    parts = (
-        (route.owner_id, own, "trade"), (ends[0], half, "passage"), (ends[1], half, "passage"),
-        (ends[1], duty, "duty"),
-    )  # fmt: skip
-    return Earned(
-        flow, gross, duty, tuple(Earning(who, sum_, what) for who, sum_, what in parts if who and sum_ > 0)
-    )
-
-
-def incomes(all_earned: Iterable[Earned]) -> dict[UUID, int]:
-    """What each faction gets of all routes on a day, in whole units of its currency, by id."""
-    sums: dict[UUID, float] = defaultdict(float)
-    for one in all_earned:
-        for earning in one.earnings:
-            sums[earning.faction_id] += earning.amount
-    return {who: round(sums[who]) for who in sorted(sums) if round(sums[who]) > 0}
+            left *= 1 - restriction.rate
+    return Bound(left, tariff, tuple(by))
 
 
 # -- buying and selling --------------------------------------------------------------------------------------
@@ -478,16 +333,42 @@ def sold(market: Market, units: int, now: int) -> Market:
     return replace(here, supply=_units(here.supply + units))
 
 
-def sum_for(good: Good, after: Market, region: RegionState, units: int, *, buying: bool) -> tuple[float, int]:
+def dealt(
+    restrictions: Iterable[Restriction],
+    good: str,
+    region: RegionState,
+    traders: Collection[UUID],
+    *,
+    buying: bool,
+) -> float:
+    """The share of the value that is taxed (0..1) when a good is bought or sold in a region.
+
+    `traders` are who deals and the factions to which it belongs: what is bought goes from the region to them, what
+    is sold comes from them, and is restrained as what a route carries. `restrictions` all hold now.
+    Refuses `trade_barred` if nothing may go.
+    """
+    holder = region.controller_id
+    ends = [{region.id} if holder is None else {region.id, holder}, traders]
+    leaves = bound(restrictions, good, *(ends if buying else ends[::-1]), internal=holder in traders)
+    if leaves.left <= 0:
+        cut = next(r for r in leaves.by if r.kind is not Restraint.TARIFF and r.rate > 0)
+        raise TRADE_BARRED(
+            f"The {cut.kind} of {cut.source} cuts this trade.",
+            source=cut.source,
+            kind=cut.kind.value,
+            reason=cut.reason,
+        )
+    return leaves.tariff
+
+
+def sum_for(
+    good: Good, after: Market, region: RegionState, units: int, tariff: float = 0.0, *, buying: bool
+) -> tuple[float, int]:
     """The price of a unit, and what `units` come to in whole money.
 
     The price is that of the market *after* the trade, so that whoever buys much drives it up for himself, and nobody
-    earns by buying and selling the same again. What is no whole sum is rounded against who asks.
+    earns by buying and selling the same again. A tariff (0..1 of the price) makes buying dearer and selling yield
+    less. What is no whole sum is rounded against who asks.
     """
-    price = price_of(price_parts(good, after, region, after.at))
+    price = price_of(price_parts(good, after, region, after.at)) * (1 + tariff if buying else 1 - tariff)
     return price, max(1, ceil(price * units)) if buying else floor(price * units)
-
-
-def top(all_earned: Sequence[Earned], most: int) -> list[Earned]:
-    """Those routes that earned most; of equal ones the lower id first."""
-    return sorted(all_earned, key=lambda one: (-one.gross, one.flow.route.id))[:most]

@@ -13,6 +13,8 @@ from uuid import UUID
 from fablewright.core.transaction import Transaction
 from fablewright.systems.characters.service import is_game_master
 from fablewright.systems.factions import service as factions
+from fablewright.systems.ledger import service as ledger
+from fablewright.systems.ledger.rules import CURRENCY_NOT_FOUND
 from fablewright.systems.markets import rules, trade
 from fablewright.systems.markets.commands import (
     MOST_GOODS,
@@ -23,13 +25,13 @@ from fablewright.systems.markets.commands import (
     SetMarket,
 )
 from fablewright.systems.markets.events import GoodsDefined, MarketSet, RouteClosed, RouteOpened
+from fablewright.systems.markets.flows import RouteState
 from fablewright.systems.markets.restraints import lift, restrict
 from fablewright.systems.markets.rules import (
     Good,
     Market,
     Restraint,
     Restriction,
-    RouteState,
     price_of,
     price_parts,
 )
@@ -38,20 +40,19 @@ from fablewright.systems.regions import service as regions
 from fablewright.systems.regions.rules import REGION_NOT_FOUND, RegionState
 
 __all__ = [
-    "Good", "Market", "Restraint", "Restriction", "RouteState", "close_routes", "goods", "lift", "restrict",
-    "routes",
+    "Good", "Market", "Restraint", "Restriction", "RouteState", "close_routes", "lift", "restrict", "routes",
 ]  # fmt: skip
 
 TRADE: Final = "trade"
 """The act for which a faction's role must allow a character to open and close its routes."""
 
 WRITE_GOODS: Final = """
-INSERT INTO goods (world_id, key, name, base_price, elasticity, need, description)
-SELECT $1, v.* FROM unnest($2::text[], $3::text[], $4::float8[], $5::float8[], $6::float8[], $7::text[])
-    AS v (key, name, base_price, elasticity, need, description)
+INSERT INTO goods (world_id, key, name, base_price, elasticity, need, description, currency)
+SELECT $1, v.* FROM unnest($2::text[], $3::text[], $4::float8[], $5::float8[], $6::float8[], $7::text[], $8::text[])
+    AS v (key, name, base_price, elasticity, need, description, currency)
 ON CONFLICT (world_id, key) DO UPDATE SET
     name = excluded.name, base_price = excluded.base_price, elasticity = excluded.elasticity, need = excluded.need,
-    description = excluded.description
+    description = excluded.description, currency = excluded.currency
 """
 ADD_ROUTE: Final = """
 INSERT INTO trade_routes (world_id, id, from_region, to_region, good, per_day, owner_id, share, by_id, opened_at)
@@ -74,11 +75,6 @@ WHERE world_id = $1 AND closed_at IS NULL
 # -- for higher systems --------------------------------------------------------------------------------------
 
 
-async def goods(tx: Transaction) -> dict[str, Good]:
-    """The goods of the world, by key."""
-    return await trade.GOODS.of(tx)
-
-
 async def routes(tx: Transaction, ids: Iterable[UUID]) -> list[RouteState]:
     """The open routes that these factions own or that begin or end in these regions, by id; not locked."""
     return [RouteState(*row) for row in await tx.fetch(ROUTES_OF, tx.world_id, sorted(set(ids)))]
@@ -97,10 +93,14 @@ async def define_goods(tx: Transaction, command: DefineGoods) -> dict[str, Any]:
     known = await trade.GOODS.of(tx)
     if len({*known, *(good.key for good in command.goods)}) > MOST_GOODS:
         raise rules.TOO_MANY_GOODS(most=MOST_GOODS)
-    given = command.goods
+    given, currencies = command.goods, await ledger.currencies(tx)
+    for good in given:
+        if good.currency not in currencies:
+            raise CURRENCY_NOT_FOUND(currency=good.currency)
     await tx.execute(
         WRITE_GOODS, tx.world_id, [g.key for g in given], [g.name for g in given], [g.base_price for g in given],
         [g.elasticity for g in given], [g.need for g in given], [g.description for g in given],
+        [g.currency for g in given],
     )  # fmt: skip
     tx.definitions_changed = True
     await trade.start(tx)
@@ -127,11 +127,12 @@ async def set_market(tx: Transaction, command: SetMarket) -> PriceView:
 
 
 async def forget(tx: Transaction, region_ids: Iterable[UUID]) -> None:
-    """The markets of regions that are no more."""
+    """Nothing comes to the markets of regions that are no more, nor leaves them."""
     await trade.lock(tx)
     await tx.execute(
-        "DELETE FROM market_goods WHERE world_id = $1 AND region_id = ANY($2::uuid[])", tx.world_id,
-        sorted(set(region_ids)),
+        "UPDATE market_goods SET imports = 0, exports = 0, duty = 0 "
+        "WHERE world_id = $1 AND region_id = ANY($2::uuid[])",
+        tx.world_id, sorted(set(region_ids)),
     )  # fmt: skip
 
 

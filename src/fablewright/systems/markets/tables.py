@@ -45,6 +45,7 @@ class Good(Base):
         CheckConstraint("base_price > 0 AND base_price <= 1e9", name="base_price_range"),
         CheckConstraint("elasticity BETWEEN 0 AND 2", name="elasticity_range"),
         CheckConstraint("need BETWEEN 0 AND 1e6", name="need_range"),
+        CheckConstraint("currency ~ '^[a-z][a-z0-9_]{0,29}$'", name="currency_form"),
     )
 
     world_id: Mapped[UUID] = mapped_column(ForeignKey(WORLD, ondelete="CASCADE"), primary_key=True)
@@ -54,6 +55,7 @@ class Good(Base):
     base_price: Mapped[float]
     elasticity: Mapped[float]
     need: Mapped[float]
+    currency: Mapped[str] = mapped_column(server_default=text("'points'"))
 
 
 class MarketGood(Base):

@@ -6,7 +6,7 @@ region and good. The head comes after accounts of the ledger: whoever pays opens
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Final
+from typing import Final
 from uuid import UUID
 
 from fablewright.core.clock import DAY
@@ -15,20 +15,11 @@ from fablewright.core.refusal import Refused
 from fablewright.core.transaction import Timer, Transaction
 from fablewright.systems.factions import service as factions
 from fablewright.systems.ledger import service as ledger
-from fablewright.systems.markets import rules
+from fablewright.systems.markets import flows, rules
 from fablewright.systems.markets.events import IncomeTold, PriceChanged, PriceTold, RouteTold, Traded
-from fablewright.systems.markets.rules import (
-    Earned,
-    Flow,
-    Good,
-    Market,
-    Place,
-    Restriction,
-    RouteState,
-    price_of,
-    price_parts,
-)
-from fablewright.systems.markets.views import MARKET, OPEN_ROUTES, market_of, route_of
+from fablewright.systems.markets.flows import Earned, Flow, Place, RouteState
+from fablewright.systems.markets.rules import Good, Market, Restriction, price_of, price_parts
+from fablewright.systems.markets.views import GOOD, MARKET, OPEN_ROUTES, market_of, route_of
 from fablewright.systems.regions import service as regions
 from fablewright.systems.regions.rules import RegionState
 
@@ -40,9 +31,7 @@ MOST_TOLD: Final = 100
 LOCK_HEAD: Final = "SELECT day FROM market_heads WHERE world_id = $1 FOR NO KEY UPDATE"
 ADD_HEAD: Final = "INSERT INTO market_heads (world_id, day) VALUES ($1, $2) ON CONFLICT DO NOTHING"
 SET_DAY: Final = "UPDATE market_heads SET day = $2 WHERE world_id = $1"
-GOODS_OF: Final = (
-    "SELECT key, name, base_price, elasticity, need, description FROM goods WHERE world_id = $1 ORDER BY key"
-)
+GOODS_OF: Final = f"SELECT {GOOD} FROM goods WHERE world_id = $1 ORDER BY key"  # noqa: S608
 LOAD_MARKETS: Final = f"""
 SELECT {MARKET} FROM market_goods WHERE world_id = $1 ORDER BY region_id, good FOR NO KEY UPDATE
 """  # noqa: S608
@@ -65,6 +54,12 @@ WRITE_FLOWS: Final = """
 UPDATE trade_routes r SET moved = v.moved, tariff = v.tariff
 FROM unnest($2::uuid[], $3::float8[], $4::float8[]) AS v (id, moved, tariff)
 WHERE r.world_id = $1 AND r.id = v.id
+"""
+PAYEES: Final = """
+WITH ways AS (SELECT owner_id, from_region, to_region FROM trade_routes WHERE world_id = $1 AND closed_at IS NULL)
+SELECT owner_id AS id FROM ways WHERE owner_id IS NOT NULL
+UNION SELECT controller_id FROM regions WHERE world_id = $1 AND controller_id IS NOT NULL
+    AND id IN (SELECT from_region FROM ways UNION SELECT to_region FROM ways)
 """
 HOLDING: Final = """
 SELECT id, source, kind, good, from_id, to_id, rate, reason, from_at, until_at FROM trade_restrictions
@@ -104,29 +99,32 @@ class Scene:
         return self.prices[place]
 
 
-def restriction_of(row: Any) -> Restriction:
-    """A restriction from a row of `trade_restrictions`."""
-    return Restriction(
-        row["source"], rules.Restraint(row["kind"]), row["good"], row["from_id"], row["to_id"], row["rate"],
-        row["reason"], row["from_at"], row["until_at"], False, row["id"],
-    )  # fmt: skip
-
-
 async def lock(tx: Transaction) -> None:
     """Lock the world's head row. A world without goods has none, and nothing to trade."""
     await tx.fetchval(LOCK_HEAD, tx.world_id)
 
 
-async def scene(tx: Transaction, lands: Mapping[UUID, RegionState] | None = None) -> Scene:
+async def holding(tx: Transaction) -> list[Restriction]:
+    """The restrictions that hold now, by id."""
+    return [
+        Restriction(
+            row["source"], rules.Restraint(row["kind"]), row["good"], row["from_id"], row["to_id"], row["rate"],
+            row["reason"], row["from_at"], row["until_at"], False, row["id"],
+        )
+        for row in await tx.fetch(HOLDING, tx.world_id, tx.now)
+    ]  # fmt: skip
+
+
+async def scene(tx: Transaction) -> Scene:
     """The trade of the world, with its head and its markets locked."""
     await lock(tx)
-    lands = await regions.regions(tx) if lands is None else lands
+    lands = await regions.regions(tx)
     rows = await tx.fetch(OPEN_ROUTES, tx.world_id)
-    held = await tx.fetch(HOLDING, tx.world_id, tx.now)
+    held = await holding(tx)
     found = await tx.fetch(LOAD_MARKETS, tx.world_id)
     return Scene(
         tx.now, await GOODS.of(tx), lands, {r["id"]: route_of(r) for r in rows},
-        {r["id"]: (r["moved"], r["tariff"]) for r in rows}, [restriction_of(r) for r in held],
+        {r["id"]: (r["moved"], r["tariff"]) for r in rows}, held,
         {(r["region_id"], r["good"]): market_of(r) for r in found},
     )  # fmt: skip
 
@@ -150,15 +148,15 @@ async def write_markets(tx: Transaction, changed: Sequence[Market]) -> None:
 
 def flow(scene: Scene) -> tuple[list[Flow], list[Market]]:
     """What all routes carry now, and the markets that change by it; the scene has them as they will be."""
-    flowing = rules.flows(scene.routes.values(), scene.regions, scene.restrictions, scene.now)
-    traffic = rules.traffic(flowing)
+    flowing = flows.flows(scene.routes.values(), scene.regions, scene.restrictions, scene.now)
+    traffic = flows.traffic(flowing)
     changed = []
     for place in sorted({*scene.markets, *traffic}):
         region, good = scene.regions.get(place[0]), scene.goods.get(place[1])
         if region is None or good is None:
             continue
         before = scene.markets.get(place)
-        after = rules.settled(
+        after = flows.settled(
             before or rules.resting(good, region, scene.now), good, region, traffic.get(place), scene.now
         )
         scene.markets[place] = after
@@ -203,14 +201,11 @@ async def _next(tx: Transaction, day: int) -> None:
 async def trade_day(tx: Transaction, timers: Sequence[Timer]) -> None:
     """Move all routes of the world for a day: income to treasuries, drift of markets, and what to tell of it."""
     day = max(int(timer.data["day"]) for timer in timers)
-    lands = await regions.regions(tx)
-    known = {row["id"]: route_of(row) for row in await tx.fetch(OPEN_ROUTES, tx.world_id)}
-    currencies = await _currencies(tx, known.values(), lands)
+    currencies = await _currencies(tx)
     book = await ledger.open_book(tx, currencies.items(), create=True) if currencies else None
-    at_hand = await scene(tx, lands)
+    at_hand = await scene(tx)
     flowing, changed = flow(at_hand)
-    # A route that was opened while this waited for the lock earns from tomorrow on.
-    made = [_earned(at_hand, each) for each in flowing if each.moved > 0 and each.route.id in known]
+    made = [_earned(at_hand, each) for each in flowing if each.moved > 0]
     told, changes = _told_prices(at_hand)
     await write_markets(tx, list({(m.region_id, m.good): m for m in [*changed, *told]}.values()))
     await write_flows(tx, at_hand, flowing)
@@ -224,22 +219,16 @@ async def trade_day(tx: Transaction, timers: Sequence[Timer]) -> None:
     await _next(tx, day + 1)
 
 
-async def _currencies(
-    tx: Transaction, routes: Iterable[RouteState], lands: Mapping[UUID, RegionState]
-) -> dict[UUID, str]:
-    """The currency of each faction that may earn something on these routes."""
-    payees: set[UUID | None] = set()
-    for route in routes:
-        ends = (lands.get(route.from_region), lands.get(route.to_region))
-        payees |= {route.owner_id, *(end.controller_id for end in ends if end is not None)}
-    ids = sorted(payee for payee in payees if payee is not None)
+async def _currencies(tx: Transaction) -> dict[UUID, str]:
+    """The currency of each faction that may earn something on the routes of the world."""
+    ids = [row["id"] for row in await tx.fetch(PAYEES, tx.world_id)]
     found = await factions.load(tx, ids, lock=False) if ids else {}
     return {i: f.currency for i, f in found.items() if f.dissolved_at is None}
 
 
 def _earned(at_hand: Scene, each: Flow) -> Earned:
     route = each.route
-    return rules.earned(
+    return flows.earned(
         each, at_hand.price((route.from_region, route.good)), at_hand.price((route.to_region, route.good)),
         at_hand.regions,
     )  # fmt: skip
@@ -265,11 +254,14 @@ def _tell(
     tx: Transaction, day: int, made: Sequence[Earned], restrained: int, currencies: Mapping[UUID, str],
     book: ledger.Book | None,
 ) -> None:  # fmt: skip
-    """Plan the incomes and tell of the day; the first event names the best routes."""
+    """Plan the incomes and tell of the day; the first event names the best routes.
+
+    Who is not among `currencies` was dissolved, or began to trade while this waited for the lock, and gets nothing.
+    """
     paid: list[tuple[IncomeTold, ledger.TransferState | None]] = []
-    for faction_id, amount in rules.incomes(made).items():
+    for faction_id, amount in flows.incomes(made).items():
         currency = currencies.get(faction_id)
-        if currency is None or book is None:  # who was dissolved earns nothing
+        if currency is None or book is None:
             continue
         transfer, unpaid = None, None
         try:
@@ -284,7 +276,7 @@ def _tell(
         RouteTold(
             route_id=e.flow.route.id, good=e.flow.route.good, moved=e.flow.moved, income=e.gross, duty=e.duty
         )
-        for e in rules.top(made, MOST_TOLD)
+        for e in flows.top(made, MOST_TOLD)
     ]
     for start in range(0, max(1, len(paid)), MOST_TOLD):
         some = paid[start : start + MOST_TOLD]

@@ -6,13 +6,15 @@ from uuid import UUID
 
 from pydantic import BaseModel, Field
 
-from fablewright.systems.markets import rules
+from fablewright.systems.markets import flows, rules
 from fablewright.systems.markets.commands import GoodValue
-from fablewright.systems.markets.rules import Good, Market, RouteState, price_of, price_parts
+from fablewright.systems.markets.flows import RouteState
+from fablewright.systems.markets.rules import Good, Market, price_of, price_parts
 from fablewright.systems.regions.rules import RegionState
 from fablewright.systems.regions.views import REGION, now_of, region_of
 
-GOOD: Final = "key, name, base_price, elasticity, need, description"
+GOOD: Final = "key, name, base_price, elasticity, need, description, currency"
+"""The columns of a `Good`, in the order of its fields."""
 MARKET: Final = (
     "region_id, good, supply, demand, at, supply_rest, demand_rest, imports, exports, duty, told_price"
 )
@@ -112,7 +114,8 @@ class DealView(BaseModel):
 
     good: str
     units: int
-    unit_price: float
+    unit_price: float = Field(description="With the tariff.")
+    tariff: float = Field(description="The share of the price that restrictions add to it, or take of it.")
     sum: int
     currency: str
     stock: int = Field(description="What the owner has of it now.")
@@ -137,7 +140,7 @@ def good_value(good: Good) -> GoodValue:
     """A good as commands and answers have it."""
     return GoodValue(
         key=good.key, name=good.name, base_price=good.base_price, elasticity=good.elasticity, need=good.need,
-        description=good.description,
+        description=good.description, currency=good.currency,
     )  # fmt: skip
 
 
@@ -249,11 +252,11 @@ async def list_routes(
 
     made = []
     for row in rows:
-        carried = rules.Flow(
+        carried = flows.Flow(
             route_of(row), 0.0 if row["closed_at"] is not None else row["moved"], row["tariff"]
         )
         ends_cost = price(row["from_region"], row["good"]), price(row["to_region"], row["good"])
-        income = rules.earned(carried, *ends_cost, lands).gross
+        income = flows.earned(carried, *ends_cost, lands).gross
         made.append(RouteView.model_construct(**{**dict(row), "moved": carried.moved, "income": income}))
     return made
 
