@@ -1,5 +1,6 @@
 """Factions that hold council, against the real database: years of a small land by advancing its clock."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -9,13 +10,15 @@ import pytest
 
 from fablewright.core.clock import DAY
 from fablewright.core.dice import derived_uuid
+from fablewright.core.refusal import Refused
 from fablewright.systems.characters.commands import CreateCharacter, Personality
 from fablewright.systems.diplomacy.clauses import NoAttack
 from fablewright.systems.diplomacy.commands import AddOpinion, SetRelation
 from fablewright.systems.diplomacy.treaty_commands import ProposeTreaty
-from fablewright.systems.diplomacy.war_commands import ReportIncident
-from fablewright.systems.director import court, envoys
+from fablewright.systems.diplomacy.war_commands import DeclareWar, ReportIncident
+from fablewright.systems.director import court, envoys, mishaps, warcraft
 from fablewright.systems.director.commands import ConfigureDirector
+from fablewright.systems.director.statecraft import Decision, Matter, Option, Outlook, Weighing
 from fablewright.systems.factions.commands import (
     ChangeFaction,
     DissolveFaction,
@@ -24,7 +27,7 @@ from fablewright.systems.factions.commands import (
     TraitsValue,
 )
 from fablewright.systems.regions.commands import BorderValue, DefineRegions, RegionValue, SetControl
-from fablewright.systems.worlds.commands import AdvanceWorld
+from fablewright.systems.worlds.commands import AdvanceWorld, ReplayDeadLetter
 from tests.support import Person, Server, until
 
 # Aggressive, honourable, mercantile, isolationist; troops; treasury.
@@ -228,7 +231,7 @@ async def who_may_ask_what_a_faction_weighs(server: Server, owner: Person, world
     assert [decision["seq"] for decision in page["decisions"]] == seqs[3:6]
     guest = await server.member(world_id, owner, "player")
     seen = (await server.client.get(path, headers=guest.headers)).json()
-    assert seen["now"] is None and "spy" not in {d["act"] for d in seen["decisions"]}
+    assert seen["now"] is None and seen["decisions"]
     nobody = await server.client.get(
         f"/api/v1/worlds/{world_id}/factions/{UUID(int=5)}/reasoning", headers=owner.headers
     )
@@ -368,3 +371,246 @@ async def test_the_same_dice_give_the_same_years(server: Server) -> None:
         await arrived(server, world_id)
         stories.append([d["because"] for d in await log(server, world_id, "director.faction_decided")])
     assert stories[0] == stories[1] and len(stories[0]) > 5
+
+
+# -- decisions that are handed to them --------------------------------------------------------------------------
+
+
+def decision(
+    name: str, act: str, target: str | None = None, *, matter: Matter = "policy", secret: bool = False, **fields: Any
+) -> Decision:  # fmt: skip
+    """A decision of a faction; `fields` are of its option."""
+    weighs = Weighing(Option(act, (("custom", 9.0),), 9.0, of(target) if target else None, **fields), (), 1)
+    weighs = Weighing(weighs.option, (weighs.option,), 1)
+    return Decision(of(name), matter, weighs, None if secret else weighs)
+
+
+def decide(monkeypatch: pytest.MonkeyPatch, *decisions: Decision) -> None:
+    """Let councils decide just that."""
+
+    def council(view: Outlook, _: Any) -> Sequence[Decision]:
+        return [d for d in decisions if d.faction_id == view.me.id]
+
+    monkeypatch.setattr(warcraft, "council", council)
+    monkeypatch.setattr(mishaps, "mishaps", lambda *_: iter(()))
+
+
+async def test_who_fights_and_musters_in_one_council_keeps_its_losses(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    owner = await server.person()
+    world_id = await land(server, owner)
+    ash, birch = of("Ashmark"), of("Birchholm")
+    made = await server.do(DeclareWar(attacker_id=ash, defender_id=birch), owner.actor, world_id)
+    attack = {"about_id": made.id, "kind": "field", "words": "a battle in the open"}
+    decide(
+        monkeypatch, decision("Ashmark", "attack", "Birchholm", matter="war", **attack),
+        decision("Ashmark", "muster", amount=36), decision("Birchholm", "muster", amount=20),
+    )  # fmt: skip
+    await council(server, owner, world_id)
+    await advance(server, owner, world_id, 2 * DAY)
+    (battle,) = await log(server, world_id, "diplomacy.battle_fought")
+    assert battle["losses"] > 1 and battle["enemy_losses"] > 1
+    rows = await server.fetch("SELECT id, strength FROM factions WHERE world_id = $1", world_id)
+    strength = {row["id"]: row["strength"] for row in rows}
+    assert strength[ash] == pytest.approx(900 - battle["losses"] + 36, abs=0.2)
+    assert strength[birch] == pytest.approx(700 - battle["enemy_losses"] + 20, abs=0.2)
+    paid = {m["from_id"]: m["amount"] for m in await log(server, world_id, "factions.treasury_moved")
+            if m["kind"] == "factions.muster"}  # fmt: skip
+    assert paid == {str(ash): 36, str(birch): 20}
+    await sound(server, world_id)
+
+
+async def test_raids_and_mockery_are_plain_to_see(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also if the victim runs itself and has people who could accuse."""
+    owner = await server.person()
+    world_id = await land(server, owner)
+    decide(
+        monkeypatch, decision("Ashmark", "raid", "Birchholm", words="bad blood"),
+        decision("Cedarfell", "slight", "Dunmere", words="bad blood"),
+    )  # fmt: skip
+    await council(server, owner, world_id)
+    await advance(server, owner, world_id, 2 * DAY)
+    found = {i["kind"]: i["evidence"] for i in await log(server, world_id, "diplomacy.incident_occurred")}
+    assert found["insult"] == 1.0 and found["border_clash"] >= 0.6
+
+
+async def told_to_all(server: Server, world_id: UUID, person: Person) -> str:
+    """All that a member is told, as one text."""
+    text, after, head = "", 0, 1
+    while after < head:
+        path = f"/api/v1/worlds/{world_id}/events?after={after}&limit=100"
+        answer = await server.client.get(path, headers=person.headers)
+        text += answer.text
+        after, head = answer.json()["up_to"], answer.json()["head"]
+    return text
+
+
+async def test_what_factions_do_about_secret_treaties_is_told_to_nobody_else(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    owner = await server.person()
+    world_id = await land(server, owner)
+    await server.do(ChangeFaction(faction_id=of("Ashmark"), self_run=False), owner.actor, world_id)
+    decide(monkeypatch)
+    await council(server, owner, world_id, 3000)
+    old = AddOpinion(
+        holder_id=of("Cedarfell"), about_id=of("Ashmark"), key="old", amount=95, reason="old friends"
+    )
+    await server.do(old, owner.actor, world_id)
+    oath = ProposeTreaty(
+        name="The Hidden Oath", parties=[of("Ashmark"), of("Cedarfell")], faction_id=of("Ashmark"), secret=True,
+        clauses=[NoAttack(a_id=of("Ashmark"), b_id=of("Cedarfell"))],
+    )  # fmt: skip
+    await server.do(oath, owner.actor, world_id)
+    [drafted] = await log(server, world_id, "diplomacy.treaty_drafted")
+    await advance(server, owner, world_id, 4 * DAY)
+    made = [d for d in await log(server, world_id, "director.faction_decided") if d["matter"] == "treaty"]
+    assert [(d["act"], d["secret"]) for d in made] == [("sign", True)]
+    assert "The Hidden Oath" in made[0]["because"]
+    guest = await server.member(world_id, owner, "player")
+    told = await told_to_all(server, world_id, guest)
+    assert "Ashmark" in told and "Oath" not in told and drafted["treaty_id"] not in told
+    assert str(made[0]["id"]) not in told, "nor that something was decided"
+    await sound(server, world_id)
+
+
+async def test_nobody_learns_of_spies_and_gifts_from_councils(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    owner = await server.person()
+    world_id = await land(server, owner)
+    decide(
+        monkeypatch, decision("Dunmere", "spy", "Fenwick", secret=True, words="what Fenwick has in mind"),
+        decision("Elmgard", "gift", "Ashmark", secret=True, amount=50, words="good will"),
+        decision("Ashmark", "slight", "Birchholm", words="bad blood"),
+    )  # fmt: skip
+    await council(server, owner, world_id)
+    await advance(server, owner, world_id, 2 * DAY)
+    (met,) = await log(server, world_id, "director.councils_met")
+    assert met["faction_ids"] == [str(of("Ashmark"))] and met["factions"] == 1
+    made = {d["act"]: d for d in await log(server, world_id, "director.faction_decided")}
+    assert made["spy"]["audience"] == [of("Dunmere")] and made["slight"]["audience"] is None
+    guest = await server.member(world_id, owner, "player")
+    acts: dict[str, set[str]] = {}
+    for who, headers in (("owner", owner.headers), ("guest", guest.headers)):
+        for name in ("Dunmere", "Elmgard", "Ashmark"):
+            path = f"/api/v1/worlds/{world_id}/factions/{of(name)}/reasoning"
+            found = (await server.client.get(path, headers=headers)).json()["decisions"]
+            acts.setdefault(who, set()).update(d["act"] for d in found)
+    assert acts == {"owner": {"spy", "gift", "slight"}, "guest": {"slight"}}
+
+
+async def test_councils_of_which_nobody_may_know_are_not_told(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    owner = await server.person()
+    world_id = await land(server, owner)
+    decide(monkeypatch, decision("Elmgard", "gift", "Ashmark", secret=True, amount=50, words="good will"))
+    await council(server, owner, world_id)
+    await advance(server, owner, world_id, 2 * DAY)
+    assert await log(server, world_id, "director.councils_met") == []
+    (gift,) = await log(server, world_id, "director.faction_decided")
+    assert gift["refused"] is None
+    thanks = [c for c in await log(server, world_id, "diplomacy.relationship_changed")
+              if c["holder_id"] == str(of("Ashmark"))]  # fmt: skip
+    assert [c["changes"][0]["key"] for c in thanks] == ["gift"], "as for everybody's gifts"
+
+
+async def test_what_was_really_weighed_is_told_to_the_faction(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    owner = await server.person()
+    world_id = await land(server, owner)
+    real = Option("slight", (("tie", 12.0), ("custom", 8.0)), 20.0, of("Birchholm"), words="bad blood")
+    shown = Option("slight", (("tie", 3.0), ("custom", 8.0)), 11.0, of("Birchholm"), words="bad blood")
+    made = Decision(of("Ashmark"), "policy", Weighing(real, (real,), 9), Weighing(shown, (shown,), 7))
+    decide(monkeypatch, made, decision("Cedarfell", "slight", "Dunmere", words="bad blood"))
+    await council(server, owner, world_id)
+    await advance(server, owner, world_id, 2 * DAY)
+    (weighed,) = await log(server, world_id, "director.faction_weighed")
+    assert weighed["audience"] == [of("Ashmark")]
+    guest = await server.member(world_id, owner, "player")
+    for headers, weight, many in ((owner.headers, 20.0, 9), (guest.headers, 11.0, 7)):
+        path = f"/api/v1/worlds/{world_id}/factions/{of('Ashmark')}/reasoning"
+        (told,) = (await server.client.get(path, headers=headers)).json()["decisions"]
+        assert (told["options"][0]["weight"], told["weighed"], told["act"]) == (weight, many, "slight")
+        assert f"({12.0 if weight > 15 else 3.0:.1f})" in told["because"]
+
+
+async def test_who_has_many_answers_to_give_is_summoned_again(server: Server) -> None:
+    owner = await server.person()
+    world_id = await land(server, owner)
+    await server.do(ChangeFaction(faction_id=of("Ashmark"), self_run=False), owner.actor, world_id)
+    await council(server, owner, world_id, 3000)
+    await advance(server, owner, world_id, 2 * DAY)
+    for _ in range(warcraft.MOST_MATTERS + 3):
+        report = ReportIncident(
+            kind="insult", injured_id=of("Ashmark"), accused_id=of("Birchholm"), severity=0.5
+        )
+        await server.do(report, owner.actor, world_id)
+    assert len(await waiting(server, world_id, "director.summons")) == 1
+    await advance(server, owner, world_id, 4 * DAY)
+    assert len(await waiting(server, world_id, "director.summons")) == 1, "for those it did not come to"
+    await advance(server, owner, world_id, 4 * DAY)
+    assert await waiting(server, world_id, "director.summons") == []
+    await sound(server, world_id)
+
+
+async def test_a_summons_that_fails_again_stays_one_letter(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    owner = await server.person()
+    world_id = await land(server, owner)
+    decide(monkeypatch)
+    await council(server, owner, world_id, 3000)
+    await advance(server, owner, world_id, 2 * DAY)
+
+    def broken(*_: Any) -> Any:
+        raise RuntimeError("the envoy fell from its horse")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(envoys, "commands", broken)
+        report = ReportIncident(
+            kind="insult", injured_id=of("Ashmark"), accused_id=of("Birchholm"), severity=0.5
+        )
+        await server.do(report, owner.actor, world_id)
+        await advance(server, owner, world_id, 4 * DAY)
+        letters = await server.fetch("SELECT id, handler FROM dead_letters WHERE world_id = $1", world_id)
+        assert {row["handler"] for row in letters} == {"director.summons"}
+        for row in letters:
+            with pytest.raises(Refused) as refused:
+                await server.do(ReplayDeadLetter(dead_letter_id=row["id"]), owner.actor, world_id)
+            assert refused.value.code == "replay_failed"
+        after = await server.fetch("SELECT id, state FROM dead_letters WHERE world_id = $1", world_id)
+        assert [(row["id"], row["state"]) for row in after] == [(row["id"], "open") for row in letters]
+    await server.do(ReplayDeadLetter(dead_letter_id=letters[0]["id"]), owner.actor, world_id)
+    after = await server.fetch("SELECT state FROM dead_letters WHERE world_id = $1", world_id)
+    assert "replayed" in {row["state"] for row in after}
+
+
+async def test_councils_lock_memberships_before_factions(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A council that waits for a membership holds no faction: who locks both the other way round would never end."""
+    owner = await server.person()
+    world_id = await land(server, owner)
+    decide(monkeypatch, decision("Ashmark", "talk", "Birchholm", kind="trade", words="open roads"))
+    await council(server, owner, world_id)
+    leader = of("Ashmark", "leader")
+    async with server.runtime.database.reading() as other, other.transaction():
+        await other.execute(
+            "SELECT 1 FROM faction_members WHERE world_id = $1 AND character_id = $2 FOR NO KEY UPDATE",
+            world_id, leader,
+        )  # fmt: skip
+        await server.do(AdvanceWorld(by_ms=2 * DAY), owner.actor, world_id)
+
+        async def waits() -> bool:
+            sql = "SELECT count(*) AS n FROM pg_locks WHERE NOT granted AND $1 = ANY(pg_blocking_pids(pid))"
+            return bool((await server.fetch(sql, other.get_server_pid()))[0]["n"])
+
+        await until(waits)
+        await other.execute("SELECT 1 FROM factions WHERE world_id = $1 FOR NO KEY UPDATE NOWAIT", world_id)
+    await arrived(server, world_id)
+    assert await log(server, world_id, "diplomacy.negotiation_started")
+    await sound(server, world_id)
