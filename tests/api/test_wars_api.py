@@ -124,7 +124,6 @@ async def test_a_war_from_declaration_to_white_peace(two: Two) -> None:
         "faction_id": str(two.ash),
         "enemy_id": str(two.birch),
         "region_id": str(gate),
-        "enemy_troops": 50,
     }
     fought = await two.done(two.ash, "general", f"{path}/battles", **fight)
     assert len(fought["battles"]) == 1

@@ -146,13 +146,6 @@ def test_truces(score: float, days: int) -> None:
     assert battle.truce_days(score) == days
 
 
-def test_allies_come_for_a_treaty_and_a_just_cause() -> None:
-    willing = battle.answers_call(40, 0.7, 0, 0.9, True)
-    unwilling = battle.answers_call(-40, 0.2, 60, 0.05, False)
-    assert willing.value >= 0.5 > unwilling.value
-    assert sum(p.amount for p in willing.parts) == pytest.approx(willing.value)
-
-
 def test_neighbours_and_enemies_fear_more() -> None:
     near = battle.fear(30, near=True, opinion=0, tension=0)
     assert (

@@ -7,12 +7,13 @@ from uuid import UUID
 
 import orjson
 import pytest
+from sqlalchemy import text
 
 from fablewright.core.clock import DAY
 from fablewright.core.refusal import Refused
-from fablewright.systems.diplomacy.clauses import Defend, SupportInWar
+from fablewright.systems.diplomacy.clauses import Defend, NoAttack, SupportInWar
 from fablewright.systems.diplomacy.commands import SetRelation
-from fablewright.systems.diplomacy.treaty_commands import ImportTreaty
+from fablewright.systems.diplomacy.treaty_commands import ImportTreaty, ProposeTreaty, SignTreaty
 from fablewright.systems.diplomacy.war_commands import (
     AnswerCall,
     AnswerIncident,
@@ -22,9 +23,9 @@ from fablewright.systems.diplomacy.war_commands import (
     FightBattle,
     MakePeace,
 )
-from fablewright.systems.factions.commands import DissolveFaction
+from fablewright.systems.factions.commands import DissolveFaction, SetStrength
 from fablewright.systems.regions.commands import DefineRegions, RegionValue, SetControl
-from tests.support import Person, Server
+from tests.support import Person, Server, until
 from tests.systems.test_incidents import advance, found, happened, relation, spying, two
 
 
@@ -52,6 +53,47 @@ async def holder(server: Server, world_id: UUID, region_id: UUID) -> UUID:
     return controller
 
 
+async def weaken(
+    server: Server, owner: Person, world_id: UUID, faction_id: UUID, strength: float = 10
+) -> None:
+    await server.do(SetStrength(faction_id=faction_id, strength=strength), owner.actor, world_id)
+
+
+async def conquer(
+    server: Server, owner: Person, world_id: UUID, war_id: UUID, taker: UUID, loser: UUID, region_id: UUID
+) -> None:
+    """Let one take a region from another that is too weak to keep it."""
+    await weaken(server, owner, world_id, loser)
+    fight = FightBattle(war_id=war_id, faction_id=taker, enemy_id=loser, region_id=region_id)
+    await server.do(fight, owner.actor, world_id)
+    assert await holder(server, world_id, region_id) == taker
+
+
+async def in_turn(
+    server: Server, owner: Person, world_id: UUID, faction_id: UUID, *commands: Any
+) -> list[Any]:
+    """Give commands that all need a faction somebody else has locked: they have read, and wait, in this order."""
+    async with server.runtime.database.writing() as other:
+        await other.execute(
+            text("SELECT 1 FROM factions WHERE id = :id FOR NO KEY UPDATE"), {"id": faction_id}
+        )
+        given = []
+        for many, command in enumerate(commands, 1):
+            given.append(asyncio.ensure_future(server.do(command, owner.actor, world_id)))
+
+            async def waiting(many: int = many) -> bool:
+                rows = await server.fetch("SELECT count(*) AS many FROM pg_locks WHERE NOT granted")
+                return rows[0]["many"] >= many  # type: ignore[no-any-return]
+
+            await until(waiting)
+        await other.rollback()
+    return list(await asyncio.gather(*given, return_exceptions=True))
+
+
+async def sound(server: Server, world_id: UUID) -> None:
+    assert not [f for f in await server.findings() if str(world_id) in f]
+
+
 async def test_from_insult_to_war_to_peace(server: Server) -> None:
     owner, world_id, a, b = await two(server, strength=2000)
     gate = await region(server, owner, world_id, "Gate", b)
@@ -74,23 +116,19 @@ async def test_from_insult_to_war_to_peace(server: Server) -> None:
     assert 0.35 < war.legitimacy < 0.9
     assert sum(part.amount for part in war.legitimacy_parts) == pytest.approx(war.legitimacy)
     assert (await relation(server, world_id, a, b))[1] == "war"
-    for _ in range(20):
-        war = await server.do(
-            FightBattle(war_id=war.id, faction_id=a, enemy_id=b, region_id=gate, enemy_troops=100),
-            owner.actor,
-            world_id,
-        )
-        if war.occupations:
-            break
+    await weaken(server, owner, world_id, b, 100)
+    fight = FightBattle(war_id=war.id, faction_id=a, enemy_id=b, region_id=gate)
+    war = await server.do(fight, owner.actor, world_id)
     assert await holder(server, world_id, gate) == a
     assert [(o.region_id, o.holder_id, o.occupier_id) for o in war.occupations] == [(gate, b, a)]
     assert war.score > 50 and sum(p.amount for p in war.score_parts) == pytest.approx(war.score)
     strengths = {r["id"]: r["strength"] for r in await server.fetch("SELECT id, strength FROM factions")}
     parties = {p.faction_id: p for p in war.parties}
-    for faction in (a, b):
-        assert strengths[faction] == pytest.approx(2000 - parties[faction].losses)
+    for faction, before in ((a, 2000), (b, 100)):
+        assert strengths[faction] == pytest.approx(before - parties[faction].losses)
     ended = await server.do(MakePeace(war_id=war.id, faction_id=a, keep=[gate]), owner.actor, world_id)
-    assert ended.outcome == "attacker"
+    assert (ended.outcome, ended.score) == ("attacker", pytest.approx(war.score)), "it stays as it ended"
+    assert sum(p.amount for p in ended.score_parts) == pytest.approx(ended.score)
     assert (await relation(server, world_id, a, b))[1] == "truce"
     assert await holder(server, world_id, gate) == a, "it was kept"
     with pytest.raises(Refused, match="truce_holds"):
@@ -104,14 +142,7 @@ async def test_what_is_not_kept_goes_back(server: Server) -> None:
     owner, world_id, a, b = await two(server, strength=500)
     gate = await region(server, owner, world_id, "Gate", b)
     war = await server.do(DeclareWar(attacker_id=a, defender_id=b), owner.actor, world_id)
-    for _ in range(20):
-        war = await server.do(
-            FightBattle(war_id=war.id, faction_id=a, enemy_id=b, region_id=gate, enemy_troops=10),
-            owner.actor,
-            world_id,
-        )
-        if war.occupations:
-            break
+    await conquer(server, owner, world_id, war.id, a, b, gate)
     with pytest.raises(Refused, match="not_of_the_enemy"):
         await server.do(MakePeace(war_id=war.id, faction_id=a, keep=[uuid.uuid4()]), owner.actor, world_id)
     await server.do(MakePeace(war_id=war.id, faction_id=b), owner.actor, world_id)
@@ -338,9 +369,7 @@ async def test_a_faction_that_is_no_more_fights_no_more(server: Server, leader: 
     for called in (ally, silent):
         await server.do(CallToArms(war_id=war.id, faction_id=a, ally_id=called), owner.actor, world_id)
     await server.do(AnswerCall(war_id=war.id, faction_id=ally, come=True), owner.actor, world_id)
-    fight = FightBattle(war_id=war.id, faction_id=a, enemy_id=b, region_id=gate, enemy_troops=10)
-    while not (await server.do(fight, owner.actor, world_id)).occupations:
-        pass
+    await conquer(server, owner, world_id, war.id, a, b, gate)
     for gone in (b,) if leader else (ally, silent):
         await server.do(DissolveFaction(faction_id=gone), owner.actor, world_id)
     rows = await server.fetch("SELECT ended_at FROM wars WHERE world_id = $1", world_id)
@@ -369,3 +398,150 @@ async def test_battles_and_peace_at_once_leave_no_troops_out(server: Server) -> 
     )
     assert [row["strength"] + row["losses"] for row in rows] == [pytest.approx(1000)] * 2
     assert not [f for f in await server.findings() if str(world_id) in f]
+
+
+# -- at the same time ----------------------------------------------------------------------------------------
+
+
+async def test_who_comes_while_peace_is_made_is_at_peace(server: Server) -> None:
+    owner, world_id, a, b = await two(server, strength=100)
+    ally = await found(server, owner, world_id, "Cedar", strength=100)
+    war = await server.do(DeclareWar(attacker_id=a, defender_id=b), owner.actor, world_id)
+    await server.do(CallToArms(war_id=war.id, faction_id=b, ally_id=ally), owner.actor, world_id)
+    results = await in_turn(
+        server, owner, world_id, a, AnswerCall(war_id=war.id, faction_id=ally, come=True),
+        MakePeace(war_id=war.id, faction_id=a),
+    )  # fmt: skip
+    assert not [r for r in results if isinstance(r, BaseException)], results
+    assert (await relation(server, world_id, a, ally))[1] == "truce"
+    await sound(server, world_id)
+
+
+async def test_what_is_taken_while_peace_is_made_goes_back(server: Server) -> None:
+    owner, world_id, a, b = await two(server, strength=500)
+    gate = await region(server, owner, world_id, "Gate", b)
+    war = await server.do(DeclareWar(attacker_id=a, defender_id=b), owner.actor, world_id)
+    await weaken(server, owner, world_id, b)
+    results = await in_turn(
+        server, owner, world_id, a, FightBattle(war_id=war.id, faction_id=a, enemy_id=b, region_id=gate),
+        MakePeace(war_id=war.id, faction_id=a),
+    )  # fmt: skip
+    assert not [r for r in results if isinstance(r, BaseException)], results
+    assert len(await told(server, world_id, "diplomacy.region_occupied")) == 1
+    assert await holder(server, world_id, gate) == b
+    await sound(server, world_id)
+
+
+# -- what nobody may -----------------------------------------------------------------------------------------
+
+
+async def test_an_enemy_comes_with_all_it_has(server: Server) -> None:
+    owner, world_id, a, b = await two(server, strength=10_000)
+    gate = await region(server, owner, world_id, "Gate", b)
+    await weaken(server, owner, world_id, a)
+    war = await server.do(DeclareWar(attacker_id=a, defender_id=b), owner.actor, world_id)
+    fight = FightBattle(war_id=war.id, faction_id=a, enemy_id=b, region_id=gate)
+    war = await server.do(fight, owner.actor, world_id)
+    assert [(each.defender_troops, each.winner) for each in war.battles] == [(10_000, "defender")]
+    assert await holder(server, world_id, gate) == b
+
+
+async def test_a_cause_is_what_it_names(server: Server) -> None:
+    owner, world_id, a, b = await two(server, strength=500)
+    gate = await region(server, owner, world_id, "Gate", b)
+    war = await server.do(
+        DeclareWar(attacker_id=a, defender_id=b, cause_id=uuid.uuid4()), owner.actor, world_id
+    )
+    assert war.cause_id is None, "conquest has no cause but itself"
+    await conquer(server, owner, world_id, war.id, a, b, gate)
+    await server.do(MakePeace(war_id=war.id, faction_id=a, keep=[gate]), owner.actor, world_id)
+    await advance(server, owner, world_id, 600 * DAY)
+    other = DeclareWar(attacker_id=b, defender_id=a, cause="reconquest", cause_id=uuid.uuid4())
+    with pytest.raises(Refused, match="cause_unfounded"):
+        await server.do(other, owner.actor, world_id)
+    again = await server.do(other.model_copy(update={"cause_id": None}), owner.actor, world_id)
+    assert again.cause_id == gate
+
+
+async def test_who_refused_is_not_asked_again(server: Server) -> None:
+    owner, world_id, a, b = await two(server)
+    c = await found(server, owner, world_id, "Cedar")
+    war = await server.do(DeclareWar(attacker_id=a, defender_id=b), owner.actor, world_id)
+    called = CallToArms(war_id=war.id, faction_id=a, ally_id=c)
+    await server.do(called, owner.actor, world_id)
+    await server.do(AnswerCall(war_id=war.id, faction_id=c, come=False), owner.actor, world_id)
+    with pytest.raises(Refused, match="already_at_war"):
+        await server.do(called, owner.actor, world_id)
+
+
+# -- secrets, and who has left -------------------------------------------------------------------------------
+
+
+async def test_what_was_promised_in_secret_stays_one(server: Server) -> None:
+    owner, world_id, a, b = await two(server)
+    shield = await found(server, owner, world_id, "Cedar")
+    clause = Defend(protector_id=shield, protected_id=b)
+    secret = ImportTreaty(
+        name="Pact", kind="defence_pact", parties=[b, shield], clauses=[clause], secret=True
+    )
+    await server.do(secret, owner.actor, world_id)
+    war = await server.do(DeclareWar(attacker_id=a, defender_id=b), owner.actor, world_id)
+    assert {p.faction_id for p in war.parties} == {a, b}, "nobody is called for all to see"
+    rows = await server.fetch(
+        "SELECT audience FROM events WHERE world_id = $1 AND type = 'diplomacy.promise_recalled'", world_id
+    )
+    assert [sorted(row["audience"]) for row in rows] == [sorted((b, shield))]
+    await server.do(CallToArms(war_id=war.id, faction_id=b, ally_id=shield), owner.actor, world_id)
+    await server.do(AnswerCall(war_id=war.id, faction_id=shield, come=False), owner.actor, world_id)
+    (answered,) = await told(server, world_id, "diplomacy.call_answered")
+    assert answered["bound"] is False
+    rows = await server.fetch(
+        "SELECT secret, reason FROM opinions WHERE world_id = $1 AND holder_id = $2 AND about_id = $3 "
+        "AND reason LIKE 'broke its word%'",
+        world_id, b, shield,
+    )  # fmt: skip
+    assert [row["secret"] for row in rows] == [True]
+    rows = await server.fetch(
+        "SELECT audience, data::text AS data FROM events WHERE world_id = $1 AND about @> ARRAY[$2::uuid]",
+        world_id, shield,
+    )  # fmt: skip
+    public = [row["data"] for row in rows if row["audience"] is None]
+    assert public and not [data for data in public if "broke its word" in data or "Pact" in data]
+    rows = await server.fetch("SELECT reputation FROM factions WHERE id = $1", shield)
+    assert rows[0]["reputation"] == 0
+
+
+async def test_who_made_its_own_peace_trades_with_all_its_enemies(server: Server) -> None:
+    owner, world_id, a, d = await two(server)
+    i, j = [await found(server, owner, world_id, name) for name in ("Cedar", "Dogwood")]
+    war = await server.do(DeclareWar(attacker_id=a, defender_id=d), owner.actor, world_id)
+    for caller, called in ((d, i), (a, j)):
+        await server.do(CallToArms(war_id=war.id, faction_id=caller, ally_id=called), owner.actor, world_id)
+        await server.do(AnswerCall(war_id=war.id, faction_id=called, come=True), owner.actor, world_id)
+    peace = ImportTreaty(name="Peace", kind="peace", parties=[a, i], clauses=[NoAttack(a_id=a, b_id=i)])
+    made = ProposeTreaty(**peace.model_dump(include={"name", "kind", "parties", "clauses"}), faction_id=a)
+    treaty = await server.do(made, owner.actor, world_id)
+    for party in (a, i):
+        await server.do(SignTreaty(treaty_id=treaty["id"], faction_id=party), owner.actor, world_id)
+    assert len(await told(server, world_id, "diplomacy.war_party_left")) == 1
+    rows = await server.fetch(
+        "SELECT from_id, to_id FROM trade_restrictions WHERE world_id = $1 AND lifted_at IS NULL", world_id
+    )
+    assert {frozenset(row) for row in rows} == {frozenset((a, d)), frozenset((d, j))}
+    await sound(server, world_id)
+
+
+async def test_what_is_retaken_is_not_given_to_a_faction_that_is_no_more(server: Server) -> None:
+    owner, world_id, a, d = await two(server, strength=1000)
+    h = await found(server, owner, world_id, "Cedar", strength=1000)
+    mill = await region(server, owner, world_id, "Mill", h)
+    war = await server.do(DeclareWar(attacker_id=a, defender_id=d), owner.actor, world_id)
+    await server.do(CallToArms(war_id=war.id, faction_id=d, ally_id=h), owner.actor, world_id)
+    await server.do(AnswerCall(war_id=war.id, faction_id=h, come=True), owner.actor, world_id)
+    await conquer(server, owner, world_id, war.id, a, h, mill)
+    await server.do(DissolveFaction(faction_id=h), owner.actor, world_id)
+    await conquer(server, owner, world_id, war.id, d, a, mill)
+    await sound(server, world_id)
+    await server.do(MakePeace(war_id=war.id, faction_id=a), owner.actor, world_id)
+    assert await holder(server, world_id, mill) == d
+    await sound(server, world_id)

@@ -19,6 +19,7 @@ from typing import Any, Final
 
 from fablewright.core.system import Handler, System
 from fablewright.systems.diplomacy import (
+    breaches,
     campaigns,
     coalitions,
     decrees,
@@ -42,6 +43,7 @@ from fablewright.systems.diplomacy import (
     treaty_changes,
     treaty_effects,
     treaty_events,
+    treaty_history,
     treaty_pack,
     treaty_router,
     treaty_timers,
@@ -60,10 +62,10 @@ from fablewright.systems.diplomacy.router import router
 from fablewright.systems.diplomacy.timers import TRUCES
 
 PARTS: Final[tuple[ModuleType, ...]] = (
-    treaties, treaty_changes, treaty_events, treaty_timers, treaty_router, treaty_pack,
+    treaties, treaty_changes, treaty_history, treaty_events, treaty_timers, treaty_router, treaty_pack,
     watching, spying, treaty_effects,
     negotiations, nego_timers, persuasion, nego_events, peace, nego_router, incidents, wars, campaigns, sanctions,
-    ultimatums, coalitions, war_timers, war_router, threat_router, war_checks, renown, homefront, gifts,
+    breaches, ultimatums, coalitions, war_timers, war_router, threat_router, war_checks, renown, homefront, gifts,
     decrees,
     persons, person_router,
 )  # fmt: skip

@@ -110,18 +110,19 @@ class Legitimacy:
 
 
 def legitimacy(
-    cause: str, *, evidence: float = 1.0, severity: float = 1.0, rung: float = 1.0, tension: float = 0.0,
+    cause: str, *, evidence: float = 1.0, severity: float = 0.5, rung: float = 1.0, tension: float = 0.0,
     tried: int = 0, strength_ratio: float = 1.0,
 ) -> Legitimacy:  # fmt: skip
     """How just a war seems to those who look on.
 
-    - `evidence`, `severity`, `rung` (0..1): how plain and how bad the cause is, and how far up the ladder;
+    - `evidence`, `severity`, `rung` (0..1): how plain and how bad the wrong is, and how far up the ladder; of an
+      ultimatum, those of the incident it was about: one that is about none has no evidence;
     - `tension` (0..100) of the pair; `tried` (>= 0): offers to settle it that were turned down (last resort);
     - `strength_ratio`: the attacker's strength over the defender's (proportion: falling on the weak is no glory).
     """
     base = LEGITIMACY[cause]
     parts = [Part("cause", base)]
-    if cause in ("incident", "broken_treaty", "ultimatum_rejected"):
+    if cause in ("incident", "ultimatum_rejected"):
         parts.append(Part("evidence", base * (evidence - 1) * 0.6))
         parts.append(Part("severity", 0.3 * (severity - 0.5)))
     if cause == "incident":
@@ -151,9 +152,13 @@ def reputation_of(legitimacy_: float) -> float:
     return round(-15 * max(0.0, FAIR - legitimacy_) / FAIR, 4)
 
 
-def aggression(legitimacy_: float, regions: int = 0) -> float:
-    """How much it frightens the neighbours: 0..20 for a declaration, 6 for each region taken."""
-    return round(20 * (1 - legitimacy_) ** 2 + 6 * regions, 4)
+AGGRESSION_OF_REGION: Final = 6.0
+"""How much each region that is kept frightens the neighbours."""
+
+
+def aggression(legitimacy_: float) -> float:
+    """How much declaring such a war frightens the neighbours, 0..20."""
+    return round(20 * (1 - legitimacy_) ** 2, 4)
 
 
 # -- battles -----------------------------------------------------------------------------------------------------
@@ -285,25 +290,6 @@ def morale(exhaustion: float) -> float:
 def truce_days(score: float) -> int:
     """How long a truce holds after a war: 180 days at least, a year more for the clearest victory."""
     return 180 + round(abs(_bounded(score, 100.0)) * 3.6)
-
-
-def answers_call(
-    opinion: float, trust: float, exhaustion: float, legitimacy_: float, bound: bool
-) -> Legitimacy:
-    """How willing an ally is to come, 0..1, with its parts; it comes from 0.5 on.
-
-    `opinion` -100..100 and `trust` 0..1 of who calls, its own `exhaustion` 0..100, how just the war seems, and
-    whether a treaty binds it.
-    """
-    parts = [
-        Part("opinion", 0.3 * opinion / 100), Part("trust", 0.3 * trust), Part("exhaustion", -0.4 * exhaustion / 100),
-        Part("legitimacy", 0.3 * (legitimacy_ - 0.5)), Part("treaty", 0.35 if bound else 0.0), Part("habit", 0.2),
-    ]  # fmt: skip
-    total = math.fsum(part.amount for part in parts)
-    value = min(1.0, max(0.0, total))
-    if value != total:
-        parts.append(Part("limit", value - total))
-    return Legitimacy(value, tuple(parts))
 
 
 # -- coalitions --------------------------------------------------------------------------------------------------

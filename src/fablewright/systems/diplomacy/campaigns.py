@@ -59,17 +59,16 @@ async def fight(tx: Transaction, command: FightBattle) -> WarDetail:
     if known.status(us.id, them.id) != "war":
         raise battle.NOT_ENEMIES(status=known.status(us.id, them.id))
     troops = min(us.strength, command.troops or us.strength)
-    enemy_troops = min(them.strength, command.enemy_troops or them.strength)
     if troops <= 0:
         raise battle.NO_TROOPS(faction_id=str(us.id))
     fought = battle.fight(
-        tx.dice, _host(us, troops, mine, tx.now), _host(them, enemy_troops, theirs, tx.now),
+        tx.dice, _host(us, troops, mine, tx.now), _host(them, them.strength, theirs, tx.now),
         land.terrain if land else "",
     )  # fmt: skip
     sign = 1 if mine["side"] == "attacker" else -1
     battle_id = tx.new_id()
     await tx.execute(
-        ADD_BATTLE, tx.world_id, battle_id, war["id"], us.id, them.id, command.region_id, troops, enemy_troops,
+        ADD_BATTLE, tx.world_id, battle_id, war["id"], us.id, them.id, command.region_id, troops, them.strength,
         fought.attacker_losses, fought.defender_losses, fought.winner, fought.rounds, sign * fought.score,
         json_parts(fought.parts), command.character_id, tx.now,
     )  # fmt: skip
@@ -81,7 +80,7 @@ async def fight(tx: Transaction, command: FightBattle) -> WarDetail:
     told = tx.emit(
         BattleFought(
             war_id=war["id"], faction_id=us.id, by_id=command.character_id, battle_id=battle_id, enemy_id=them.id,
-            region_id=command.region_id, troops=troops, enemy_troops=enemy_troops, losses=fought.attacker_losses,
+            region_id=command.region_id, troops=troops, enemy_troops=them.strength, losses=fought.attacker_losses,
             enemy_losses=fought.defender_losses, winner_id=winner, rounds=fought.rounds, score=sign * fought.score,
             parts=told_parts(fought.parts),
         )
@@ -116,7 +115,7 @@ async def _occupy(
     tx: Transaction, war_id: UUID, parties: dict[UUID, Any], taker: UUID, loser: UUID, region_id: UUID,
     by_id: UUID | None, cause: EventRecord,
 ) -> None:  # fmt: skip
-    """A region changes hands: taken from its holder, or freed for the one that held it before.
+    """A region changes hands: taken from its holder, or freed for the one that held it before and fights beside it.
 
     Its rightful holder stays the one from whom it was taken first, were it in another war.
     """
@@ -126,7 +125,11 @@ async def _occupy(
         tx.world_id, region_id, tx.now,
     )  # fmt: skip
     holder = loser if before is None else before["holder_id"]
-    freed = before is not None and holder in parties and parties[holder]["side"] == parties[taker]["side"]
+    beside = parties.get(holder)
+    freed = (
+        before is not None and beside is not None and beside["state"] == "fighting"
+        and beside["side"] == parties[taker]["side"]
+    )  # fmt: skip
     if not freed:
         await tx.execute(
             "INSERT INTO occupations (world_id, id, war_id, region_id, holder_id, occupier_id, at) "

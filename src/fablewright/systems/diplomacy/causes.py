@@ -14,23 +14,28 @@ from fablewright.systems.diplomacy.treaty_states import obligations
 from fablewright.systems.factions.rules import Faction
 
 FOUNDED: Final = {
-    "ultimatum_rejected": "SELECT true FROM ultimatums WHERE world_id = $1 AND issuer_id = $2 AND target_id = $3 "
-    "AND state IN ('rejected', 'expired') AND outcome_id IS NULL AND closed_at >= $4 LIMIT 1",
-    "coalition": "SELECT true FROM coalitions c JOIN coalition_members m ON m.world_id = $1 AND m.coalition_id = c.id "
-    "AND m.faction_id = $2 AND m.left_at IS NULL WHERE c.world_id = $1 AND c.target_id = $3 AND c.dissolved_at IS NULL",
-    "reconquest": "SELECT true FROM occupations o JOIN regions r ON r.world_id = $1 AND r.id = o.region_id "
-    "AND r.controller_id = $3 WHERE o.world_id = $1 AND o.holder_id = $2 LIMIT 1",
-    "defence": "SELECT true FROM wars w JOIN war_parties d ON d.world_id = $1 AND d.war_id = w.id "
+    "ultimatum_rejected": "SELECT u.id, coalesce(i.evidence, 0) AS evidence, coalesce(i.severity, 0.5) AS severity "
+    "FROM ultimatums u LEFT JOIN incidents i ON i.world_id = $1 AND i.id = u.incident_id "
+    "WHERE u.world_id = $1 AND u.issuer_id = $2 AND u.target_id = $3 AND ($4::uuid IS NULL OR u.id = $4) "
+    "AND u.state IN ('rejected', 'expired') AND u.outcome_id IS NULL AND u.closed_at >= $5 ORDER BY u.id DESC LIMIT 1",
+    "coalition": "SELECT c.id FROM coalitions c JOIN coalition_members m ON m.world_id = $1 AND m.coalition_id = c.id "
+    "AND m.faction_id = $2 AND m.left_at IS NULL WHERE c.world_id = $1 AND c.target_id = $3 "
+    "AND c.dissolved_at IS NULL AND ($4::uuid IS NULL OR c.id = $4)",
+    "reconquest": "SELECT r.id FROM occupations o JOIN regions r ON r.world_id = $1 AND r.id = o.region_id "
+    "AND r.controller_id = $3 WHERE o.world_id = $1 AND o.holder_id = $2 AND ($4::uuid IS NULL OR r.id = $4) "
+    "ORDER BY o.id DESC LIMIT 1",
+    "defence": "SELECT w.id FROM wars w JOIN war_parties d ON d.world_id = $1 AND d.war_id = w.id "
     "AND d.faction_id = $3 AND d.side = 'attacker' AND d.state = 'fighting' "
     "JOIN war_parties p ON p.world_id = $1 AND p.war_id = w.id AND p.side = 'defender' "
     "AND p.state = 'fighting' JOIN relations r ON r.world_id = $1 "
     "AND r.low_id = least(p.faction_id, $2) AND r.high_id = greatest(p.faction_id, $2) AND r.status = 'allied' "
-    "WHERE w.world_id = $1 AND w.ended_at IS NULL LIMIT 1",
-    "broken_treaty": "SELECT true FROM treaty_violations v JOIN treaty_parties p ON p.world_id = $1 "
+    "WHERE w.world_id = $1 AND w.ended_at IS NULL AND ($4::uuid IS NULL OR w.id = $4) ORDER BY w.id DESC LIMIT 1",
+    "broken_treaty": "SELECT v.treaty_id AS id FROM treaty_violations v JOIN treaty_parties p ON p.world_id = $1 "
     "AND p.treaty_id = v.treaty_id AND p.faction_id = $2 "
-    "WHERE v.world_id = $1 AND v.faction_id = $3 AND v.state = 'confirmed' AND v.at >= $4 LIMIT 1",
+    "WHERE v.world_id = $1 AND v.faction_id = $3 AND ($4::uuid IS NULL OR v.treaty_id = $4) "
+    "AND v.state = 'confirmed' AND v.at >= $5 ORDER BY v.id DESC LIMIT 1",
 }  # fmt: skip
-"""By cause, whether $2 has it against $3 ($4: since when it counts)."""
+"""By cause, what gives it to $2 against $3: the one named as $4, or any ($5: since when it counts)."""
 GROWS_OLD: Final = ("ultimatum_rejected", "broken_treaty")
 """Causes that are reason for war for a while only."""
 FRESH_FOR: Final = 720 * DAY
@@ -47,8 +52,8 @@ WHERE c.world_id = $1 AND c.target_id = $3 AND c.dissolved_at IS NULL ORDER BY m
 
 async def legitimacy(
     tx: Transaction, attacker: Faction, defender: Faction, cause: str, cause_id: UUID | None
-) -> battle.Legitimacy:
-    """How just it seems, if the cause is what it says to be. Refuses `cause_unfounded`."""
+) -> tuple[battle.Legitimacy, UUID | None]:
+    """How just it seems, and what the cause is, if it is what it says to be. Refuses `cause_unfounded`."""
     known = await peek_relations(tx, tx.world_id, tx.now, [(attacker.id, defender.id)])
     facts: dict[str, Any] = {
         "tension": known.tension(attacker.id, defender.id),
@@ -74,24 +79,26 @@ async def legitimacy(
             }  # fmt: skip
     elif cause in FOUNDED:
         since = (tx.now - FRESH_FOR,) if cause in GROWS_OLD else ()
-        found = await tx.fetchval(FOUNDED[cause], tx.world_id, attacker.id, defender.id, *since)
-        facts |= {"tried": 1} if cause == "ultimatum_rejected" else {}
+        found = await tx.fetchrow(FOUNDED[cause], tx.world_id, attacker.id, defender.id, cause_id, *since)
+        if found is not None and cause == "ultimatum_rejected":
+            facts |= {"tried": 1, "evidence": found["evidence"], "severity": found["severity"]}
     elif cause == "ideology":
-        found = (
-            any(abs(x - defender.ideology.get(axis, x)) >= 1 for axis, x in attacker.ideology.items()) or None
-        )
+        found = any(abs(x - defender.ideology.get(axis, x)) >= 1 for axis, x in attacker.ideology.items())
     if not found:
         raise battle.CAUSE_UNFOUNDED(**pair)
-    return battle.legitimacy(cause, **facts)
+    return battle.legitimacy(cause, **facts), None if found is True else found["id"]
 
 
-async def bound_to_come(tx: Transaction, attacker_id: UUID, defender_id: UUID) -> list[tuple[UUID, UUID]]:
-    """Who is bound to come in a war of these two, by clauses in force or a common coalition: (caller, called).
+async def bound_to_come(
+    tx: Transaction, attacker_id: UUID, defender_id: UUID
+) -> dict[tuple[UUID, UUID], bool]:
+    """Who is bound to come in a war of these two, by clauses in force or a common coalition.
 
+    By (caller, called), whether all know of it: what only secret treaties promise, the two know alone.
     The defender calls whoever promised to defend or support it and its coalition against the attacker; the attacker
     whoever promised to support it in such a war, and its coalition against the defender.
     """
-    found: dict[tuple[UUID, UUID], None] = {}
+    found: dict[tuple[UUID, UUID], bool] = {}
     for owed in await obligations(tx, tx.world_id, [attacker_id, defender_id], ("defend", "support_in_war")):
         clause: Any = owed.clause
         if owed.clause.type == "defend":
@@ -104,16 +111,19 @@ async def bound_to_come(tx: Transaction, attacker_id: UUID, defender_id: UUID) -
             if enemy is None or against not in (None, enemy):
                 continue
         if called not in (attacker_id, defender_id):
-            found[caller, called] = None
+            found[caller, called] = found.get((caller, called), False) or not owed.secret
     for caller, enemy in ((defender_id, attacker_id), (attacker_id, defender_id)):
         for row in await tx.fetch(COALITIONS, tx.world_id, caller, enemy):
-            found[caller, row["faction_id"]] = None
-    return sorted(found, key=lambda pair: (pair[0] != defender_id, pair))
+            found[caller, row["faction_id"]] = True
+    return dict(sorted(found.items(), key=lambda item: (item[0][0] != defender_id, item[0])))
 
 
-async def is_bound(
+async def promised(
     tx: Transaction, faction_id: UUID, caller_id: UUID, against_id: UUID, *, attacks: bool
-) -> bool:
-    """Whether a faction promised to come when this one is at war with that one; `attacks`: whether the caller does."""
+) -> bool | None:
+    """Whether all know that a faction promised to come when this one is at war with that one; None if it did not.
+
+    `attacks`: whether the caller does.
+    """
     sides = (caller_id, against_id) if attacks else (against_id, caller_id)
-    return (caller_id, faction_id) in await bound_to_come(tx, *sides)
+    return (await bound_to_come(tx, *sides)).get((caller_id, faction_id))

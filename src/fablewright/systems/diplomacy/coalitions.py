@@ -31,8 +31,8 @@ REVIEW: Final = "diplomacy.coalition_review"
 
 ADD: Final = "INSERT INTO coalitions (world_id, id, target_id, by_id, at) VALUES ($1, $2, $3, $4, $5)"
 ADD_MEMBER: Final = """
-INSERT INTO coalition_members (world_id, coalition_id, faction_id, fear, at) VALUES ($1, $2, $3, $4, $5)
-ON CONFLICT (world_id, coalition_id, faction_id) DO UPDATE SET fear = excluded.fear, at = excluded.at, left_at = NULL
+INSERT INTO coalition_members (world_id, id, coalition_id, faction_id, fear, by_id, at)
+VALUES ($1, $2, $3, $4, $5, $6, $7)
 """
 DROP_MEMBER: Final = """
 UPDATE coalition_members SET left_at = $4
@@ -82,7 +82,7 @@ async def form(tx: Transaction, command: FormCoalition) -> CoalitionView:
         )
     own, coalition_id = afraid[faction_id], tx.new_id()
     await tx.execute(ADD, tx.world_id, coalition_id, target, command.character_id, tx.now)
-    await tx.execute(ADD_MEMBER, tx.world_id, coalition_id, faction_id, own.fear, tx.now)
+    await _add(tx, coalition_id, faction_id, own.fear, command.character_id)
     told = tx.emit(
         CoalitionFormed(
             coalition_id=coalition_id, target_id=target, faction_id=faction_id, by_id=command.character_id,
@@ -117,7 +117,7 @@ async def join(tx: Transaction, command: JoinCoalition) -> CoalitionView:
         raise threats.TOO_LITTLE_FEAR(
             f"The faction fears it by {own:.0f} of the {threats.FEAR_STAYS:.0f} that it takes.", fear=own
         )
-    await tx.execute(ADD_MEMBER, tx.world_id, command.coalition_id, faction_id, own, tx.now)
+    await _add(tx, command.coalition_id, faction_id, own, command.character_id)
     told = tx.emit(
         CoalitionJoined(
             coalition_id=command.coalition_id, target_id=target, faction_id=faction_id, by_id=command.character_id,
@@ -141,13 +141,14 @@ async def leave(tx: Transaction, command: LeaveCoalition) -> CoalitionView:
     faction_id = command.faction_id
     await factions.may(tx, faction_id, command.character_id, "sign_treaty")
     row = await _get(tx, command.coalition_id)
+    seen = [member for member in await _members(tx, row["id"]) if member != faction_id]
+    await factions.require(tx, [faction_id])
+    book = await relations_book(tx, [(other, faction_id) for other in seen])
+    await _get(tx, row["id"], LOCK)
     members = await _members(tx, row["id"])
     if faction_id not in members:
         raise threats.NOT_IN_COALITION(faction_id=str(faction_id))
-    others = [member for member in members if member != faction_id]
-    await factions.require(tx, [faction_id])
-    book = await relations_book(tx, [(other, faction_id) for other in others])
-    await _get(tx, row["id"], LOCK)
+    others = [member for member in members if member in seen]
     told = await _drop(tx, row, faction_id, "its own choice", by_id=command.character_id)
     if await _fear(tx, faction_id, row["target_id"]) >= threats.FEAR_STAYS:
         for other in others:
@@ -155,7 +156,7 @@ async def leave(tx: Transaction, command: LeaveCoalition) -> CoalitionView:
             book.opine(other, faction_id, "deserted", threats.DESERTED_OPINION, words, 360, told.id, cap=30)
             book.trust(other, faction_id, threats.DESERTED_TRUST, words)
     await write(tx, book)
-    if len(others) < battle.COALITION_OF:
+    if len(members) - 1 < battle.COALITION_OF:
         await _dissolve(tx, row, "too few are left", told)
     return await _view(tx, row["id"])
 
@@ -198,6 +199,12 @@ async def dissolved(tx: Transaction, records: list[EventRecord]) -> None:
 
 
 # -- helpers -------------------------------------------------------------------------------------------------
+
+
+async def _add(
+    tx: Transaction, coalition_id: UUID, faction_id: UUID, fear: float, by_id: UUID | None
+) -> None:
+    await tx.execute(ADD_MEMBER, tx.world_id, tx.new_id(), coalition_id, faction_id, fear, by_id, tx.now)
 
 
 async def _drop(

@@ -16,7 +16,6 @@ from fablewright.systems.diplomacy.service import relations_book, write
 from fablewright.systems.diplomacy.war_events import WarDeclared, WarPartyLeft
 from fablewright.systems.factions import service as factions
 from fablewright.systems.factions.events import Dissolved
-from fablewright.systems.markets import service as markets
 
 FAIR_AS_DECREED: Final = battle.Legitimacy(battle.FAIR, (battle.Part("decree", battle.FAIR),))
 """Of a war that nobody declared nobody knows how just it is."""
@@ -56,7 +55,7 @@ async def follow(tx: Transaction, records: list[EventRecord]) -> None:
 
 async def _adopt(tx: Transaction, attacker_id: UUID, defender_id: UUID, record: EventRecord) -> None:
     """Let a war be in the books that a game master said there is. Who began it is not known."""
-    sides = await factions.load(tx, [attacker_id, defender_id])
+    sides = await factions.load(tx, [attacker_id, defender_id], lock=False)
     event: Any = record.event
     war_id, just = tx.new_id(), FAIR_AS_DECREED
     name = f"War of {sides[attacker_id].name} and {sides[defender_id].name}"
@@ -108,7 +107,7 @@ async def _leave(tx: Transaction, row: Any, record: EventRecord) -> None:
         cause=record,
     )  # fmt: skip
     await weary(tx, row["faction_id"], wars=-1)
-    await markets.lift(tx, wars.source(row["war_id"], row["faction_id"]), cause=told)
+    await wars.unblock(tx, row["war_id"], [(row["faction_id"], enemy) for enemy in enemies], told)
 
 
 GUARDING = (

@@ -12,7 +12,7 @@ from uuid import UUID
 from fablewright.core.system import Handler, Reaction, TimerKind
 from fablewright.core.transaction import EventRecord, Timer, Transaction
 from fablewright.systems.diplomacy import ladder, war_views
-from fablewright.systems.diplomacy.ladder import LADDER, WEIGHTS, Incident, Rung, Step
+from fablewright.systems.diplomacy.ladder import LADDER, WEIGHTS, Rung, Step
 from fablewright.systems.diplomacy.service import relations_book, write
 from fablewright.systems.diplomacy.war_commands import (
     EVENT_NOT_FOUND,
@@ -30,6 +30,8 @@ from fablewright.systems.diplomacy.war_events import (
 from fablewright.systems.diplomacy.war_views import INCIDENT, IncidentView
 from fablewright.systems.factions import service as factions
 from fablewright.systems.factions.events import Dissolved
+from fablewright.systems.regions import service as regions
+from fablewright.systems.regions.rules import REGION_NOT_FOUND
 
 FADES: Final = "diplomacy.incident_fades"
 """The kind of timer that lets an incident be forgotten; its data names it."""
@@ -44,11 +46,17 @@ LOCK: Final = f"{PEEK} FOR NO KEY UPDATE"
 LOCK_ALL: Final = f"""
 SELECT {INCIDENT} FROM incidents WHERE world_id = $1 AND id = ANY($2::uuid[]) ORDER BY id FOR NO KEY UPDATE
 """  # noqa: S608
+# $4: for whom the audience matters, null for who sees all. A side is a faction, its members, and the regions it holds.
 EVIDENCE: Final = """
-SELECT about @> ARRAY[$3::uuid] OR EXISTS (
-    SELECT 1 FROM faction_members m
-    WHERE m.world_id = $1 AND m.faction_id = $3 AND m.left_at IS NULL AND m.character_id = ANY(e.about)) AS about_them
-FROM events e WHERE e.world_id = $1 AND e.id = $2
+SELECT e.type, NOT EXISTS (
+    SELECT 1 FROM unnest($3::uuid[]) AS side (id)
+    WHERE side.id <> ALL(e.about)
+      AND NOT EXISTS (SELECT 1 FROM faction_members m WHERE m.world_id = $1 AND m.faction_id = side.id
+                      AND m.left_at IS NULL AND m.character_id = ANY(e.about))
+      AND NOT EXISTS (SELECT 1 FROM regions r WHERE r.world_id = $1 AND r.controller_id = side.id
+                      AND r.id = ANY(e.about))) AS about_both
+FROM events e
+WHERE e.world_id = $1 AND e.id = $2 AND ($4::uuid[] IS NULL OR e.audience IS NULL OR e.audience && $4)
 """
 OF_FACTION: Final = """
 SELECT id FROM incidents WHERE world_id = $1 AND closed_at IS NULL AND (injured_id = $2 OR accused_id = $2)
@@ -157,6 +165,8 @@ async def report(tx: Transaction, command: ReportIncident) -> IncidentView:
         raise ladder.INCIDENT_WITH_ONESELF(faction_id=str(command.injured_id))
     await factions.may(tx, command.injured_id, command.character_id, "accuse")
     await factions.require(tx, [command.accused_id], lock=False)
+    if command.region_id is not None and not await regions.regions(tx, [command.region_id]):
+        raise REGION_NOT_FOUND(region_id=str(command.region_id))
     shown = await _shows(tx, command)
     evidence = command.evidence if shown else min(command.evidence, ladder.HEARSAY)
     fields = {name: getattr(command, name) for name in command.model_fields_set if name != "character_id"}
@@ -166,27 +176,37 @@ async def report(tx: Transaction, command: ReportIncident) -> IncidentView:
 
 
 async def _shows(tx: Transaction, command: ReportIncident) -> bool:
-    """Whether the evidence counts in full: an event about the accused or one of its members shows it, or who may
-    judge says so. Anybody else's word is hearsay. Refuses `evidence_not_found`."""
+    """Whether the evidence counts in full: a deed in the log between the two shows it, or who may judge says so.
+
+    Anybody else's word is hearsay, and what follows from words (an incident, an opinion) shows nothing. An event that
+    the member may not know of is not there for it. Refuses `evidence_not_found`.
+    """
+    who = command.character_id
     if command.event_id is None:
-        return command.character_id is None
-    row = await tx.fetchrow(EVIDENCE, tx.world_id, command.event_id, command.accused_id)
+        return who is None
+    knows = None if who is None else [i for i in (who, command.injured_id, tx.actor.user_id) if i is not None]
+    sides = [command.injured_id, command.accused_id]
+    row = await tx.fetchrow(EVIDENCE, tx.world_id, command.event_id, sides, knows)
     if row is None:
         raise EVENT_NOT_FOUND(event_id=str(command.event_id))
-    return command.character_id is None or bool(row["about_them"])
+    deed = row["type"] in ladder.SHOWING or not row["type"].startswith("diplomacy.")
+    return who is None or (deed and bool(row["about_both"]))
 
 
 async def answer(tx: Transaction, command: AnswerIncident) -> IncidentView:
     """The accused answers."""
     row = await peek(tx, command.incident_id)
     await factions.may(tx, row["accused_id"], command.character_id, "answer_incident")
+    sides = await factions.load(tx, [row["injured_id"], row["accused_id"]])
     step = ladder.answered(war_views.incident_of(row), command.answer, command.amount)
     await _lose_face(tx, row["accused_id"], step)
+    if step.accuser_face:
+        await factions.judge(tx, row["injured_id"], -step.accuser_face, "accused others without evidence")
     if command.amount:
         await factions.pay(
             tx, row["accused_id"], row["injured_id"], command.amount, kind="diplomacy.reparation",
             reason=f"reparation: {row['kind'].replace('_', ' ')}", by_id=command.character_id,
-            currency=(await factions.require(tx, [row["injured_id"]]))[row["injured_id"]].currency,
+            currency=sides[row["injured_id"]].currency,
         )  # fmt: skip
     book = await relations_book(tx, [(row["injured_id"], row["accused_id"])])
     row = await tx.fetchrow(LOCK, tx.world_id, command.incident_id)
@@ -324,11 +344,6 @@ def _whom(row: Any, by_id: UUID | None) -> dict[str, Any]:
         "incident_id": row["id"], "injured_id": row["injured_id"], "accused_id": row["accused_id"],
         "kind": row["kind"], "by_id": by_id,
     }  # fmt: skip
-
-
-def state_of(row: Any) -> Incident:
-    """An incident as rules see it, from a row."""
-    return war_views.incident_of(row)
 
 
 HANDLERS = (

@@ -34,12 +34,6 @@ INCIDENT_NOT_FOUND = Refusal(
 INCIDENT_CLOSED = Refusal(
     "incident_closed", CONFLICT, "The incident is settled or forgotten. Report a new one if there is cause."
 )
-NOT_ACCUSED = Refusal(
-    "not_accused", CONFLICT, "Only the faction that is held responsible answers an incident. Name that one."
-)
-NOT_INJURED = Refusal(
-    "not_injured", CONFLICT, "Only the injured faction settles or escalates an incident. Name that one."
-)
 ANSWER_ILLEGAL = Refusal(
     "answer_illegal", CONFLICT, "This answer is not open any more. Choose one of those that `legal` lists."
 )
@@ -104,7 +98,15 @@ LEGAL: Final[Mapping[str, tuple[Answer, ...]]] = {
 }
 """Who has answered may still do better or worse, but not say again that it was not there."""
 HEARSAY: Final = 0.4
-"""The evidence (0..1) of a report that names no event which shows it, at most."""
+"""The evidence (0..1) of a report that names no event which shows it, at most. Mere words begin below `sanctions`."""
+SHOWING: Final = frozenset(
+    {
+        "diplomacy.battle_fought", "diplomacy.region_occupied", "diplomacy.sanction_breached",
+        "diplomacy.sanction_imposed", "diplomacy.spied", "diplomacy.treaty_violated", "diplomacy.ultimatum_issued",
+        "diplomacy.war_declared",
+    }
+)  # fmt: skip
+"""What this system tells of that is a deed, not what somebody says or feels: of its events, only these are evidence."""
 APOLOGY_SUFFICES: Final = 0.5
 """Up to this severity words can settle it; beyond, something must be paid."""
 
@@ -129,7 +131,7 @@ class Step:
 
     `tension` is added to the tension of the pair; `injured_opinion` to what the injured thinks of the accused,
     `accused_opinion` the other way round, `trust` to the trust of the injured; `loss_of_face` (>= 0) is taken from
-    the reputation of whoever acts.
+    the reputation of whoever acts, `accuser_face` from that of the injured.
     """
 
     state: str
@@ -140,6 +142,7 @@ class Step:
     trust: float = 0.0
     loss_of_face: float = 0.0
     words: str = ""
+    accuser_face: float = 0.0
 
 
 def weight(kind: str, severity: float) -> float:
@@ -162,16 +165,17 @@ def reparation_due(kind: str, severity: float, rung: int = 0) -> int:
     return max(1, round(WEIGHTS[kind].reparation * weight(kind, severity) * (1 + 0.2 * rung)))
 
 
-def first_rung(kind: str, severity: float) -> int:
-    """Where an incident begins: a murder does not begin with friction."""
+def first_rung(kind: str, severity: float, evidence: float) -> int:
+    """Where an incident begins: a murder does not begin with friction, nor hearsay with a reason for war."""
     tension = tension_of(kind, severity)
-    return 0 if tension < 10 else 1 if tension < 25 else 2 if tension < 40 else 3
+    rung = 0 if tension < 10 else 1 if tension < 25 else 2 if tension < 40 else 3
+    return rung if evidence > HEARSAY else min(rung, LADDER.index("sanctions") - 1)
 
 
 def occurred(kind: str, severity: float, evidence: float) -> Step:
     """What an incident does at once."""
     return Step(
-        "open", first_rung(kind, severity), tension_of(kind, severity),
+        "open", first_rung(kind, severity, evidence), tension_of(kind, severity),
         injured_opinion=opinion_of(kind, severity, evidence), trust=-0.2 * weight(kind, severity) * evidence,
         words=WEIGHTS[kind].words,
     )  # fmt: skip
@@ -187,7 +191,7 @@ def answered(incident: Incident, answer: str, amount: int = 0) -> Step:
 
     - an apology eases, less the worse the deed was, and loses a little face;
     - reparation of at least `reparation_due` settles it by itself;
-    - a denial eases where evidence is thin and insults where it is plain;
+    - a denial eases where evidence is thin, which costs the accuser face, and insults where it is plain;
     - retaliation leads a rung up and is a new injury, of which a new incident tells.
 
     Refuses `incident_closed`, `answer_illegal`, `reparation_too_small`, `reparation_misplaced`.
@@ -218,6 +222,7 @@ def answered(incident: Incident, answer: str, amount: int = 0) -> Step:
         return Step(
             "answered", incident.rung, 0.4 * tension * plain, injured_opinion=0.3 * opinion * max(0.0, plain) * 2,
             trust=-0.1 * max(0.0, plain) * 2, loss_of_face=6 * max(0.0, plain), words="denied it",
+            accuser_face=6 * max(0.0, -plain),
         )  # fmt: skip
     return Step(
         "answered", min(TOP, incident.rung + 1), 0.5 * tension, injured_opinion=0.5 * opinion,

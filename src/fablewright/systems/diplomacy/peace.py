@@ -7,19 +7,16 @@ A `ceasefire` leaves to each what it has taken. After a `peace` the regions go b
 those that it leaves to who took them: a clause keeps their former holder out.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 from uuid import UUID
 
 from fablewright.core.system import Reaction
 from fablewright.core.transaction import EventRecord, Transaction
-from fablewright.systems.diplomacy import battle, campaigns, war_views, wars
+from fablewright.systems.diplomacy import battle, campaigns, wars
 from fablewright.systems.diplomacy.service import relations_book, write
 from fablewright.systems.diplomacy.treaty_events import TreatyInForce
 from fablewright.systems.diplomacy.war_events import WarPartyLeft
-from fablewright.systems.factions import service as factions
-from fablewright.systems.markets import service as markets
-from fablewright.systems.regions import service as regions
 
 KINDS_OF_PEACE: Final = ("peace", "ceasefire")
 
@@ -47,20 +44,29 @@ async def make_peace(tx: Transaction, records: list[EventRecord]) -> None:
     """End the wars that treaties now in force make an end of."""
     for record in records:
         event = record.event
-        if isinstance(event, TreatyInForce) and event.kind in KINDS_OF_PEACE:
+        if isinstance(event, TreatyInForce) and event.kind in KINDS_OF_PEACE and not event.imported:
             for war in await tx.fetch(BETWEEN, tx.world_id, event.party_ids):
                 await _end(tx, war, event, record)
 
 
 async def _end(tx: Transaction, war: Any, event: TreatyInForce, record: EventRecord) -> None:
-    standing = await tx.fetch(wars.STANDING, tx.world_id, war["id"])
+    fighting, standing = await wars.halt(tx, war["id"])
     kept = [o["region_id"] for o in standing if event.kind == "ceasefire" or _ceded(o, event.clauses)]
     leaders = {war["attacker_id"], war["defender_id"]}
     if leaders <= set(event.party_ids):
         by = event.party_ids[0] if event.party_ids[0] in leaders else war["attacker_id"]
-        await wars.end(tx, war["id"], keep=kept, treaty_id=event.treaty_id, faction_id=by, cause=record)
+        await wars.end(tx, war["id"], keep=kept, treaty_id=_treaty(event), faction_id=by, cause=record)
     else:
-        await _leave(tx, war, event, record, standing, set(kept))
+        await _leave(tx, war, event, record, fighting, standing, set(kept))
+
+
+def _treaty(event: TreatyInForce) -> UUID | None:
+    """The treaty as all may know of it: that a war is over all see, but not by what secret treaty."""
+    return None if event.secret else event.treaty_id
+
+
+def _words(event: TreatyInForce) -> str:
+    return "they have made peace" if event.secret else event.name
 
 
 def _ceded(occupation: Any, clauses: Sequence[Mapping[str, Any]]) -> bool:
@@ -74,53 +80,35 @@ def _ceded(occupation: Any, clauses: Sequence[Mapping[str, Any]]) -> bool:
 
 
 async def _leave(
-    tx: Transaction, war: Any, event: TreatyInForce, record: EventRecord, standing: Sequence[Any], kept: set[UUID]
+    tx: Transaction, war: Any, event: TreatyInForce, record: EventRecord, fighting: Mapping[UUID, str],
+    standing: Sequence[Any], kept: set[UUID],
 ) -> None:  # fmt: skip
     """Let those who do not lead, but have made peace with the leader of their enemies, leave the war."""
-    parties = {
-        p["faction_id"]: p for p in await tx.fetch(war_views.PARTIES, tx.world_id, [war["id"]])
-        if p["state"] == "fighting"
-    }  # fmt: skip
-    signed = {war[f"{side}_id"]: side for side in wars.SIDES if war[f"{side}_id"] in event.party_ids}
-    gone = sorted(
-        i for i in event.party_ids if i in parties and wars.SIDES[parties[i]["side"]] in signed.values()
-    )
+    signed = {side for side in wars.SIDES if war[f"{side}_id"] in event.party_ids}
+    gone = sorted(i for i in event.party_ids if i in fighting and wars.SIDES[fighting[i]] in signed)
     if not gone:
         return  # neither leads: there is a truce between the two, and the war goes on
     ended = [o for o in standing if {o["occupier_id"], o["holder_id"]} & set(gone)]
-    back = [o for o in ended if o["region_id"] not in kept]
-    await regions.regions(tx, [o["region_id"] for o in ended], lock=True)
-    holders = await factions.load(tx, {*parties, *(o["holder_id"] for o in ended)})
-    pairs = [(i, e) for i in gone for e in parties if parties[e]["side"] != parties[i]["side"]]
+    pairs = [(i, e) for i in gone for e in fighting if fighting[e] != fighting[i]]
     book = await relations_book(tx, pairs)
     await campaigns.locked(tx, war["id"])
     for i, enemy in pairs:
         if book.status(i, enemy) == "war" and not await tx.fetchval(
             wars.COMMON_WARS, tx.world_id, i, enemy, war["id"]
         ):
-            book.move(i, enemy, "truce", event.name, truce_days=battle.truce_days(0.0))
+            book.move(i, enemy, "truce", _words(event), truce_days=battle.truce_days(0.0))
     await write(tx, book)
     await tx.execute(LEAVE, tx.world_id, war["id"], gone, tx.now)
     await tx.execute(FREE, tx.world_id, war["id"], [o["region_id"] for o in ended], tx.now)
     for i in gone:
         left = WarPartyLeft(
-            war_id=war["id"], faction_id=i, by_id=None, side=parties[i]["side"], reason=event.name,
-            treaty_id=event.treaty_id,
+            war_id=war["id"], faction_id=i, by_id=None, side=fighting[i], reason=_words(event),
+            treaty_id=_treaty(event),
         )  # fmt: skip
-        told = tx.emit(left, cause=record)
+        tx.emit(left, cause=record)
         await campaigns.weary(tx, i, wars=-1)
-        await markets.lift(tx, f"war:{war['id']}:{i}", cause=told)
-    await _give_back(tx, back, holders, record)
-
-
-async def _give_back(
-    tx: Transaction, back: Iterable[Any], holders: Mapping[UUID, Any], record: EventRecord
-) -> None:
-    for o in back:
-        if o["holder_id"] in holders and holders[o["holder_id"]].dissolved_at is None:
-            await regions.set_control(
-                tx, o["region_id"], o["holder_id"], reason="given back in peace", cause=record
-            )
+    await wars.unblock(tx, war["id"], pairs, record)
+    await wars.give_back(tx, [o for o in ended if o["region_id"] not in kept], record)
 
 
 GUARDING = (Reaction("diplomacy.make_peace", (TreatyInForce,), make_peace),)

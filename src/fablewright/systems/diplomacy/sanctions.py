@@ -20,12 +20,11 @@ from fablewright.systems.diplomacy.events import RelationshipChanged, TensionCha
 from fablewright.systems.diplomacy.relations import Book
 from fablewright.systems.diplomacy.service import peek as peek_relations
 from fablewright.systems.diplomacy.service import relations_book, write
-from fablewright.systems.diplomacy.threats import NOT_IN_COALITION
+from fablewright.systems.diplomacy.threats import NOT_IN_COALITION, NOT_ITS_INCIDENT
 from fablewright.systems.diplomacy.war_commands import ImposeSanction, JoinSanction, LeaveSanction
 from fablewright.systems.diplomacy.war_events import (
     IncidentResolved,
     PeaceMade,
-    SanctionBreached,
     SanctionImposed,
     SanctionJoined,
     SanctionLeft,
@@ -36,7 +35,6 @@ from fablewright.systems.factions import service as factions
 from fablewright.systems.factions.events import Dissolved
 from fablewright.systems.ledger import service as ledger
 from fablewright.systems.markets import service as markets
-from fablewright.systems.markets.events import Bought, RouteOpened, Sold
 from fablewright.systems.markets.rules import Restraint, Restriction
 from fablewright.systems.regions import service as regions
 from fablewright.systems.regions.events import ControlChanged
@@ -49,9 +47,6 @@ FREEZE: Final = "diplomacy.asset_freeze"
 
 HARM: Final = {"tariff": 4.0, "travel_ban": 6.0, "embargo": 8.0, "asset_freeze": 10.0}
 """What a sanction adds to the tension with each member; the target thinks worse of it by twice as much."""
-BREACH_OPINION: Final = -12.0
-BREACH_TRUST: Final = -0.1
-BREACHED: Final = "broke our common sanction"
 
 ADD: Final = """
 INSERT INTO sanctions (world_id, id, target_id, kind, good, rate, reason, lift_when, incident_id, hold_id, frozen,
@@ -59,23 +54,26 @@ INSERT INTO sanctions (world_id, id, target_id, kind, good, rate, reason, lift_w
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8::jsonb, $9, $10, $11, $12, $13, $14, $15)
 """
 ADD_MEMBER: Final = """
-INSERT INTO sanction_members (world_id, sanction_id, faction_id, joined_at) VALUES ($1, $2, $3, $4)
-ON CONFLICT (world_id, sanction_id, faction_id) DO UPDATE SET joined_at = excluded.joined_at, left_at = NULL
+INSERT INTO sanction_members (world_id, id, sanction_id, faction_id, by_id, joined_at) VALUES ($1, $2, $3, $4, $5, $6)
 """
+PART: Final = """
+UPDATE sanction_members SET left_at = $4
+WHERE world_id = $1 AND sanction_id = $2 AND faction_id = $3 AND left_at IS NULL
+"""
+SAME: Final = """
+SELECT s.id FROM sanctions s
+JOIN sanction_members m ON m.world_id = $1 AND m.sanction_id = s.id AND m.faction_id = $2 AND m.left_at IS NULL
+WHERE s.world_id = $1 AND s.target_id = $3 AND s.kind = $4 AND s.good IS NOT DISTINCT FROM $5 AND s.lifted_at IS NULL
+LIMIT 1
+"""
+HOLDS: Final = (
+    "SELECT hold_id FROM sanctions WHERE world_id = $1 AND id = ANY($2::uuid[]) AND hold_id IS NOT NULL"
+)
 MEMBERS: Final = """
 SELECT faction_id FROM sanction_members WHERE world_id = $1 AND sanction_id = $2 AND left_at IS NULL ORDER BY faction_id
 """
 GET: Final = f"SELECT {SANCTION} FROM sanctions s WHERE world_id = $1 AND id = $2"  # noqa: S608
 LOCK: Final = f"{GET} FOR NO KEY UPDATE"
-BROKEN: Final = """
-SELECT s.id, s.target_id, s.kind, m.faction_id
-FROM sanctions s JOIN sanction_members m ON m.world_id = $1 AND m.sanction_id = s.id AND m.left_at IS NULL
-WHERE s.world_id = $1 AND s.lifted_at IS NULL AND s.kind = 'embargo' AND m.faction_id = $2
-  AND (s.good IS NULL OR s.good = $4)
-  AND EXISTS (SELECT 1 FROM regions r
-              WHERE r.world_id = $1 AND r.id = ANY($3::uuid[]) AND r.controller_id = s.target_id)
-ORDER BY s.id
-"""
 CONCERNED: Final = """
 SELECT id FROM sanctions
 WHERE world_id = $1 AND lifted_at IS NULL AND jsonb_array_length(lift_when) > 0
@@ -135,11 +133,13 @@ async def start(
     check_shape(command.kind, command.rate, command.good)
     if command.until_at is not None and command.until_at <= tx.now:
         raise war_commands.DEADLINE_IN_THE_PAST(f"It is {tx.now} in the world.", now=tx.now)
-    if any(each.kind == "incident_settled" for each in command.lift_when) and command.incident_id is None:
-        raise ladder.INCIDENT_NOT_FOUND("Name the incident whose settlement lifts the sanction.")
-    if command.incident_id is not None:
-        await incidents.peek(tx, command.incident_id)
+    await _check_conditions(tx, command)
     target = (await factions.require(tx, [command.target_id, command.faction_id]))[command.target_id]
+    standing = await tx.fetchval(
+        SAME, tx.world_id, command.faction_id, command.target_id, command.kind, command.good
+    )
+    if standing is not None:
+        raise war_commands.ALREADY_SANCTIONING(faction_id=str(command.faction_id), sanction_id=str(standing))
     coalition_id, others = await _bloc(tx, command)
     sanction_id = tx.new_id()
     assets, held = None, None
@@ -170,9 +170,21 @@ async def start(
     row = await tx.fetchrow(GET, tx.world_id, sanction_id)
     await _bind(tx, row, command.faction_id, book, told)
     for other in others:
-        await _bind(tx, row, other, book, tx.emit(SanctionJoined(**_whom(row, other, None)), cause=told))
+        await _bind(tx, row, other, book, tx.emit(SanctionJoined(**whom(row, other, None)), cause=told))
     await write(tx, book)
     return sanction_id
+
+
+async def _check_conditions(tx: Transaction, command: ImposeSanction) -> None:
+    """Whether the sanction can end as it is to. Refuses `incident_not_found`, `not_its_incident`, `sanction_shape`."""
+    conditions = {each.kind: each.value for each in command.lift_when}
+    if conditions.get("tension_below", 1.0) <= 0:
+        raise war_commands.SANCTION_SHAPE("No tension is below 0: say below which it shall be.")
+    if command.incident_id is not None:
+        if (await incidents.peek(tx, command.incident_id))["accused_id"] != command.target_id:
+            raise NOT_ITS_INCIDENT(incident_id=str(command.incident_id))
+    elif "incident_settled" in conditions:
+        raise ladder.INCIDENT_NOT_FOUND("Name the incident whose settlement lifts the sanction.")
 
 
 async def _bloc(tx: Transaction, command: ImposeSanction) -> tuple[UUID | None, list[UUID]]:
@@ -194,9 +206,9 @@ async def join(tx: Transaction, command: JoinSanction) -> SanctionView:
         raise war_commands.SANCTION_ON_ONESELF(faction_id=str(command.faction_id))
     book = await relations_book(tx, [(command.faction_id, row["target_id"])])
     row = await _get(tx, command.sanction_id, LOCK)
-    if command.faction_id in await _members(tx, row["id"]):
+    if command.faction_id in await members_of(tx, row["id"]):
         raise war_commands.ALREADY_SANCTIONING(faction_id=str(command.faction_id))
-    told = tx.emit(SanctionJoined(**_whom(row, command.faction_id, command.character_id)))
+    told = tx.emit(SanctionJoined(**whom(row, command.faction_id, command.character_id)))
     await _bind(tx, row, command.faction_id, book, told)
     await write(tx, book)
     return await _view(tx, row["id"])
@@ -206,26 +218,26 @@ async def leave(tx: Transaction, command: LeaveSanction) -> SanctionView:
     """Take part no more; the last to leave lifts it."""
     await factions.may(tx, command.faction_id, command.character_id, "sanction")
     row = await _get(tx, command.sanction_id)
-    if command.faction_id not in await _members(tx, row["id"]):
+    if not await _part(tx, row["id"], command.faction_id, command.character_id):
         raise war_commands.NOT_IN_SANCTION(faction_id=str(command.faction_id))
-    await _part(tx, row["id"], command.faction_id, command.character_id)
     return await _view(tx, row["id"])
 
 
 async def _part(
     tx: Transaction, sanction_id: UUID, faction_id: UUID, by_id: UUID | None, cause: EventRecord | None = None
-) -> None:
-    """Let a member leave a sanction that is not lifted."""
-    if await _members(tx, sanction_id) == [faction_id]:
-        await lift(tx, sanction_id, "the last member has left it", by_id=by_id, cause=cause)
-        return
-    row = await _get(tx, sanction_id, LOCK)
-    await tx.execute(
-        "UPDATE sanction_members SET left_at = $4 WHERE world_id = $1 AND sanction_id = $2 AND faction_id = $3",
-        tx.world_id, sanction_id, faction_id, tx.now,
-    )  # fmt: skip
-    told = tx.emit(SanctionLeft(**_whom(row, faction_id, by_id)), cause=cause)
+) -> bool:
+    """Let a member leave a sanction, which the last one ends; False if it takes no part in it now."""
+    row, book = await _opened(tx, sanction_id)
+    members = [] if row is None else await members_of(tx, sanction_id)
+    if faction_id not in members:
+        return False
+    if members == [faction_id]:
+        await _end(tx, row, book, "the last member has left it", by_id, cause)
+        return True
+    await tx.execute(PART, tx.world_id, sanction_id, faction_id, tx.now)
+    told = tx.emit(SanctionLeft(**whom(row, faction_id, by_id)), cause=cause)
     await _unbind(tx, sanction_id, [faction_id], told)
+    return True
 
 
 # -- blocs ---------------------------------------------------------------------------------------------------
@@ -236,28 +248,36 @@ async def enlist(
 ) -> None:
     """Let who has joined a coalition take part in its sanctions; the caller writes the book."""
     for row in await tx.fetch(OF_COALITION, tx.world_id, coalition_id):
-        if faction_id not in await _members(tx, row["id"]):
-            row = await _get(tx, row["id"], LOCK)  # noqa: PLW2901
-            told = tx.emit(SanctionJoined(**_whom(row, faction_id, None)), cause=cause)
+        row = await tx.fetchrow(LOCK, tx.world_id, row["id"])  # noqa: PLW2901
+        if row["lifted_at"] is None and faction_id not in await members_of(tx, row["id"]):
+            told = tx.emit(SanctionJoined(**whom(row, faction_id, None)), cause=cause)
             await _bind(tx, row, faction_id, book, told)
 
 
 async def discharge(tx: Transaction, coalition_id: UUID, faction_id: UUID, cause: EventRecord) -> None:
     """Let who has left a coalition leave its sanctions."""
     for row in await tx.fetch(OF_COALITION, tx.world_id, coalition_id):
-        if faction_id in await _members(tx, row["id"]):
-            await _part(tx, row["id"], faction_id, None, cause)
+        await _part(tx, row["id"], faction_id, None, cause)
 
 
 async def dissolved(tx: Transaction, records: list[EventRecord]) -> None:
-    """Sanctions on a faction that is no more end; it leaves those of others."""
+    """Sanctions on a faction that is no more end, what they froze goes to its heir, and it leaves those of others."""
     for record in records:
-        gone: UUID = record.event.faction_id  # type: ignore[attr-defined]
-        for row in await tx.fetch(OF_FACTION, tx.world_id, gone):
+        event: Any = record.event
+        gone: UUID = event.faction_id
+        rows = await tx.fetch(OF_FACTION, tx.world_id, gone)
+        await _lock_frozen(tx, [row["id"] for row in rows])
+        for row in rows:
             if row["target_id"] == gone:
                 await lift(tx, row["id"], "its target is no more", cause=record)
             else:
                 await _part(tx, row["id"], gone, None, record)
+        rest = (await factions.balances(tx, [gone])).get(gone, 0)
+        if rest > 0:
+            await factions.pay(
+                tx, gone, event.heir_id or ledger.SINK, rest, kind="diplomacy.unfrozen",
+                reason=f"{event.name} was dissolved.", by_id=event.by_id,
+            )  # fmt: skip
 
 
 async def lift(
@@ -269,20 +289,41 @@ async def lift(
     cause: EventRecord | None = None,
 ) -> bool:
     """End a sanction and all that stands for it; False if it was over."""
+    row, book = await _opened(tx, sanction_id)
+    if row is None:
+        return False
+    await _end(tx, row, book, reason, by_id, cause)
+    return True
+
+
+async def _opened(tx: Transaction, sanction_id: UUID) -> tuple[Any, ledger.Book | None]:
+    """A sanction that stands, locked, after the account of what it has frozen; None if it is over."""
     row = await tx.fetchrow(GET, tx.world_id, sanction_id)
     if row is None or row["lifted_at"] is not None:
-        return False
+        return None, None
     book = None if row["hold_id"] is None else await ledger.open_holds(tx, [row["hold_id"]])
     row = await tx.fetchrow(LOCK, tx.world_id, sanction_id)
-    if row["lifted_at"] is not None:
-        return False
+    return (None, None) if row["lifted_at"] is not None else (row, book)
+
+
+async def _lock_frozen(tx: Transaction, sanction_ids: Sequence[UUID]) -> None:
+    """Lock the accounts of all that these sanctions have frozen, before one of them touches the markets."""
+    rows = await tx.fetch(HOLDS, tx.world_id, sanction_ids)
+    if rows:
+        await ledger.open_holds(tx, [row["hold_id"] for row in rows])
+
+
+async def _end(
+    tx: Transaction, row: Any, book: ledger.Book | None, reason: str, by_id: UUID | None, cause: EventRecord | None
+) -> None:  # fmt: skip
+    sanction_id = row["id"]
     await tx.execute(
         "UPDATE sanctions SET lifted_at = $3, lift_reason = $4 WHERE world_id = $1 AND id = $2",
         tx.world_id, sanction_id, tx.now, reason,
     )  # fmt: skip
-    members = await _members(tx, sanction_id)
+    members = await members_of(tx, sanction_id)
     told = tx.emit(
-        SanctionLifted(**_whom(row, members[0] if members else None, by_id), reason=reason), cause=cause
+        SanctionLifted(**whom(row, members[0] if members else None, by_id), reason=reason), cause=cause
     )
     await tx.cancel_timers(REVIEW, sanction_id=str(sanction_id))
     if book is not None:
@@ -291,7 +332,6 @@ async def lift(
             book.release(held)
         await ledger.write(tx, book)
     await _unbind(tx, sanction_id, members, told)
-    return True
 
 
 # -- what it binds -------------------------------------------------------------------------------------------
@@ -305,7 +345,8 @@ def source(sanction_id: UUID, member_id: UUID) -> str:
 async def _bind(tx: Transaction, row: Any, member: UUID, book: Book, told: EventRecord) -> None:
     """Let a member's part of the sanction hold in the systems it concerns; the caller writes the book."""
     target, name, reason = row["target_id"], source(row["id"], member), f"sanction: {row['reason']}"[:200]
-    await tx.execute(ADD_MEMBER, tx.world_id, row["id"], member, tx.now)
+    event: Any = told.event
+    await tx.execute(ADD_MEMBER, tx.world_id, tx.new_id(), row["id"], member, event.by_id, tx.now)
     harm = HARM[row["kind"]]
     book.tense(member, target, harm, f"a sanction ({row['kind'].replace('_', ' ')})")
     book.opine(target, member, "sanction", -2 * harm, "sanctioned us", 180, told.id, cap=50)
@@ -360,65 +401,22 @@ async def _freeze(
     return book, held
 
 
-# -- breaches ------------------------------------------------------------------------------------------------
-
-
-async def watch(tx: Transaction, records: list[EventRecord]) -> None:
-    """See members trade with whom they have an embargo on."""
-    for record in records:
-        event = record.event
-        if isinstance(event, RouteOpened):
-            who, where, words = (
-                event.owner_id,
-                [event.from_region, event.to_region],
-                f"opened a route for {event.good}",
-            )
-        elif isinstance(event, Bought | Sold):
-            did = "bought" if isinstance(event, Bought) else "sold"
-            who, where, words = event.owner_id, [event.region_id], f"{did} {event.good}"
-        else:
-            continue
-        if who is None:
-            continue
-        for row in await tx.fetch(BROKEN, tx.world_id, who, where, event.good):
-            await _breached(tx, row, record, words)
-
-
-async def _breached(tx: Transaction, row: Any, record: EventRecord, words: str) -> None:
-    added = await tx.execute(
-        "INSERT INTO sanction_breaches (world_id, id, sanction_id, faction_id, event_id, words, at) "
-        "VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT DO NOTHING",
-        tx.world_id, tx.new_id(), row["id"], row["faction_id"], record.id, words, tx.now,
-    )  # fmt: skip
-    if not added:
-        return
-    others = [m for m in await _members(tx, row["id"]) if m != row["faction_id"]]
-    told = tx.emit(
-        SanctionBreached(**_whom(row, row["faction_id"], None), event_id=record.id, words=words), cause=record
-    )
-    book = await relations_book(tx, [(other, row["faction_id"]) for other in others])
-    for other in others:
-        book.opine(
-            other, row["faction_id"], "sanction_breach", BREACH_OPINION, BREACHED, 180, told.id, cap=50
-        )  # fmt: skip
-        book.trust(other, row["faction_id"], BREACH_TRUST, BREACHED)
-    await write(tx, book)
-
-
 # -- the end -------------------------------------------------------------------------------------------------
 
 
 async def review(tx: Transaction, timers: Sequence[Timer]) -> None:
     """Sanctions whose time is over or whose conditions hold end; the others are looked at again later."""
-    for sanction_id in sorted({UUID(timer.data["sanction_id"]) for timer in timers}):
+    due = sorted({UUID(timer.data["sanction_id"]) for timer in timers})
+    await _lock_frozen(tx, due)
+    for sanction_id in due:
         row = await tx.fetchrow(GET, tx.world_id, sanction_id)
         if row is None or row["lifted_at"] is not None:
             continue
         if row["until_at"] is not None and row["until_at"] <= tx.now:
             await lift(tx, sanction_id, "its time is over")
         elif not await _lift_if_met(tx, row, None):
-            due = min(tx.now + REVIEW_EVERY, row["until_at"] or tx.now + REVIEW_EVERY)
-            await tx.schedule(REVIEW, due, {"sanction_id": str(sanction_id)})
+            again = min(tx.now + REVIEW_EVERY, row["until_at"] or tx.now + REVIEW_EVERY)
+            await tx.schedule(REVIEW, again, {"sanction_id": str(sanction_id)})
 
 
 async def reconsider(tx: Transaction, records: list[EventRecord]) -> None:
@@ -430,7 +428,7 @@ async def reconsider(tx: Transaction, records: list[EventRecord]) -> None:
 
 async def _lift_if_met(tx: Transaction, row: Any, cause: EventRecord | None) -> bool:
     conditions = orjson.loads(row["lift_when"])
-    members = await _members(tx, row["id"])
+    members = await members_of(tx, row["id"])
     if not conditions or not members:
         return False
     book = await peek_relations(tx, tx.world_id, tx.now, [(m, row["target_id"]) for m in members])
@@ -462,11 +460,13 @@ async def _get(tx: Transaction, sanction_id: UUID, sql: str = GET) -> Any:
     return row
 
 
-async def _members(tx: Transaction, sanction_id: UUID) -> list[UUID]:
+async def members_of(tx: Transaction, sanction_id: UUID) -> list[UUID]:
+    """The factions that take part in a sanction, by id."""
     return [row["faction_id"] for row in await tx.fetch(MEMBERS, tx.world_id, sanction_id)]
 
 
-def _whom(row: Any, faction_id: UUID | None, by_id: UUID | None) -> dict[str, Any]:
+def whom(row: Any, faction_id: UUID | None, by_id: UUID | None) -> dict[str, Any]:
+    """The fields that all events of a sanction have."""
     return {
         "sanction_id": row["id"], "faction_id": faction_id, "target_id": row["target_id"], "kind": row["kind"],
         "by_id": by_id,
@@ -484,10 +484,9 @@ HANDLERS = (
     Handler(JoinSanction, one=join),
     Handler(LeaveSanction, one=leave),
 )
-EVENTS = (SanctionImposed, SanctionJoined, SanctionLeft, SanctionBreached, SanctionLifted)
+EVENTS = (SanctionImposed, SanctionJoined, SanctionLeft, SanctionLifted)
 KINDS = (TimerKind(REVIEW, review),)
 GUARDING = (
-    Reaction("diplomacy.sanctions_watch", (RouteOpened, Bought, Sold), watch),
     Reaction(
         "diplomacy.sanctions_reconsidered", (IncidentResolved, PeaceMade, TensionChanged, RelationshipChanged),
         reconsider,

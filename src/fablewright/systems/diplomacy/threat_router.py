@@ -4,7 +4,7 @@ from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter, Query
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import ConfigDict
 
 from fablewright.gateway.api import (
     CURSOR_INVALID,
@@ -30,24 +30,17 @@ from fablewright.systems.diplomacy.war_commands import (
     LeaveCoalition,
     WithdrawUltimatum,
 )
+from fablewright.systems.diplomacy.war_router import ActingBody
 from fablewright.systems.factions.rules import FACTION_NOT_FOUND
 from fablewright.systems.factions.views import faction as find_faction
 
 router = APIRouter(tags=["diplomacy"])
 
 
-class _Body(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-
-    character_id: UUID | None = Field(
-        None, description="Which member acts; only game masters may leave it out."
-    )
-
-
 # -- ultimatums ------------------------------------------------------------------------------------------------
 
 
-class UltimatumAnswerBody(_Body):
+class UltimatumAnswerBody(ActingBody):
     """Whether the target gives in."""
 
     model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"accept": False}]})
@@ -55,7 +48,7 @@ class UltimatumAnswerBody(_Body):
     accept: bool
 
 
-class WithdrawBody(_Body):
+class WithdrawBody(ActingBody):
     """Who backs down."""
 
     model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{}]})
@@ -116,7 +109,7 @@ async def withdraw_ultimatum(
 # -- coalitions ------------------------------------------------------------------------------------------------
 
 
-class CoalitionBody(_Body):
+class CoalitionBody(ActingBody):
     """Which faction joins or leaves a coalition."""
 
     model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"faction_id": TWO}]})

@@ -9,6 +9,7 @@ import orjson
 from pydantic import BaseModel, Field
 
 from fablewright.systems.diplomacy import battle
+from fablewright.systems.diplomacy.relations import Book, opinion_of
 from fablewright.systems.diplomacy.service import peek as peek_relations
 
 ULTIMATUM: Final = (
@@ -187,12 +188,17 @@ async def fears(
     book = await peek_relations(reader, world_id, now, pairs)
     found = []
     for holder, target in pairs:
-        opinion, tension = book.opinion(holder, target), book.tension(holder, target)
+        opinion, tension = _open_opinion(book, holder, target), book.tension(holder, target)
         close = (holder, target) in near
         value = battle.fear(dread[target], near=close, opinion=opinion, tension=tension)
         if value >= floor:
             found.append(Fear(holder, target, value, close, dread[target], opinion, tension))
     return sorted(found, key=lambda f: (-f.fear, f.target_id, f.faction_id))
+
+
+def _open_opinion(book: Book, holder: UUID, about: UUID) -> float:
+    """What all know of what one thinks of another: fear is told to all, and would give secret reasons away."""
+    return opinion_of((m for m in book.feelings[holder, about].modifiers.values() if not m.secret), book.now)
 
 
 class FearView(BaseModel):
@@ -201,7 +207,7 @@ class FearView(BaseModel):
     faction_id: UUID
     fear: float = Field(description="0 to 100; from 25 on it is reason enough for a coalition.")
     near: bool = Field(description="Whether regions of the two border on each other.")
-    opinion: float = Field(description="What it thinks of it.")
+    opinion: float = Field(description="What it thinks of it, but for what is secret.")
     tension: float
 
 

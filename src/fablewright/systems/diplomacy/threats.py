@@ -41,7 +41,7 @@ DEMANDS_NOTHING = Refusal(
 NOT_ITS_INCIDENT = Refusal(
     "not_its_incident",
     CONFLICT,
-    "The incident is not one in which the target wronged the issuer. Name another, or none.",
+    "The incident is not one for which this faction holds the target responsible. Name another, or none.",
 )
 COALITION_NOT_FOUND = Refusal(
     "coalition_not_found", NOT_FOUND, "There is no such coalition in this world. Look it up in the list."

@@ -245,10 +245,7 @@ async def expire(tx: Transaction, timers: list[Timer]) -> None:
     for row in await _rows(tx, timers):
         if row["state"] != "issued":
             continue
-        issuer, target = row["issuer_id"], row["target_id"]
-        await factions.load(tx, [issuer, target])
-        book = await relations_book(tx, [(issuer, target)])
-        await tx.fetchrow(LOCK, tx.world_id, row["id"])
+        book = await relations_book(tx, [(row["issuer_id"], row["target_id"])])
         told = tx.emit(UltimatumExpired(**_whom(row, None)), cause=before.get(row["id"]))
         await _defied(tx, row, book, "expired", told, None)
 
@@ -259,7 +256,6 @@ async def act(tx: Transaction, timers: list[Timer]) -> None:
     for row in await _rows(tx, timers):
         if row["acts_at"] is None:
             continue
-        await tx.fetchrow(LOCK, tx.world_id, row["id"])
         promised = Consequence(**orjson.loads(row["consequence"]))
         # What follows names this event as its cause; it says what came of it once that is known.
         event = UltimatumCarriedOut(**_whom(row, None), kind=promised.kind, outcome_id=None, reason="")
@@ -346,10 +342,11 @@ async def _lock_issued(tx: Transaction, ultimatum_id: UUID) -> None:
 
 
 async def _rows(tx: Transaction, timers: Sequence[Timer]) -> list[Any]:
-    return [
-        await _get(tx, ultimatum_id)
-        for ultimatum_id in sorted({UUID(t.data["ultimatum_id"]) for t in timers})
-    ]
+    """The ultimatums of these timers, as they stay until the commit: whoever changes one locks its factions first."""
+    ids = sorted({UUID(timer.data["ultimatum_id"]) for timer in timers})
+    sides = [(await _get(tx, i)) for i in ids]
+    await factions.load(tx, {side for row in sides for side in (row["issuer_id"], row["target_id"])})
+    return [await _get(tx, i) for i in ids]
 
 
 def _pending(row: Any) -> bool:

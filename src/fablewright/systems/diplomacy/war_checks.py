@@ -98,6 +98,15 @@ CHECKS = (
            WHERE w.ended_at IS NOT NULL""",
     ),
     Check(
+        "diplomacy.blockades_are_between_enemies",
+        """SELECT r.world_id, 'blockade ' || r.source || ' stands, but the two do not fight each other in that war'
+           FROM trade_restrictions r
+           WHERE r.lifted_at IS NULL AND r.source LIKE 'war:%' AND (
+               SELECT count(DISTINCT p.side) FROM war_parties p
+               WHERE p.world_id = r.world_id AND p.war_id = split_part(r.source, ':', 2)::uuid
+                 AND p.faction_id IN (r.from_id, r.to_id) AND p.state = 'fighting') <> 2""",
+    ),
+    Check(
         "diplomacy.calls_lapse",
         f"""SELECT p.world_id, 'faction ' || p.faction_id || ' was called to war ' || p.war_id || ' for ever'
             FROM war_parties p

@@ -26,6 +26,8 @@ from fablewright.systems.factions.rules import (
     ROLE_MAY_NOT,
 )
 from fablewright.systems.ledger.rules import INSUFFICIENT_FUNDS
+from fablewright.systems.markets.rules import GOOD_NOT_FOUND, TOO_MANY_RESTRICTIONS
+from fablewright.systems.regions.rules import REGION_NOT_FOUND, TOO_MANY_BANS
 
 Text = Annotated[str, StringConstraints(strip_whitespace=True, pattern=r"^[^\x00]*$")]
 Words = Annotated[Text, Field(min_length=1, max_length=200)]
@@ -36,6 +38,7 @@ Money = Annotated[int, Field(ge=0, le=2**53)]
 Good = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,59}$")]
 
 ACTING: Final = (FACTION_NOT_FOUND, FACTION_DISSOLVED, NOT_A_MEMBER, ROLE_MAY_NOT, NAME_WHO_ACTS)
+TOO_MUCH_FORBIDDEN: Final = (TOO_MANY_RESTRICTIONS, TOO_MANY_BANS)
 BY_MEMBER: Final = at_least(Role.PLAYER, acts_as=("character_id",))
 ANOTHER_REASON: Final = "01890a5d-ac96-774b-bcce-b302099a8090"
 ONE: Final = "01890a5d-ac96-774b-bcce-b302099a8091"
@@ -45,7 +48,9 @@ SANCTION_NOT_FOUND = Refusal(
 )
 SANCTION_LIFTED = Refusal("sanction_lifted", CONFLICT, "The sanction was lifted already. Impose a new one.")
 SANCTION_SHAPE = Refusal(
-    "sanction_shape", INVALID, "A tariff has a rate above 0, and only tariffs and embargoes are of a good."
+    "sanction_shape",
+    INVALID,
+    "A tariff has a rate above 0, only tariffs and embargoes are of a good, and no tension falls below 0.",
 )
 SANCTION_ON_ONESELF = Refusal(
     "sanction_on_oneself", INVALID, "A faction does not sanction itself. Name another target."
@@ -54,7 +59,9 @@ NOT_IN_SANCTION = Refusal(
     "not_in_sanction", CONFLICT, "The faction takes no part in this sanction. Name one that does, or join it."
 )
 ALREADY_SANCTIONING = Refusal(
-    "already_sanctioning", CONFLICT, "The faction takes part in this sanction already."
+    "already_sanctioning",
+    CONFLICT,
+    "The faction takes part in such a sanction of this target already. Leave that first, or let it stand.",
 )
 DEADLINE_IN_THE_PAST = Refusal(
     "deadline_in_the_past", INVALID, "The time named is over. Choose one that is still to come."
@@ -94,7 +101,7 @@ class ReportIncident(Acting):
     )  # fmt: skip
     message_type = "diplomacy.report_incident"
     allowed = BY_MEMBER
-    refusals = (*ACTING, ladder.INCIDENT_WITH_ONESELF, EVENT_NOT_FOUND)
+    refusals = (*ACTING, ladder.INCIDENT_WITH_ONESELF, EVENT_NOT_FOUND, REGION_NOT_FOUND)
 
     kind: IncidentKind
     injured_id: UUID
@@ -158,7 +165,8 @@ class EscalateIncident(OfIncident):
 class DeclareWar(Acting):
     """Go to war. The cause says how just it seems to others; a war without one frightens the neighbours.
 
-    `cause_id` names the incident, ultimatum or coalition that the cause is; `conquest` and `ideology` need none.
+    `cause_id` names the incident, ultimatum, coalition, broken treaty, lost region or war that the cause is; left out,
+    it is looked for, but for an incident. `conquest` and `ideology` have none.
     """
 
     model_config = ConfigDict(
@@ -220,7 +228,10 @@ class AnswerCall(OfWar):
 
 
 class FightBattle(OfWar):
-    """A party seeks battle with an enemy; chance is the world's. With a region, it is fought there, on its ground."""
+    """A party seeks battle with an enemy, who meets it with all it has; chance is the world's.
+
+    With a region, it is fought there, on its ground.
+    """
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -231,7 +242,7 @@ class FightBattle(OfWar):
     allowed = BY_MEMBER
     refusals = (
         *ACTING, battle.WAR_NOT_FOUND, battle.WAR_OVER, battle.NOT_AT_WAR, battle.SAME_SIDE, battle.NO_TROOPS,
-        battle.NOT_OF_THE_ENEMY, battle.NOT_ENEMIES,
+        battle.NOT_OF_THE_ENEMY, battle.NOT_ENEMIES, TOO_MANY_BANS,
     )  # fmt: skip
 
     enemy_id: UUID
@@ -239,29 +250,26 @@ class FightBattle(OfWar):
         None, description="Where; one that the enemy holds. Who wins there takes it."
     )
     troops: float | None = Field(None, gt=0, le=1e9, allow_inf_nan=False, description="Left out: all it has.")
-    enemy_troops: float | None = Field(
-        None, gt=0, le=1e9, allow_inf_nan=False, description="What the enemy sends; left out: all it has."
-    )
 
 
 class MakePeace(OfWar):
-    """The leaders of a war end it. Regions named change hands, others go back to who held them before.
+    """Both leaders of a war end it. Regions named change hands, others go back to who held them before.
 
-    Without a treaty it is a white peace that both sides must want: the enemy's leader says so with `agreed_by`.
+    Both must want it: the enemy's leader says so with `agreed_by`. Whoever asks acts for both, as a game master does or
+    who controls both characters; two players make peace by a treaty.
     """
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"war_id": ONE, "faction_id": TWO}]})
     message_type = "diplomacy.make_peace"
     allowed = at_least(Role.PLAYER, acts_as=("character_id", "agreed_by"))
     refusals = (
-        *ACTING, battle.WAR_NOT_FOUND, battle.WAR_OVER, battle.NOT_A_LEADER, battle.NOT_OF_THE_ENEMY,
+        *ACTING, battle.WAR_NOT_FOUND, battle.WAR_OVER, battle.NOT_A_LEADER, battle.NOT_OF_THE_ENEMY, TOO_MANY_BANS,
     )  # fmt: skip
 
     agreed_by: UUID | None = Field(None, description="The member of the other leader that agrees.")
     keep: list[UUID] = Field(
         [], max_length=200, description="Occupied regions that stay with their occupiers."
     )
-    treaty_id: UUID | None = Field(None, description="The peace treaty, if there is one.")
 
 
 # -- sanctions -------------------------------------------------------------------------------------------------
@@ -291,7 +299,7 @@ class ImposeSanction(Acting):
     allowed = BY_MEMBER
     refusals = (
         *ACTING, SANCTION_ON_ONESELF, SANCTION_SHAPE, DEADLINE_IN_THE_PAST, ladder.INCIDENT_NOT_FOUND,
-        threats.NOT_IN_COALITION,
+        threats.NOT_IN_COALITION, threats.NOT_ITS_INCIDENT, ALREADY_SANCTIONING, GOOD_NOT_FOUND, *TOO_MUCH_FORBIDDEN,
     )  # fmt: skip
 
     faction_id: UUID
@@ -321,7 +329,10 @@ class JoinSanction(OfSanction):
     model_config = ConfigDict(json_schema_extra={"examples": [{"sanction_id": ONE, "faction_id": TWO}]})
     message_type = "diplomacy.join_sanction"
     allowed = BY_MEMBER
-    refusals = (*ACTING, SANCTION_NOT_FOUND, SANCTION_LIFTED, ALREADY_SANCTIONING, SANCTION_ON_ONESELF)
+    refusals = (
+        *ACTING, SANCTION_NOT_FOUND, SANCTION_LIFTED, ALREADY_SANCTIONING, SANCTION_ON_ONESELF, GOOD_NOT_FOUND,
+        *TOO_MUCH_FORBIDDEN,
+    )  # fmt: skip
 
 
 class LeaveSanction(OfSanction):
@@ -396,6 +407,7 @@ class AnswerUltimatum(Acting):
     allowed = BY_MEMBER
     refusals = (
         *ACTING, threats.ULTIMATUM_NOT_FOUND, threats.ULTIMATUM_CLOSED, PARTY_DISSOLVED, AMOUNT_NOT_COVERED,
+        TOO_MANY_RESTRICTIONS,
     )  # fmt: skip
 
     ultimatum_id: UUID
@@ -446,7 +458,8 @@ class JoinCoalition(OfCoalition):
     allowed = BY_MEMBER
     refusals = (
         *ACTING, threats.COALITION_NOT_FOUND, threats.COALITION_OVER, threats.COALITION_AGAINST_ONESELF,
-        threats.IN_COALITION, threats.TOO_LITTLE_FEAR, threats.ALLIED_TO_THE_TARGET,
+        threats.IN_COALITION, threats.TOO_LITTLE_FEAR, threats.ALLIED_TO_THE_TARGET, GOOD_NOT_FOUND,
+        *TOO_MUCH_FORBIDDEN,
     )  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""What happens in incidents, ultimatums, sanctions and wars. All members of a world may know."""
+"""What happens in incidents, ultimatums, sanctions and wars. All members of a world may know, but of a secret."""
 
 from typing import Any, ClassVar
 from uuid import UUID
@@ -119,6 +119,19 @@ class AllyCalled(_OfWar):
     answer_by: int
 
 
+class PromiseRecalled(_OfWar):
+    """War has come to whom a faction promised help in secret. Only the two know; the one may call the other."""
+
+    message_type = "diplomacy.promise_recalled"
+    subjects = ("faction_id", "ally_id", "war_id")
+
+    ally_id: UUID = Field(description="To whom it was promised.")
+    against_id: UUID = Field(description="Who leads the enemies.")
+
+    def audience(self) -> Audience:
+        return Audience.of(self.faction_id, self.ally_id)
+
+
 class CallAnswered(_OfWar):
     """A faction that was called has come, or refused."""
 
@@ -130,6 +143,7 @@ class CallAnswered(_OfWar):
     come: bool
     side: str
     silent: bool = Field(False, description="Whether the time to answer ran out.")
+    bound: bool = Field(True, description="Whether it had promised to come, and all know of that.")
     excused: bool = Field(
         False, description="Whether a truce or an alliance with the enemy kept it from coming."
     )

@@ -42,7 +42,9 @@ from fablewright.systems.diplomacy.war_views import IncidentView, SanctionView, 
 router = APIRouter(tags=["diplomacy"])
 
 
-class _Body(BaseModel):
+class ActingBody(BaseModel):
+    """What a member does in its faction's name."""
+
     model_config = ConfigDict(extra="forbid")
 
     character_id: UUID | None = Field(
@@ -53,7 +55,7 @@ class _Body(BaseModel):
 # -- incidents -------------------------------------------------------------------------------------------------
 
 
-class AnswerBody(_Body):
+class AnswerBody(ActingBody):
     """How the accused answers."""
 
     model_config = ConfigDict(
@@ -64,7 +66,7 @@ class AnswerBody(_Body):
     amount: Money = 0
 
 
-class SettleBody(_Body):
+class SettleBody(ActingBody):
     """Whether the injured forgives without an apology."""
 
     model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"forgive": True}]})
@@ -72,7 +74,7 @@ class SettleBody(_Body):
     forgive: bool = False
 
 
-class EscalateBody(_Body):
+class EscalateBody(ActingBody):
     """Who goes on."""
 
     model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{}]})
@@ -145,7 +147,7 @@ async def escalate_incident(
 # -- wars ------------------------------------------------------------------------------------------------------
 
 
-class _WarBody(_Body):
+class _WarBody(ActingBody):
     faction_id: UUID = Field(description="Which party acts.")
 
 
@@ -180,7 +182,6 @@ class BattleBody(_WarBody):
     enemy_id: UUID
     region_id: UUID | None = None
     troops: float | None = Field(None, gt=0, le=1e9, allow_inf_nan=False)
-    enemy_troops: float | None = Field(None, gt=0, le=1e9, allow_inf_nan=False)
 
 
 class PeaceBody(_WarBody):
@@ -190,7 +191,6 @@ class PeaceBody(_WarBody):
 
     agreed_by: UUID | None = None
     keep: list[UUID] = Field([], max_length=200)
-    treaty_id: UUID | None = None
 
 
 @router.post("/worlds/{world_id}/wars", responses=refusals(DeclareWar))
@@ -258,7 +258,7 @@ async def make_peace(world_id: UUID, war_id: UUID, body: PeaceBody, caller: Call
 # -- sanctions -------------------------------------------------------------------------------------------------
 
 
-class MemberBody(_Body):
+class MemberBody(ActingBody):
     """Which faction joins or leaves a sanction."""
 
     model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"faction_id": TWO}]})

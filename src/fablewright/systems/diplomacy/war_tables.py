@@ -132,19 +132,26 @@ class Sanction(Base):
 
 
 class SanctionMember(Base):
-    """That a faction takes part in a sanction."""
+    """That a faction takes part in a sanction, or did; who joins again has another row."""
 
     __tablename__ = "sanction_members"
     __table_args__ = (
         ForeignKeyConstraint(
             ["world_id", "sanction_id"], ["sanctions.world_id", "sanctions.id"], ondelete="CASCADE"
         ),
+        Index(
+            "uq_sanction_members_open", "world_id", "sanction_id", "faction_id", unique=True,
+            postgresql_where=text("left_at IS NULL"),
+        ),
+        Index("ix_sanction_members_sanction", "world_id", "sanction_id", "joined_at"),
         Index("ix_sanction_members_faction", "world_id", "faction_id", "sanction_id"),
-    )
+    )  # fmt: skip
 
     world_id: Mapped[UUID] = mapped_column(primary_key=True)
-    sanction_id: Mapped[UUID] = mapped_column(primary_key=True)
-    faction_id: Mapped[UUID] = mapped_column(primary_key=True)
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    sanction_id: Mapped[UUID]
+    faction_id: Mapped[UUID]
+    by_id: Mapped[UUID | None]
     joined_at: Mapped[int]
     left_at: Mapped[int | None]
 
@@ -170,13 +177,15 @@ class SanctionBreach(Base):
 
 
 class War(Base):
-    """A war between two sides, each led by the faction that it began with."""
+    """A war between two sides, each led by the faction that it began with; `final_score` is what it ended with."""
 
     __tablename__ = "wars"
     __table_args__ = (
         CheckConstraint("attacker_id <> defender_id", name="two_factions"),
         CheckConstraint("legitimacy BETWEEN 0 AND 1", name="legitimacy_range"),
-        CheckConstraint("(ended_at IS NULL) = (outcome IS NULL)", name="ended_has_outcome"),
+        CheckConstraint(
+            "num_nulls(ended_at, outcome, final_score, final_parts) IN (0, 4)", name="ended_has_outcome"
+        ),
         Index("ix_wars_attacker", "world_id", "attacker_id", "id"),
         Index("ix_wars_defender", "world_id", "defender_id", "id"),
         Index("ix_wars_open", "world_id", "id", postgresql_where=text("ended_at IS NULL")),
@@ -195,6 +204,8 @@ class War(Base):
     battle_score: Mapped[float] = mapped_column(server_default=text("0"))
     treaty_id: Mapped[UUID | None]
     outcome: Mapped[str | None]
+    final_score: Mapped[float | None]
+    final_parts: Mapped[list[dict[str, Any]] | None] = mapped_column(JSONB)
     by_id: Mapped[UUID | None]
     at: Mapped[int]
     ended_at: Mapped[int | None]
@@ -315,19 +326,26 @@ class Coalition(Base):
 
 
 class CoalitionMember(Base):
-    """That a faction belongs to a coalition; `fear` (0..100) as it was when it joined."""
+    """That a faction belongs to a coalition, or did; `fear` (0..100) as it was when it joined."""
 
     __tablename__ = "coalition_members"
     __table_args__ = (
         ForeignKeyConstraint(
             ["world_id", "coalition_id"], ["coalitions.world_id", "coalitions.id"], ondelete="CASCADE"
         ),
+        Index(
+            "uq_coalition_members_open", "world_id", "coalition_id", "faction_id", unique=True,
+            postgresql_where=text("left_at IS NULL"),
+        ),
+        Index("ix_coalition_members_coalition", "world_id", "coalition_id", "at"),
         Index("ix_coalition_members_faction", "world_id", "faction_id", "coalition_id"),
-    )
+    )  # fmt: skip
 
     world_id: Mapped[UUID] = mapped_column(primary_key=True)
-    coalition_id: Mapped[UUID] = mapped_column(primary_key=True)
-    faction_id: Mapped[UUID] = mapped_column(primary_key=True)
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    coalition_id: Mapped[UUID]
+    faction_id: Mapped[UUID]
     fear: Mapped[float]
+    by_id: Mapped[UUID | None]
     at: Mapped[int]
     left_at: Mapped[int | None]

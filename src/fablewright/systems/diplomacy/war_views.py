@@ -20,7 +20,8 @@ SANCTION: Final = (
 )
 WAR: Final = (
     "id, name, attacker_id, defender_id, cause, cause_id, reason, legitimacy, "
-    "legitimacy_parts::text AS legitimacy_parts, battle_score, treaty_id, outcome, by_id, at, ended_at"
+    "legitimacy_parts::text AS legitimacy_parts, battle_score, treaty_id, outcome, final_score, "
+    "final_parts::text AS final_parts, by_id, at, ended_at"
 )
 
 
@@ -160,7 +161,7 @@ class WarView(BaseModel):
     reason: str
     legitimacy: float = Field(description="How just it seemed when it was declared, 0 to 1.")
     legitimacy_parts: list[PartView]
-    score: float = Field(description="How it stands for the attacker, -100 to 100.")
+    score: float = Field(description="How it stands for the attacker, or ended, -100 to 100.")
     score_parts: list[PartView]
     parties: list[PartyView]
     outcome: str | None
@@ -228,12 +229,17 @@ def parts_view(parts: Sequence[battle.Part]) -> list[PartView]:
 
 
 def _war_fields(war: Any, parties: Sequence[Any], occupations: Sequence[Any], now: int) -> dict[str, Any]:
-    score = score_of(war, parties, occupations, now)
     fields = dict(war)
-    fields.pop("battle_score")
+    del fields["battle_score"]
+    final, parts = fields.pop("final_score"), fields.pop("final_parts")
+    if final is None:
+        score = score_of(war, parties, occupations, now)
+        final, told = score.value, parts_view(score.parts)
+    else:
+        told = [PartView(**part) for part in orjson.loads(parts)]
     fields["legitimacy_parts"] = [PartView(**part) for part in orjson.loads(war["legitimacy_parts"])]
     return fields | {
-        "score": score.value, "score_parts": parts_view(score.parts),
+        "score": final, "score_parts": told,
         "parties": [
             PartyView.model_construct(
                 **{n: p[n] for n in PartyView.model_fields if n != "exhaustion"}, exhaustion=exhaustion_of(p, now)

@@ -14,8 +14,8 @@ from fablewright.core.system import Handler, TimerKind
 from fablewright.core.transaction import EventRecord, Timer, Transaction
 from fablewright.systems.diplomacy import battle, war_views
 from fablewright.systems.diplomacy.campaigns import json_parts, locked, party_of, told_parts, view, weary
-from fablewright.systems.diplomacy.causes import bound_to_come, is_bound, legitimacy
-from fablewright.systems.diplomacy.relations import Book
+from fablewright.systems.diplomacy.causes import bound_to_come, legitimacy, promised
+from fablewright.systems.diplomacy.relations import Book, ordered
 from fablewright.systems.diplomacy.service import peek as peek_relations
 from fablewright.systems.diplomacy.service import relations_book, relations_of, write
 from fablewright.systems.diplomacy.war_commands import (
@@ -28,6 +28,7 @@ from fablewright.systems.diplomacy.war_events import (
     AllyCalled,
     CallAnswered,
     PeaceMade,
+    PromiseRecalled,
     WarDeclared,
     WarPartyLeft,
 )
@@ -111,7 +112,7 @@ async def wage(
     sides = await factions.require(tx, [attacker_id, defender_id])
     attacker, defender = sides[attacker_id], sides[defender_id]
     known = await relations_of(tx, tx.world_id, tx.now, defender_id)
-    just = await legitimacy(tx, attacker, defender, cause, cause_id)
+    just, cause_id = await legitimacy(tx, attacker, defender, cause, cause_id)
     await factions.judge(
         tx, attacker_id, battle.reputation_of(just.value), f"declared war on {defender.name}"
     )
@@ -154,30 +155,57 @@ async def wage(
             book.opine(
                 other, attacker_id, "warmonger", thinks, f"fell on {defender.name}", 360, told.id, cap=60
             )
-    calls = {
-        (defender_id, o): None for o in others
+    allies = [
+        o for o in others
         if book.status(defender_id, o) == "allied" and book.status(attacker_id, o) != "war"
-    }  # fmt: skip
-    calls |= dict.fromkeys(await bound_to_come(tx, attacker_id, defender_id))
+    ]  # fmt: skip
     await write(tx, book)
     await blockade(tx, war_id, attacker_id, [defender_id], told)
-    for caller, ally in calls:
-        await call(tx, war_id, caller, ally, cause=told)
+    await _summon(tx, war_id, attacker_id, defender_id, allies, told)
     return await view(tx, war_id)
+
+
+async def _summon(
+    tx: Transaction, war_id: UUID, attacker_id: UUID, defender_id: UUID, allies: Iterable[UUID], cause: EventRecord
+) -> None:  # fmt: skip
+    """Call the defender's allies and who is known to be bound to come; remind those who promised it in secret."""
+    bound = await bound_to_come(tx, attacker_id, defender_id)
+    calls = dict.fromkeys((defender_id, ally) for ally in allies)
+    calls |= dict.fromkeys(pair for pair, known in bound.items() if known)
+    for caller, ally in calls:
+        await call(tx, war_id, caller, ally, cause=cause)
+    enemy = {attacker_id: defender_id, defender_id: attacker_id}
+    for caller, ally in bound:
+        if (caller, ally) not in calls:
+            recalled = PromiseRecalled(
+                war_id=war_id, faction_id=ally, by_id=None, ally_id=caller, against_id=enemy[caller]
+            )
+            tx.emit(recalled, cause=cause)
 
 
 async def blockade(
     tx: Transaction, war_id: UUID, faction_id: UUID, enemies: Sequence[UUID], cause: EventRecord
 ) -> None:
     """Let nothing be traded between a faction and its enemies while it is in this war."""
-    name = source(war_id, faction_id)
-    cuts = [Restriction(name, Restraint.BLOCKADE, None, faction_id, enemy, 1.0, "war") for enemy in enemies]
+    cuts = [
+        Restriction(_source(war_id, faction_id, enemy), Restraint.BLOCKADE, None, faction_id, enemy, 1.0, "war")
+        for enemy in enemies
+    ]  # fmt: skip
     await markets.restrict(tx, cuts, cause=cause)
 
 
-def source(war_id: UUID, faction_id: UUID) -> str:
-    """By which name the blockades of a faction in a war stand in the markets."""
-    return f"war:{war_id}:{faction_id}"
+async def unblock(
+    tx: Transaction, war_id: UUID, pairs: Iterable[tuple[UUID, UUID]], cause: EventRecord
+) -> None:
+    """Let these pairs of enemies trade again, as far as this war kept them from it."""
+    for a, b in pairs:
+        await markets.lift(tx, _source(war_id, a, b), cause=cause)
+
+
+def _source(war_id: UUID, a: UUID, b: UUID) -> str:
+    """By which name the blockade between two enemies stands in the markets."""
+    low, high = ordered(a, b)
+    return f"war:{war_id}:{low}:{high}"
 
 
 def _others(known: Any, of: UUID, but: UUID) -> list[UUID]:
@@ -195,14 +223,13 @@ async def call(
     tx: Transaction, war_id: UUID, caller_id: UUID, ally_id: UUID, *, by_id: UUID | None = None,
     cause: EventRecord | None = None,
 ) -> bool:  # fmt: skip
-    """Ask a faction to fight on the caller's side; False if it was asked before or is in the war.
+    """Ask a faction to fight on the caller's side; False if it was asked before in this war, or is in it.
 
     For treaties whose clauses call allies in, too. Refuses `war_not_found`, `war_over`, `not_at_war`.
     """
     war, parties = await locked(tx, war_id)
     caller = party_of(parties, caller_id)
-    known = parties.get(ally_id)
-    if known is not None and (known["state"] != "refused" or known["side"] != caller["side"]):
+    if ally_id in parties:
         return False
     await tx.execute(ADD_PARTY, tx.world_id, war_id, ally_id, caller["side"], "called", caller_id, tx.now)
     answer_by = tx.now + CALL_WITHIN
@@ -278,17 +305,18 @@ async def _answer(
     await tx.cancel_timers(CALL_LAPSES, war_id=str(war_id), faction_id=str(faction_id))
     enemy = _leader(war, SIDES[side])
     excused = not come and await _kept_away(tx, faction_id, enemy)
+    known: bool | None = None
+    if caller_id is not None:
+        allied = book.status(caller_id, faction_id) == "allied"
+        known = allied or await promised(tx, faction_id, caller_id, enemy, attacks=side == "attacker")
     told = tx.emit(
         CallAnswered(
             war_id=war_id, faction_id=faction_id, caller_id=caller_id, against_id=enemy, come=come, side=side,
-            by_id=by_id, silent=silent, excused=excused,
+            by_id=by_id, silent=silent, bound=known is True, excused=excused,
         )
     )  # fmt: skip
     if caller_id is not None:
-        promised = book.status(caller_id, faction_id) == "allied" or await is_bound(
-            tx, faction_id, caller_id, enemy, attacks=side == "attacker"
-        )
-        await _remembered(tx, book, faction_id, caller_id, come, promised and not excused, told.id)
+        await _remembered(tx, book, faction_id, caller_id, come, None if excused else known, told.id)
     await write(tx, book)
     if come:
         await blockade(tx, war_id, faction_id, enemies, told)
@@ -301,13 +329,18 @@ async def _kept_away(tx: Transaction, faction_id: UUID, enemy_id: UUID) -> bool:
 
 
 async def _remembered(
-    tx: Transaction, book: Book, faction_id: UUID, caller_id: UUID, come: bool, bound: bool, event_id: UUID
-) -> None:
-    """What an answer to a call does: nobody forgets who came, and all hear who broke a promise to."""
-    amount, trust, face, words = CAME if come else STAYED_AWAY[bound]
-    book.opine(caller_id, faction_id, "call_to_arms", amount, words, 540, event_id, cap=60)
-    book.trust(caller_id, faction_id, trust, words)
-    if bound:
+    tx: Transaction, book: Book, faction_id: UUID, caller_id: UUID, come: bool, known: bool | None, event_id: UUID
+) -> None:  # fmt: skip
+    """What an answer to a call does: nobody forgets who came, and all hear who broke a promise to.
+
+    `known`: whether all know of the promise, None without one. A secret one that is broken the two know alone.
+    """
+    amount, trust, face, words = CAME if come else STAYED_AWAY[known is not None]
+    secret = known is False and not come
+    key = "secret_promise" if secret else "call_to_arms"
+    book.opine(caller_id, faction_id, key, amount, words, 540, event_id, cap=60, secret=secret)
+    book.trust(caller_id, faction_id, trust, words, secret=secret)
+    if known:
         reason = "came to the aid of an ally" if come else "did not come to the aid of an ally"
         await factions.judge(tx, faction_id, face, reason)
     alone = not come and book.status(caller_id, faction_id) == "allied"
@@ -337,9 +370,35 @@ async def make_peace(tx: Transaction, command: MakePeace) -> WarDetail:
         tx,
         [(command.faction_id, command.character_id, "make_peace"), (other, command.agreed_by, "make_peace")],
     )
-    await end(tx, command.war_id, keep=command.keep, treaty_id=command.treaty_id, by_id=command.character_id,
-              faction_id=command.faction_id)  # fmt: skip
+    await end(
+        tx, command.war_id, keep=command.keep, by_id=command.character_id, faction_id=command.faction_id
+    )
     return await view(tx, command.war_id)
+
+
+async def halt(tx: Transaction, war_id: UUID) -> tuple[dict[UUID, str], list[Any]]:
+    """Let a war stand still until the commit: by faction that fights, its side; and the occupations that stand.
+
+    Whoever fights, comes or takes a region locks its own faction and its enemies' before: what is read once all of
+    them are locked stays true.
+    """
+    seen = await tx.fetch(war_views.PARTIES, tx.world_id, [war_id])
+    standing = await tx.fetch(STANDING, tx.world_id, war_id)
+    await regions.regions(tx, [o["region_id"] for o in standing], lock=True)
+    await factions.load(tx, {*(p["faction_id"] for p in seen), *(o["holder_id"] for o in standing)})
+    parties = await tx.fetch(war_views.PARTIES, tx.world_id, [war_id])
+    fighting = {p["faction_id"]: p["side"] for p in parties if p["state"] == "fighting"}
+    return fighting, await tx.fetch(STANDING, tx.world_id, war_id)
+
+
+async def give_back(tx: Transaction, occupations: Sequence[Any], cause: EventRecord) -> None:
+    """Let those who held regions before they were taken hold them again, if they still stand."""
+    holders = await factions.load(tx, {o["holder_id"] for o in occupations})
+    for o in occupations:
+        if holders[o["holder_id"]].dissolved_at is None:
+            await regions.set_control(
+                tx, o["region_id"], o["holder_id"], reason="given back in peace", cause=cause
+            )
 
 
 async def end(
@@ -350,24 +409,21 @@ async def end(
 
     For peace treaties, too. Refuses `war_not_found`, `war_over`, `not_of_the_enemy`.
     """
-    standing = await tx.fetch(STANDING, tx.world_id, war_id)
+    fighting, standing = await halt(tx, war_id)
     kept = set(keep)
     if unknown := kept - {o["region_id"] for o in standing}:
         raise battle.NOT_OF_THE_ENEMY(
             "Only regions occupied in this war can be kept.", region_ids=sorted(map(str, unknown))
         )
-    await regions.regions(tx, [o["region_id"] for o in standing], lock=True)
-    seen = await tx.fetch(war_views.PARTIES, tx.world_id, [war_id])
-    fighting = {p["faction_id"]: p["side"] for p in seen if p["state"] == "fighting"}
-    holders = await factions.load(tx, {*fighting, *(o["holder_id"] for o in standing)})
     pairs = [
         (a, b) for a in fighting for b in fighting if fighting[a] == "attacker" and fighting[b] == "defender"
     ]
     book = await relations_book(tx, pairs)
     war, parties = await locked(tx, war_id)
-    score = war_views.score_of(
+    final = war_views.score_of(
         war, list(parties.values()), [{**o, "until_at": None} for o in standing], tx.now
-    ).value
+    )
+    score = final.value
     outcome = "attacker" if score >= CLEAR else "defender" if score <= -CLEAR else "draw"
     for a, b in pairs:
         # A treaty has made it a truce already: how long it holds is for the war to say.
@@ -385,22 +441,21 @@ async def end(
         cause=cause,
     )  # fmt: skip
     await write(tx, book)
-    await _close(tx, war_id, outcome, treaty_id)
-    for o in standing:
-        if o["region_id"] not in kept and holders[o["holder_id"]].dissolved_at is None:
-            await regions.set_control(
-                tx, o["region_id"], o["holder_id"], reason="given back in peace", cause=told
-            )
+    await _close(tx, war_id, outcome, final, treaty_id)
+    await give_back(tx, [o for o in standing if o["region_id"] not in kept], told)
     for party in sorted(fighting):
         took = sum(o["occupier_id"] == party and o["region_id"] in kept for o in standing)
-        await weary(tx, party, wars=-1, aggression=6.0 * took)
-        await markets.lift(tx, source(war_id, party), cause=told)
+        await weary(tx, party, wars=-1, aggression=battle.AGGRESSION_OF_REGION * took)
+    await unblock(tx, war_id, pairs, told)
 
 
-async def _close(tx: Transaction, war_id: UUID, outcome: str, treaty_id: UUID | None) -> None:
+async def _close(
+    tx: Transaction, war_id: UUID, outcome: str, final: battle.WarScore, treaty_id: UUID | None
+) -> None:
     await tx.execute(
-        "UPDATE wars SET ended_at = $3, outcome = $4, treaty_id = $5 WHERE world_id = $1 AND id = $2",
-        tx.world_id, war_id, tx.now, outcome, treaty_id,
+        "UPDATE wars SET ended_at = $3, outcome = $4, final_score = $5, final_parts = $6::jsonb, treaty_id = $7 "
+        "WHERE world_id = $1 AND id = $2",
+        tx.world_id, war_id, tx.now, outcome, final.value, json_parts(final.parts), treaty_id,
     )  # fmt: skip
     await tx.execute(
         "UPDATE war_parties SET state = 'out', left_at = $3 WHERE world_id = $1 AND war_id = $2 AND state <> 'refused'",
@@ -437,5 +492,5 @@ HANDLERS = (
     Handler(AnswerCall, one=answer_call),
     Handler(MakePeace, one=make_peace),
 )
-EVENTS = (WarDeclared, AllyCalled, CallAnswered, PeaceMade, WarPartyLeft)
+EVENTS = (WarDeclared, AllyCalled, PromiseRecalled, CallAnswered, PeaceMade, WarPartyLeft)
 KINDS = (TimerKind(CALL_LAPSES, lapse),)
