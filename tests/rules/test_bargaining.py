@@ -53,6 +53,19 @@ def test_strangers_without_quarrel_come_to_terms(kind: str) -> None:
     assert went.agreed is not None and set(went.agreed.accepted) == {ASH, OAK}
 
 
+@pytest.mark.parametrize("kind", ["military_access", "tribute", "peace"])
+def test_an_opening_does_not_tell_what_is_in_the_others_treasury(kind: str) -> None:
+    """What one asks of somebody, and offers for it, depends on what one knows."""
+    found = set()
+    for treasury in (1_000, 1_234, 1_999):
+        views = pair(
+            {"war": 60.0, "taken": (MARCH,)},
+            {"treasury": treasury, "wealth": 2.0 * treasury, "opinion": -40.0},
+        )
+        found.add(bargaining.opens_with(kind, views, ASH, 360))
+    assert len(found) == 1
+
+
 def test_a_good_offer_is_accepted_at_once() -> None:
     went = sitting("non_aggression", pair(), ASH, 360)
     assert [type(said) for said in went.said] == [Offered, Answered]

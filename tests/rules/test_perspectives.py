@@ -4,7 +4,7 @@ from uuid import UUID
 
 import pytest
 
-from fablewright.systems.diplomacy import perspectives
+from fablewright.systems.diplomacy import perspectives, stakes
 from fablewright.systems.diplomacy.relations import Book, Relation, ordered
 from fablewright.systems.factions.rules import Faction, Holding, power
 
@@ -29,8 +29,8 @@ def test_a_treasury_moves_no_share_of_power() -> None:
 
 
 def test_wealth_is_what_one_has_and_ten_months() -> None:
-    assert perspectives.wealth(0, None) == 100
-    assert perspectives.wealth(500, power(ASH, 0.0, [FEN], 0)) == 500 + 10 * 30 * 4
+    assert stakes.wealth(0, 0.0) == 100
+    assert stakes.wealth(500, power(ASH, 0.0, [FEN], 0).economic) == 500 + 10 * 30 * 4
 
 
 @pytest.mark.parametrize(

@@ -22,12 +22,14 @@ from fablewright.systems.diplomacy.clauses import (
     SupportInWar,
 )
 from fablewright.systems.diplomacy.evaluator import (
+    Counterpart,
     Evaluation,
     FactionView,
     evaluate,
     fingerprint,
     would_propose,
 )
+from fablewright.systems.diplomacy.stakes import need_of_money, wealth
 
 MOST_LEAN: Final = 40.0
 """How far talks can move a faction, either way (points)."""
@@ -122,8 +124,17 @@ def opens_with(
     """The offer with which a faction opens talks about a treaty of a kind; empty, if it knows of none."""
     others = [i for i in views if i != me]
     wanted = list(dict.fromkeys(clause for other in others for clause in wishes(kind, views[me], other)))
-    guess = replace(views[others[0]], lean=0.0, lost=frozenset())
-    return opening(views[me], guess, wanted, days)
+    return opening(views[me], guessed(views[others[0]], views[me].others[others[0]]), wanted, days)
+
+
+def guessed(view: FactionView, known: Counterpart) -> FactionView:
+    """How a faction believes that another one sees the matter: as it does, but for what talks have brought it to, and
+    with as much money as it is known to have."""
+    month = 30 * known.income
+    return replace(
+        view, lean=0.0, lost=frozenset(), treasury=known.means, wealth=wealth(known.means, month),
+        needs={**view.needs, "money": need_of_money(known.means, month)},
+    )  # fmt: skip
 
 
 def given_back(view: FactionView, now: Evaluation, before: Evaluation) -> float:

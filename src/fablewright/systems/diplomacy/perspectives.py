@@ -16,6 +16,7 @@ from fablewright.systems.diplomacy import evaluator, service, war_views
 from fablewright.systems.diplomacy.clauses import AnyClause, HandOver, KeepOut
 from fablewright.systems.diplomacy.evaluator import Counterpart, FactionView, Leader, Temper
 from fablewright.systems.diplomacy.relations import Book
+from fablewright.systems.diplomacy.stakes import need_of_money, wealth
 from fablewright.systems.factions import service as factions
 from fablewright.systems.factions.rules import TRADE_DAYS
 from fablewright.systems.factions.service import Faction, Member, Power
@@ -41,11 +42,6 @@ def roughly(amount: int) -> int:
     return max(0, amount // digit * digit)
 
 
-def wealth(treasury: int, power: Power | None) -> float:
-    """What 100 points are worth in money: what it has, and ten times what it gets in a month."""
-    return max(100.0, treasury + 10.0 * (power.economic if power else 0.0))
-
-
 def share(powers: Mapping[UUID, Power], of: UUID, beside: UUID) -> float:
     """The share of one of two in the power of both, 0..1, as all can see it: arms, and a fifth of the goods."""
     seen = [powers[i].without_treasury() if i in powers else None for i in (of, beside)]
@@ -62,7 +58,7 @@ def needs(
     threat = max((book.tension(me, o) / 100 * share(powers, o, me) * 2 for o in others), default=0.0)
     income = powers[me].economic if me in powers else 0.0
     return {
-        "money": 1.0 / (1.0 + treasury / max(50.0, income)),
+        "money": need_of_money(treasury, income),
         "security": min(1.0, threat + 0.5 * at_war),
         "peace": 0.4 + 0.6 * max(share(powers, o, me) for o in others) if at_war and others else 0.2,
         "trade": faction.traits.mercantile * 0.6,
@@ -156,12 +152,13 @@ class Scene:
     def _view(self, faction: Faction, ids: Sequence[UUID], lean: float) -> FactionView:
         me = faction.id
         treasury = self.purses.get((me, faction.currency), 0)
+        month = self.powers[me].economic if me in self.powers else 0.0
         others = [i for i in ids if i != me]
         fights = [w for w in self.wars if any(self._against(w, me, i) for i in others)]
         return FactionView(
             id=me, others={i: self._counterpart(faction, self.factions[i]) for i in others},
             temper=_temper(faction), leader=_leader(self.leaders.get(faction.leader_id or me)),
-            leader_id=faction.leader_id, treasury=treasury, wealth=wealth(treasury, self.powers.get(me)),
+            leader_id=faction.leader_id, treasury=treasury, wealth=wealth(treasury, month),
             currency=faction.currency, needs=needs(faction, others, self.book, self.powers, treasury),
             people={(m.faction_id, i): 0.9 if m.role else 0.15 for i, m in self.members.items()},
             lands=self._lands(me, ids, fights),

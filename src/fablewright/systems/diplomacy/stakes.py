@@ -83,6 +83,16 @@ REASONS: Final[Mapping[str, tuple[str, str]]] = {
 """In words: what the taker gets and what the giver gives."""
 
 
+def wealth(treasury: float, month: float) -> float:
+    """What 100 points are worth in money: what one has, and ten times what one gets in a month."""
+    return max(100.0, treasury + 10.0 * month)
+
+
+def need_of_money(treasury: float, month: float) -> float:
+    """How short of money one is, 0..1, who has so much and gets so much in a month."""
+    return 1.0 / (1.0 + treasury / max(50.0, month))
+
+
 def stakes(clause: AnyClause, days: int) -> tuple[Stake, ...]:
     """What a clause of a treaty of so many days gives to whom; nothing for what cannot be weighed."""
     found: tuple[Stake, ...] = ()
