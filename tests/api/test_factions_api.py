@@ -226,6 +226,8 @@ async def test_factions_stand_in_packs(factions: Factions, server: Server, tmp_p
         "PATCH", f"factions/{FORD}", {"roles": {"broker": ["trade", "negotiate"]}, "self_run": True}
     )
     await factions.do("POST", f"factions/{FORD}/members", {"member_id": f.eve, "role": "broker"}, 201)
+    await factions.do("PUT", "ledger/currencies/gold", {"name": "Gold"})
+    await factions.do("POST", f"factions/{ASH}/treasury/grant", {"amount": 70, "currency": "gold"})
     await export_world(server.runtime, factions.world_id, tmp_path / "pack")
     text = (tmp_path / "pack" / "factions.yaml").read_text()
     assert "House Ash" in text and "broker" in text
@@ -248,6 +250,7 @@ async def test_factions_stand_in_packs(factions: Factions, server: Server, tmp_p
         shown.append((whole, members))
     assert shown[0] == shown[1]
     assert [w["treasury"] for w in shown[1][0]] == [500, 0]
+    assert [w["accounts"].get("gold") for w in shown[1][0]] == [70, None]
 
 
 WRONG = {

@@ -335,10 +335,11 @@ class GrantTreasury(Command):
     )
     message_type = "factions.grant_treasury"
     allowed = at_least(Role.GAME_MASTER)
-    refusals = (FACTION_NOT_FOUND, FACTION_DISSOLVED, BALANCE_LIMIT, REFERENCE_REUSED)
+    refusals = (FACTION_NOT_FOUND, FACTION_DISSOLVED, BALANCE_LIMIT, REFERENCE_REUSED, CURRENCY_NOT_FOUND)
 
     faction_id: UUID
     amount: Amount
+    currency: Key | None = Field(None, description="Left out: that of its treasury.")
     reason: Reason = ""
     reference: Reference | None = Field(None, description="The same again is not granted twice.")
 

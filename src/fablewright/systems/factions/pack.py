@@ -14,9 +14,11 @@ from fablewright.core.pack import Form, Ids, Item, PackModel, PackSection, Ref, 
 from fablewright.systems.factions.commands import (
     MOST_MEMBERS,
     AddMember,
+    Amount,
     Color,
     Description,
     FoundFaction,
+    GrantTreasury,
     Ideology,
     Key,
     MemberValue,
@@ -31,7 +33,6 @@ from fablewright.systems.factions.commands import (
 )
 from fablewright.systems.factions.roster import FACTION, MEMBER, faction_of
 from fablewright.systems.factions.rules import DEFAULT_RANKS, RULER, Faction, Member, complete_roles
-from fablewright.systems.factions.views import treasuries
 from fablewright.systems.ledger.rules import MOST_AMOUNT
 from fablewright.systems.regions.commands import SetControl
 
@@ -60,6 +61,7 @@ class FactionEntry(PackModel):
     traits: TraitsValue = TraitsValue()
     currency: Key = "points"
     treasury: int = Field(0, ge=0, le=MOST_AMOUNT)
+    other_money: dict[Key, Amount] = Field({}, description="What it has of other currencies.")
     roles: Roles | None = Field(None, description="Left out: ruler, ambassador, general, spymaster.")
     ranks: Ranks = list(DEFAULT_RANKS)
     capital: RegionKey | None = Field(None, description="The key of a region.")
@@ -70,6 +72,8 @@ class FactionEntry(PackModel):
     founded_ms: WorldMs | None = Field(None, description="World ms; left out: when the world begins.")
 
 
+OPENING: Final = "As the pack says."
+"""The reason of the transfers that bring in what a faction has of other currencies than its own."""
 SAME: Final = (
     "name", "kind", "description", "color", "ideology", "traits", "currency", "treasury", "roles", "ranks",
     "self_run", "reputation", "strength",
@@ -114,6 +118,10 @@ def commands(items: Sequence[Item], ids: Ids) -> list[Command]:
             for m in members[MOST_MEMBERS:]
         ]
         made += [
+            GrantTreasury(faction_id=faction_id, amount=amount, currency=code, reason=OPENING)
+            for code, amount in entry.other_money.items()
+        ]
+        made += [
             SetControl(region_id=ids.of("regions", key), controller_id=faction_id) for key in entry.holds
         ]
     return made
@@ -156,7 +164,13 @@ async def read(snapshot: Snapshot) -> list[Item]:
         world_id,
     ):
         held.setdefault(row["controller_id"], []).append(snapshot.keys.of("regions", row["id"]))
-    money = await treasuries(connection, world_id, [f.id for f in factions])
+    money: dict[UUID, dict[str, int]] = {f.id: {} for f in factions}
+    for row in await connection.fetch(
+        "SELECT owner_id, currency, balance FROM ledger_accounts "
+        "WHERE world_id = $1 AND owner_id = ANY($2::uuid[]) AND balance > 0 ORDER BY owner_id, currency",
+        world_id, list(money),
+    ):  # fmt: skip
+        money[row["owner_id"]][row["currency"]] = row["balance"]
     items = [
         Item(
             snapshot.keys.of("factions", f.id),
@@ -168,7 +182,7 @@ async def read(snapshot: Snapshot) -> list[Item]:
 
 
 def _entry(
-    f: Faction, members: Sequence[Member], holds: list[str], treasury: int, snapshot: Snapshot
+    f: Faction, members: Sequence[Member], holds: list[str], money: dict[str, int], snapshot: Snapshot
 ) -> FactionEntry:
     keys = snapshot.keys
     t = f.traits
@@ -186,7 +200,8 @@ def _entry(
             aggressive=t.aggressive, honourable=t.honourable, mercantile=t.mercantile,
             isolationist=t.isolationist,
         ),
-        currency=f.currency, treasury=treasury,
+        currency=f.currency, treasury=money.get(f.currency, 0),
+        other_money={code: amount for code, amount in money.items() if code != f.currency},
         roles=None if f.roles == complete_roles(None) else {r: list(a) for r, a in f.roles.items()},
         ranks=list(f.ranks), capital=keys.maybe("regions", f.capital_id), holds=holds, self_run=f.self_run,
         reputation=f.reputation_now(snapshot.now), strength=f.strength, founded_ms=f.founded_at,

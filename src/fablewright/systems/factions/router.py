@@ -139,6 +139,7 @@ class GrantBody(BaseModel):
     model_config = _body(amount=500, reason="The harvest tithe.")
 
     amount: Amount
+    currency: Key | None = None
     reason: Reason = ""
     reference: Reference | None = None
 
@@ -149,7 +150,6 @@ class SpendBody(GrantBody):
     model_config = _body(amount=40, reason="A new roof for the hall.")
 
     to_id: UUID | None = None
-    currency: Key | None = None
     character_id: As = None
 
 

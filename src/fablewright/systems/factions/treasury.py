@@ -114,7 +114,7 @@ async def grant(tx: Transaction, command: GrantTreasury) -> TreasuryView:
     faction = (await roster.require(tx, [command.faction_id], lock=False))[command.faction_id]
     made = await pay(
         tx, ledger.MINT, faction.id, command.amount, kind="factions.grant", reason=command.reason,
-        reference=command.reference, currency=faction.currency,
+        reference=command.reference, currency=command.currency or faction.currency,
     )  # fmt: skip
     return _answer(made, faction.id)
 
