@@ -200,8 +200,9 @@ async def test_only_unused_places_are_removed(village: Village) -> None:
     await village.do(RemovePlace(place_id=ISLE))
     await village.refused("place_not_found", RemovePlace(place_id=ISLE))
     assert (await village.events("regions.place_removed"))[0]["data"] == {
-        "place_id": str(ISLE), "name": "Isle",
+        "place_id": str(ISLE), "name": "Isle", "paths": [],
     }  # fmt: skip
+    ways = await village.read(service.paths)
     await village.do([  # the ways of a place go with it
         PlaceCharacters(placements=[
             Placement(character_id=i, place_id=MILL, home_id=MILL) for i in (ADA, BEN, CYN, DOT)
@@ -209,6 +210,8 @@ async def test_only_unused_places_are_removed(village: Village) -> None:
         RemovePlace(place_id=GREEN),
     ])  # fmt: skip
     assert await village.read(service.paths) == []
+    told = (await village.events("regions.place_removed"))[1]["data"]["paths"]
+    assert told == [{"a_id": str(w.low_id), "b_id": str(w.high_id), "minutes": w.minutes} for w in ways] != []
 
 
 async def test_a_place_is_removed_or_walked_to_but_not_both(village: Village) -> None:

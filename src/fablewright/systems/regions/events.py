@@ -23,12 +23,13 @@ class PlacesDefined(_RegionEvent):
 
 
 class PlaceRemoved(_RegionEvent):
-    """A place is off the map, with its ways."""
+    """A place is off the map, with its ways (`paths`)."""
 
     message_type = "regions.place_removed"
 
     place_id: UUID
     name: str
+    paths: list[PathValue]
 
 
 class Placed(BaseModel):

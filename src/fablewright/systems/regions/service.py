@@ -245,8 +245,16 @@ async def remove_place(tx: Transaction, command: RemovePlace) -> None:
     users = [str(user["id"]) for user in await tx.fetch(USERS, tx.world_id, command.place_id)]
     if users:
         raise rules.PLACE_IN_USE(character_ids=users)
+    ways = await tx.fetch(
+        "DELETE FROM paths WHERE world_id = $1 AND $2 IN (low_id, high_id) RETURNING low_id, high_id, minutes",
+        tx.world_id, command.place_id,
+    )  # fmt: skip
     await tx.execute("DELETE FROM places WHERE world_id = $1 AND id = $2", tx.world_id, command.place_id)
-    tx.emit(PlaceRemoved(place_id=command.place_id, name=row["name"]))
+    gone = [
+        PathValue(a_id=way["low_id"], b_id=way["high_id"], minutes=way["minutes"])
+        for way in sorted(ways, key=lambda way: (way["low_id"], way["high_id"]))
+    ]
+    tx.emit(PlaceRemoved(place_id=command.place_id, name=row["name"], paths=gone))
 
 
 # -- who is where --------------------------------------------------------------------------------------------
