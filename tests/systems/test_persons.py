@@ -135,8 +135,11 @@ async def test_a_secret_is_felt_by_those_who_share_it_and_said_by_nobody(court: 
 
 
 async def test_where_nobody_signed_the_leaders_stand_for_it_and_nobody_likes_a_tribute(court: Court) -> None:
-    await court.do(ImportTreaty(name="Old Peace", kind="peace", parties=[ASH, FORD], starts_at=-DAY))
-    await court.do(ImportTreaty(name="The Tithe", kind="tribute", parties=[ASH, FORD], starts_at=-DAY))
+    await court.do(ImportTreaty(name="History", kind="trade", parties=[ASH, FORD], starts_at=-DAY))
+    for name, kind in (("Old Peace", "peace"), ("The Tithe", "tribute")):
+        made = await court.do(ProposeTreaty(name=name, kind=kind, parties=[ASH, FORD], faction_id=ASH))
+        for who in (ASH, FORD):
+            await court.do(SignTreaty(treaty_id=UUID(made["id"]), faction_id=who))
     told = await court.later()
     assert {(t["character_id"], t["words"]) for t in told} == {
         (str(ADA), "signed Old Peace"), (str(EVE), "signed Old Peace"),

@@ -29,21 +29,24 @@ FROM relations r LEFT JOIN (
 ) t USING (world_id, low_id, high_id)
 WHERE r.status <> coalesce(t.status, 'neutral')
 """
-# What was told of an opinion when it last changed is what its modifiers sum to at that time.
+# What was told of an opinion when it last changed is what its modifiers sum to at that time; all are told without
+# those that are secret. PostgreSQL's `least` passes over nulls: what never fades is told apart first.
 SUMS: Final = f"""
 SELECT t.world_id, 'the opinion of ' || t.holder_id || ' about ' || t.about_id || ' was told as ' || t.opinion
        || ', its parts sum to ' || p.opinion
 FROM (
     SELECT DISTINCT ON (world_id, data ->> 'holder_id', data ->> 'about_id') world_id, at,
            (data ->> 'holder_id')::uuid AS holder_id, (data ->> 'about_id')::uuid AS about_id,
-           (data ->> 'opinion')::float8 AS opinion
+           (data ->> 'opinion')::float8 AS opinion, coalesce((data ->> 'secret')::bool, false) AS secret
     FROM events WHERE type = 'diplomacy.relationship_changed'
     ORDER BY world_id, data ->> 'holder_id', data ->> 'about_id', seq DESC
 ) t CROSS JOIN LATERAL (
-    SELECT least(100, greatest(-100, coalesce(sum(o.amount * coalesce(power(2.0::float8, -least(
-        {MOST_HALF_LIVES}, greatest(0, t.at - o.at) / (o.half_life_days * {DAY}))), 1)), 0))) AS opinion
+    SELECT least(100, greatest(-100, coalesce(sum(o.amount * CASE WHEN o.half_life_days IS NULL THEN 1 ELSE
+        power(2.0::float8, -least({MOST_HALF_LIVES}, greatest(0, t.at - o.at)::float8 / (o.half_life_days * {DAY})))
+        END), 0))) AS opinion
     FROM opinions o
     WHERE o.world_id = t.world_id AND o.holder_id = t.holder_id AND o.about_id = t.about_id AND o.ended_at IS NULL
+      AND (t.secret OR NOT o.secret)
 ) p
 WHERE abs(p.opinion - t.opinion) > 0.001
 """  # noqa: S608  fixed texts only

@@ -60,6 +60,10 @@ one's regions; `call_refused` to an ally; a character `came` into a region, or `
 found by timers: a sum stayed `unpaid`, a character was `kept_back`."""
 
 
+MISSED: Final[frozenset[ActKind]] = frozenset(("unpaid", "kept_back"))
+"""Acts that no event tells of: timers find them, and they can be made good within the grace."""
+
+
 @dataclass(frozen=True, slots=True)
 class Act:
     """What somebody did, as clauses look at it. `by` is a faction (or, for `came` and `joined`, a character);
@@ -103,8 +107,6 @@ class ClauseBase(BaseModel):
 
     type: str
     deeds: ClassVar[Mapping[ActKind, str]] = {}
-    recurs: ClassVar[bool] = False
-    """Whether it is executed by a timer."""
 
     def binds(self) -> tuple[UUID, ...]:
         """The factions that owe something by it."""
@@ -124,7 +126,9 @@ class ClauseBase(BaseModel):
 
     def watches(self) -> tuple[str, ...]:
         """The keys of acts that may break or fulfil it."""
-        return tuple(watch_key(kind, by, to) for kind in self.deeds for by, to in self.ways())
+        return tuple(
+            watch_key(kind, by, to) for kind in self.deeds if kind not in MISSED for by, to in self.ways()
+        )
 
     def concerns(self, act: Act) -> bool:  # noqa: ARG002
         """Whether an act of the right kind, by and to the right ones, is one that it speaks of."""
@@ -183,7 +187,6 @@ class Pay(_Between):
 
     pair = ("from_id", "to_id")
     deeds = {"unpaid": "a payment was not made"}
-    recurs = True
 
     type: Literal["pay"] = "pay"
     from_id: UUID
@@ -305,7 +308,6 @@ class HandOver(_Between):
 
     pair = ("faction_id", "to_id")
     deeds = {"kept_back": "they did not hand over in time"}
-    recurs = True
 
     type: Literal["hand_over"] = "hand_over"
     faction_id: UUID

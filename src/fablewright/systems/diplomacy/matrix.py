@@ -17,7 +17,7 @@ import orjson
 
 from fablewright.core.clock import DAY
 from fablewright.core.log import head_of
-from fablewright.systems.diplomacy.relations import MOST_HALF_LIVES, Pair, left, ordered, trust_now
+from fablewright.systems.diplomacy.relations import MOST_HALF_LIVES, Pair, left, ordered
 from fablewright.systems.diplomacy.rules import (
     MOST_FACTIONS,
     MOST_OPINION,
@@ -64,7 +64,7 @@ WANTED: Final = "unnest($3::uuid[], $4::uuid[]) AS p (a, b) JOIN {table} ON {on}
 PAIRS: Final = (
     "SELECT r.low_id, r.high_id, r.status, r.tension, r.tension_at FROM {source} WHERE r.world_id = $1"
 )
-TRUSTS: Final = "SELECT t.holder_id, t.about_id, t.trust, t.at FROM {source} WHERE t.world_id = $1"
+TRUSTS: Final = "SELECT t.holder_id, t.about_id, t.trust, t.shown, t.at FROM {source} WHERE t.world_id = $1"
 TRUCES: Final = """
 SELECT low_id, high_id, truce_until FROM relations WHERE world_id = $1 AND truce_until IS NOT NULL
 """
@@ -84,9 +84,9 @@ class _Kept:
     at: int
     tension: float
     shown: dict[str, Any]
-    trust: float = 0.0
-    back: float = 0.0
-    """What there is of trust beyond that of strangers."""
+    trust: tuple[float, float] = (0.0, 0.0)
+    back: tuple[float, float] = (0.0, 0.0)
+    """What there is of trust beyond that of strangers: as all see it, and with what is secret."""
     open: tuple[list[Sum], list[Sum]] = field(default_factory=lambda: ([], []))
     """What the reasons that are no secret come to, of the first about the second and back."""
     secret: tuple[list[Sum], list[Sum]] = field(default_factory=lambda: ([], []))
@@ -178,7 +178,8 @@ async def _load(connection: Any, world_id: UUID, now: int, pairs: list[Pair] | N
             sides[row["holder_id"] != pair[0]].append((row["half_life_days"], row["amount"]))
     for row in await connection.fetch(TRUSTS.format(source=trusts) + more, world_id, now, *ends):
         kept = found.get(pair := ordered(row["holder_id"], row["about_id"]))
-        beyond = trust_now(row["trust"], row["at"], now) - TRUST_OF_STRANGERS
+        fade = left(row["at"], now, TRUST_HALF_LIFE_DAYS)
+        beyond = (row["shown"] - TRUST_OF_STRANGERS) * fade, (row["trust"] - TRUST_OF_STRANGERS) * fade
         if kept is not None and row["holder_id"] == pair[0]:
             kept.trust = beyond
         elif kept is not None:
@@ -200,10 +201,11 @@ def _shown(
         fade, tension, trust = found
         shown = p.shown
         shown["tension"] = p.tension * tension
-        shown["trust"] = TRUST_OF_STRANGERS + p.trust * trust
-        shown["trust_back"] = TRUST_OF_STRANGERS + p.back * trust
+        sees_all = sees.of(p.low, p.high)
+        shown["trust"] = TRUST_OF_STRANGERS + p.trust[sees_all] * trust
+        shown["trust_back"] = TRUST_OF_STRANGERS + p.back[sees_all] * trust
         forth, back = p.open
-        if (p.secret[0] or p.secret[1]) and sees.of(p.low, p.high):
+        if sees_all and (p.secret[0] or p.secret[1]):
             forth, back = [*forth, *p.secret[0]], [*back, *p.secret[1]]
         # Written out for both sides: it is done for each of thousands of pairs.
         total = 0.0

@@ -53,6 +53,8 @@ TELL: Final = "diplomacy.acts_tell"
 """Timers of this kind let acts tell on people; their data names the events."""
 FORCED: Final = ("tribute", "vassalage")
 """Kinds of treaties that nobody likes another for."""
+HIDDEN_WORDS: Final = "what they had to do with each other"
+"""What a tie says of an act that only those know who had part in it."""
 
 LEADERS: Final = """
 SELECT id, leader_id FROM factions WHERE world_id = $1 AND id = ANY($2::uuid[]) AND leader_id IS NOT NULL
@@ -129,6 +131,8 @@ def _resolved(e: IncidentResolved) -> list[_Act]:
 def _called(e: CallAnswered) -> list[_Act]:
     if e.come:
         return [_Act("came_to_help", e.faction_id, (e.caller_id,), "came when called to arms", e.by_id)]
+    if e.excused or not e.bound:
+        return []
     return [_Act("stayed_away", e.faction_id, (e.caller_id,), "did not come when called to arms", e.by_id)]
 
 
@@ -224,7 +228,8 @@ async def _cast(tx: Transaction, records: Sequence[EventRecord]) -> Cast:
 
 
 async def led(tx: Transaction, records: list[EventRecord]) -> list[EventRecord]:
-    """Those of the events whose factions have people who lead them."""
+    """Those of the events that are no history brought in, and whose factions have people who lead them."""
+    records = [r for r in records if not getattr(r.event, "imported", False)]
     rows = await tx.fetch(LEADERS, tx.world_id, sorted({i for r in records for i in r.about}))
     leading = {row["id"] for row in rows}
     return [r for r in records if len(leading.intersection(r.about)) > 1]
@@ -271,7 +276,8 @@ def _feel(felt: dict[ties.Pair, TieState], deed: Deed, other: UUID, now: int) ->
     """Let one of the others feel otherwise about who did it."""
     pair, does = (other, deed.doer), bearing.scaled(deed)
     before = felt.get(pair, replace(STRANGERS, felt_at=now)).now(now)
-    reason = Reason(now, deed.words, event_id=deed.event_id)
+    # Ties and their reasons are shown to all: of what is secret they say nothing.
+    reason = Reason(now, HIDDEN_WORDS) if deed.secret else Reason(now, deed.words, event_id=deed.event_id)
     after = moved_by(
         before, now, strength=does.strength, trust=does.trust, familiarity=does.familiarity, reason=reason
     )

@@ -181,28 +181,42 @@ def check_move(relation: Relation, status: Status, now: int) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """A change of an opinion (or of a trust, then under the key `trust`) and its reason, for the event."""
+    """A change of an opinion (or of a trust, then under the key `trust`) and its reason, for the event.
+
+    A `secret` one is told to the two factions alone.
+    """
 
     key: str
     amount: float
     reason: str
     event_id: UUID | None = None
+    secret: bool = False
 
 
 @dataclass(slots=True)
 class Feeling:
-    """What one faction thinks of another in a book."""
+    """What one faction thinks of another in a book. `shown` is its trust as all see it, without what is secret."""
 
     modifiers: dict[str, Modifier] = field(default_factory=dict)
     trust: float = TRUST_OF_STRANGERS
+    shown: float = TRUST_OF_STRANGERS
     trust_at: int = 0
     stored_keys: frozenset[str] = frozenset()
     changes: list[Change] = field(default_factory=list)
     changed_keys: set[str] = field(default_factory=set)
-    opinion_before: float | None = None
-    trust_before: float | None = None
-    secret: bool = True
-    """Whether all changes were secret."""
+    before: "Known | None" = None
+    """What it was before the first change, as all see it and as it is."""
+    trust_changed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """An opinion and a trust, with what is secret and (`shown`) as all see them."""
+
+    opinion: float
+    trust: float
+    opinion_shown: float
+    trust_shown: float
 
 
 @dataclass(slots=True)
@@ -211,11 +225,9 @@ class Between:
 
     relation: Relation
     before: Relation
-    reasons: list[tuple[str, float]] = field(default_factory=list)
-    """Why the tension changed, and by how much."""
+    reasons: list[tuple[str, float, bool]] = field(default_factory=list)
+    """Why the tension changed, by how much, and whether the reason is a secret."""
     status_reason: str = ""
-    tension_secret: bool = True
-    """Whether all changes of the tension were secret."""
     moved: bool = False
 
 
@@ -228,7 +240,7 @@ class Book:
 
     def __init__(
         self, now: int, relations: Mapping[Pair, Relation], modifiers: Mapping[Pair, Sequence[Modifier]],
-        trusts: Mapping[Pair, tuple[float, int]],
+        trusts: Mapping[Pair, tuple[float, float, int]],
     ):  # fmt: skip
         self.now = now
         self.between = {pair: Between(relation, relation) for pair, relation in relations.items()}
@@ -236,8 +248,8 @@ class Book:
         for low, high in relations:
             for pair in ((low, high), (high, low)):
                 kept = {m.key: m for m in modifiers.get(pair, ())}
-                trust, at = trusts.get(pair, (TRUST_OF_STRANGERS, now))
-                self.feelings[pair] = Feeling(kept, trust, at, frozenset(kept))
+                trust, shown, at = trusts.get(pair, (TRUST_OF_STRANGERS, TRUST_OF_STRANGERS, now))
+                self.feelings[pair] = Feeling(kept, trust, shown, at, frozenset(kept))
 
     # What it says now.
 
@@ -262,6 +274,15 @@ class Book:
         """What `holder` thinks of `about` now, -100..100."""
         return opinion_of(self.feelings[holder, about].modifiers.values(), self.now)
 
+    def known(self, holder: UUID, about: UUID) -> Known:
+        """What `holder` thinks of and how far it trusts `about` now, and what all see of that."""
+        feeling = self.feelings[holder, about]
+        shown = (m for m in feeling.modifiers.values() if not m.secret)
+        return Known(
+            self.opinion(holder, about), self.trusted(holder, about), opinion_of(shown, self.now),
+            trust_now(feeling.shown, feeling.trust_at, self.now),
+        )  # fmt: skip
+
     def parts(self, holder: UUID, about: UUID) -> list[Part]:
         """The parts of that opinion, heaviest first; they sum to it."""
         return opinion_parts(self.feelings[holder, about].modifiers.values(), self.now)[1]
@@ -281,14 +302,15 @@ class Book:
         """Let `holder` think better (or worse) of `about` by `amount`; returns the change of its opinion.
 
         What it thought under the same `key` adds up, within `cap` (0..100) in size; the last `reason`, `event`
-        and half-life stand for it. `event` None stands for the event that tells of this change.
+        and half-life stand for it. `event` None stands for the event that tells of this change. What is secret
+        does not add to what all see under a key, but stands beside it; what all are told makes a secret known.
         """
-        ordered(holder, about)
-        feeling, now = self.feelings[holder, about], self.now
+        feeling, now = self._changing(holder, about), self.now
         before = self.opinion(holder, about)
-        if feeling.opinion_before is None:
-            feeling.opinion_before = before
         old = feeling.modifiers.get(key)
+        if secret and old is not None and not old.secret:
+            key += ":secret"
+            old = feeling.modifiers.get(key)
         worth = 0.0 if old is None else old.now(now)
         # A smaller cap than what is there already takes nothing away.
         bound = max(abs(worth), min(cap, MOST_OPINION))
@@ -297,25 +319,43 @@ class Book:
             return 0.0
         feeling.modifiers[key] = Modifier(
             None if old is None else old.id, key, reason, new, now, half_life_days, event, cap,
-            secret and (old is None or old.secret),
+            secret,
         )  # fmt: skip
         feeling.changed_keys.add(key)
-        feeling.changes.append(Change(key, new - worth, reason, event))
-        feeling.secret = feeling.secret and secret
+        known = 0.0 if old is not None and old.secret and not secret else worth
+        feeling.changes.append(Change(key, new - known, reason, event, secret))
         self._make_room(feeling, key)
         return self.opinion(holder, about) - before
 
+    def reveal(self, holder: UUID, about: UUID, key: str) -> bool:
+        """Let all know of a modifier that was secret; whether there was one."""
+        old = self.feelings[holder, about].modifiers.get(key)
+        if old is None or not old.secret:
+            return False
+        feeling = self._changing(holder, about)
+        feeling.modifiers[key] = replace(old, secret=False)
+        feeling.changed_keys.add(key)
+        feeling.changes.append(Change(key, old.now(self.now), old.reason, old.event_id))
+        return True
+
+    def _changing(self, holder: UUID, about: UUID) -> Feeling:
+        """A feeling that is to change: what it was before is kept. Refuses `same_faction`."""
+        ordered(holder, about)
+        feeling = self.feelings[holder, about]
+        if feeling.before is None:
+            feeling.before = self.known(holder, about)
+        return feeling
+
     def forget(self, holder: UUID, about: UUID, key: str, reason: str) -> bool:
         """Drop a modifier; whether there was one."""
-        feeling = self.feelings[holder, about]
-        if key not in feeling.modifiers:
+        if key not in self.feelings[holder, about].modifiers:
             return False
-        if feeling.opinion_before is None:
-            feeling.opinion_before = self.opinion(holder, about)
-        gone = feeling.modifiers.pop(key)
-        feeling.changes.append(Change(key, -gone.now(self.now), reason))
-        feeling.secret = feeling.secret and gone.secret
+        self._drop(self._changing(holder, about), key, reason)
         return True
+
+    def _drop(self, feeling: Feeling, key: str, reason: str) -> None:
+        gone = feeling.modifiers.pop(key)
+        feeling.changes.append(Change(key, -gone.now(self.now), reason, secret=gone.secret))
 
     def _make_room(self, feeling: Feeling, key: str) -> None:
         """Drop modifiers that have faded, and the one that weighs least if there are too many."""
@@ -323,28 +363,32 @@ class Book:
             del feeling.modifiers[other]
         while len(feeling.modifiers) > MOST_MODIFIERS:
             others = (k for k in feeling.modifiers if k != key)
-            del feeling.modifiers[min(others, key=lambda k: (abs(feeling.modifiers[k].now(self.now)), k))]
+            least = min(others, key=lambda k: (abs(feeling.modifiers[k].now(self.now)), k))
+            self._drop(feeling, least, "other things weigh more")
 
     def trust(self, holder: UUID, about: UUID, change: float, reason: str, *, secret: bool = False) -> float:
         """Let `holder` trust `about` more or less (`change` -1..1, see `trust_moved`); returns the real change."""
-        return self.set_trust(
-            holder, about, trust_moved(self.trusted(holder, about), change), reason, secret=secret
-        )
+        known = self.known(holder, about)
+        shown = known.trust_shown if secret else trust_moved(known.trust_shown, change)
+        return self._put_trust(holder, about, trust_moved(known.trust, change), shown, reason, secret)
 
-    def set_trust(
-        self, holder: UUID, about: UUID, trust: float, reason: str, *, secret: bool = False
-    ) -> float:
-        """Let `holder` trust `about` so much (0..1) from now on; returns the change."""
-        ordered(holder, about)
-        feeling, before = self.feelings[holder, about], self.trusted(holder, about)
-        if abs(trust - before) < STILL:
+    def set_trust(self, holder: UUID, about: UUID, trust: float, reason: str) -> float:
+        """Let `holder` trust `about` so much (0..1) from now on, as all see; returns the change."""
+        return self._put_trust(holder, about, trust, trust, reason, False)
+
+    def _put_trust(
+        self, holder: UUID, about: UUID, trust: float, shown: float, reason: str, secret: bool
+    ) -> float:  # fmt: skip
+        known = self.known(holder, about)
+        change = trust - known.trust
+        told = change if secret else shown - known.trust_shown
+        if abs(change) < STILL and abs(told) < STILL:
             return 0.0
-        if feeling.trust_before is None:
-            feeling.trust_before = before
-        feeling.trust, feeling.trust_at = trust, max(self.now, feeling.trust_at)
-        feeling.changes.append(Change("trust", trust - before, reason))
-        feeling.secret = feeling.secret and secret
-        return trust - before
+        feeling = self._changing(holder, about)
+        feeling.trust, feeling.shown, feeling.trust_at = trust, shown, max(self.now, feeling.trust_at)
+        feeling.trust_changed = True
+        feeling.changes.append(Change("trust", told, reason, secret=secret))
+        return change
 
     def tense(self, a: UUID, b: UUID, delta: float, reason: str, *, secret: bool = False) -> float:
         """Raise (or lower) the tension between two factions; returns the real change."""
@@ -355,8 +399,7 @@ class Book:
             return 0.0
         at = max(self.now, between.relation.tension_at)
         between.relation = replace(between.relation, tension=after, tension_at=at)
-        between.reasons.append((reason, after - before))
-        between.tension_secret = between.tension_secret and secret
+        between.reasons.append((reason, after - before, secret))
         return after - before
 
     def may_move(self, a: UUID, b: UUID, status: Status) -> Refused | None:

@@ -150,9 +150,14 @@ async def deeds_of(tx: Transaction, records: list[EventRecord]) -> list[EventRec
     """Those of the events that tell of a deed."""
     return [r for r in records if (
         (isinstance(r.event, TreatyViolated) and r.event.confirmed)
-        or (isinstance(r.event, CallAnswered) and not r.event.come and r.event.caller_id is not None)
+        or (isinstance(r.event, CallAnswered) and _deserts(r.event))
         or (isinstance(r.event, TreatyInForce) and r.event.secret)
     )]  # fmt: skip
+
+
+def _deserts(answer: CallAnswered) -> bool:
+    """Whether who does not come breaks a promise: it gave one, and nothing keeps it away."""
+    return not answer.come and answer.bound and not answer.excused and answer.caller_id is not None
 
 
 async def note(tx: Transaction, records: list[EventRecord]) -> None:

@@ -73,7 +73,7 @@ WHERE o.ended_at IS NULL
 ORDER BY o.holder_id, o.about_id, o.key
 """
 TRUSTS: Final = """
-SELECT t.holder_id, t.about_id, t.trust, t.at
+SELECT t.holder_id, t.about_id, t.trust, t.shown, t.at
 FROM unnest($2::uuid[], $3::uuid[]) AS p (holder_id, about_id)
 JOIN trusts t ON t.world_id = $1 AND t.holder_id = p.holder_id AND t.about_id = p.about_id
 """
@@ -105,9 +105,10 @@ WHERE o.world_id = $1 AND o.holder_id = v.holder_id AND o.about_id = v.about_id 
   AND o.ended_at IS NULL
 """
 WRITE_TRUSTS: Final = """
-INSERT INTO trusts (world_id, id, holder_id, about_id, trust, at)
-SELECT $1, v.* FROM unnest($2::uuid[], $3::uuid[], $4::uuid[], $5::float8[], $6::bigint[]) AS v
-ON CONFLICT (world_id, holder_id, about_id) DO UPDATE SET trust = excluded.trust, at = excluded.at
+INSERT INTO trusts (world_id, id, holder_id, about_id, trust, shown, at)
+SELECT $1, v.* FROM unnest($2::uuid[], $3::uuid[], $4::uuid[], $5::float8[], $6::float8[], $7::bigint[]) AS v
+ON CONFLICT (world_id, holder_id, about_id) DO UPDATE SET
+    trust = excluded.trust, shown = excluded.shown, at = excluded.at
 """
 
 
@@ -160,7 +161,7 @@ async def _book(reader: Any, now: int, world_id: UUID, relations: dict[Pair, Rel
     for row in await reader.fetch(MODIFIERS, world_id, holders, abouts):
         modifiers.setdefault((row["holder_id"], row["about_id"]), []).append(modifier_of(row))
     trusts = {
-        (row["holder_id"], row["about_id"]): (row["trust"], row["at"])
+        (row["holder_id"], row["about_id"]): (row["trust"], row["shown"], row["at"])
         for row in await reader.fetch(TRUSTS, world_id, holders, abouts)
     }
     return Book(now, relations, modifiers, trusts)
@@ -173,20 +174,22 @@ async def write(
 
     A book that has not changed writes and tells nothing. Write it once, as the last thing done with it. `causes`
     names for pairs (in any order) the event that brought the change about, if it is not the one being reacted to.
+    What is secret is told in events of its own, to the two factions alone.
     """
     book.settle()
     why = {ordered(*pair): cause for pair, cause in (causes or {}).items()}
     told: list[EventRecord] = []
     await _write_relations(tx, book)
-    events: dict[Pair, UUID] = {}
+    events: dict[tuple[Pair, bool], UUID] = {}
     for pair, feeling in book.feelings.items():
-        if feeling.changes:
-            record = tx.emit(_relationship_changed(book, pair, feeling), by=by, cause=why.get(ordered(*pair)))
-            events[pair] = record.id
+        for secret in sorted({change.secret for change in feeling.changes}):
+            event = _relationship_changed(book, pair, feeling, secret)
+            record = tx.emit(event, by=by, cause=why.get(ordered(*pair)))
+            events[pair, secret] = record.id
             told.append(record)
     for pair, between in book.between.items():
-        if between.reasons:
-            told.append(tx.emit(_tension_changed(book, pair, between), by=by, cause=why.get(pair)))
+        for secret in sorted({secret for _, _, secret in between.reasons}):
+            told.append(tx.emit(_tension_changed(book, pair, between, secret), by=by, cause=why.get(pair)))
         if between.relation.status != between.before.status:
             told.append(tx.emit(_status_changed(pair, between), by=by, cause=why.get(pair)))
     await _write_modifiers(tx, book, events)
@@ -219,7 +222,7 @@ async def _write_relations(tx: Transaction, book: Book) -> None:
             await tx.schedule(TRUCE_ENDS, max(until, tx.now), pair)
 
 
-async def _write_modifiers(tx: Transaction, book: Book, events: dict[Pair, UUID]) -> None:
+async def _write_modifiers(tx: Transaction, book: Book, events: dict[tuple[Pair, bool], UUID]) -> None:
     changed = [
         (pair, feeling.modifiers[key]) for pair, feeling in book.feelings.items()
         for key in sorted(feeling.changed_keys & feeling.modifiers.keys())
@@ -240,42 +243,46 @@ async def _write_modifiers(tx: Transaction, book: Book, events: dict[Pair, UUID]
         WRITE_MODIFIERS, tx.world_id, [m.id or tx.new_id() for m in states],
         [holder for (holder, _), _ in changed], [about for (_, about), _ in changed],
         [m.key for m in states], [m.reason for m in states], [m.amount for m in states],
-        [m.event_id or events[pair] for pair, m in changed], [m.at for m in states],
+        [m.event_id or events[pair, m.secret] for pair, m in changed], [m.at for m in states],
         [m.half_life_days for m in states], [m.cap for m in states], [m.secret for m in states],
     )  # fmt: skip
 
 
 async def _write_trusts(tx: Transaction, book: Book) -> None:
-    changed = [(pair, f) for pair, f in book.feelings.items() if f.trust_before is not None]
+    changed = [(pair, f) for pair, f in book.feelings.items() if f.trust_changed]
     if not changed:
         return
     await tx.execute(
         WRITE_TRUSTS, tx.world_id, [derived_uuid("trust", tx.world_id, *pair) for pair, _ in changed],
         [holder for (holder, _), _ in changed], [about for (_, about), _ in changed],
-        [f.trust for _, f in changed], [f.trust_at for _, f in changed],
+        [f.trust for _, f in changed], [f.shown for _, f in changed], [f.trust_at for _, f in changed],
     )  # fmt: skip
 
 
-def _relationship_changed(book: Book, pair: Pair, feeling: Feeling) -> RelationshipChanged:
-    opinion, trust = book.opinion(*pair), book.trusted(*pair)
+def _relationship_changed(book: Book, pair: Pair, feeling: Feeling, secret: bool) -> RelationshipChanged:
+    """What all are told, with what all see of it; or what the two alone are, with what it is."""
+    now = book.known(*pair)
+    before = feeling.before or now
     return RelationshipChanged(
         holder_id=pair[0], about_id=pair[1],
-        opinion_before=opinion if feeling.opinion_before is None else feeling.opinion_before, opinion=opinion,
-        trust_before=trust if feeling.trust_before is None else feeling.trust_before, trust=trust,
+        opinion_before=before.opinion if secret else before.opinion_shown,
+        opinion=now.opinion if secret else now.opinion_shown,
+        trust_before=before.trust if secret else before.trust_shown, trust=now.trust if secret else now.trust_shown,
         changes=[
             OpinionChange(key=c.key, amount=c.amount, reason=c.reason, event_id=c.event_id)
-            for c in feeling.changes
+            for c in feeling.changes if c.secret == secret
         ],
-        secret=feeling.secret,
+        secret=secret,
     )  # fmt: skip
 
 
-def _tension_changed(book: Book, pair: Pair, between: Between) -> TensionChanged:
+def _tension_changed(book: Book, pair: Pair, between: Between, secret: bool) -> TensionChanged:
+    """Tension is felt by all, whatever it comes from; of secret reasons the two alone are told."""
     return TensionChanged(
         low_id=pair[0], high_id=pair[1], before=between.before.tension_now(book.now),
         tension=between.relation.tension_now(book.now),
-        reasons=[TensionReason(reason=reason, amount=amount) for reason, amount in between.reasons],
-        secret=between.tension_secret,
+        reasons=[TensionReason(reason=r, amount=amount) for r, amount, hidden in between.reasons if hidden == secret],
+        secret=secret,
     )  # fmt: skip
 
 

@@ -87,7 +87,10 @@ class FactionOpinion(Base):
 
 
 class FactionTrust(Base):
-    """How far one faction trusts another to keep its word, as it was at `at` (world ms); it drifts to 0.5."""
+    """How far one faction trusts another to keep its word, as it was at `at` (world ms); it drifts to 0.5.
+
+    `shown` is the same without what is secret, for all others to see.
+    """
 
     __tablename__ = "trusts"
     __table_args__ = (
@@ -95,7 +98,7 @@ class FactionTrust(Base):
         _of_faction("trusts", "holder_id"),
         _of_faction("trusts", "about_id"),
         CheckConstraint("holder_id <> about_id", name="two_factions"),
-        CheckConstraint("trust BETWEEN 0 AND 1", name="trust_range"),
+        CheckConstraint("trust BETWEEN 0 AND 1 AND shown BETWEEN 0 AND 1", name="trust_range"),
         Index("ix_trusts_about", "world_id", "about_id"),
     )
 
@@ -104,6 +107,7 @@ class FactionTrust(Base):
     holder_id: Mapped[UUID]
     about_id: Mapped[UUID]
     trust: Mapped[float]
+    shown: Mapped[float]
     at: Mapped[int]
 
 

@@ -1,7 +1,8 @@
 """What the commands about treaties do: draft, sign, bring into force, change, end.
 
 Locks, in this order: memberships and factions, accounts, relations, treaties. Who signs last pays what is due at once
-and moves relations, so it locks these before the treaty.
+and moves relations, so it locks these before the treaty; and whoever signs locks the parties, so that each knows
+whether it is the last.
 """
 
 from collections.abc import Iterable
@@ -22,12 +23,15 @@ from fablewright.systems.diplomacy.service import write as write_relations
 from fablewright.systems.diplomacy.treaty_commands import (
     ALREADY_SIGNED,
     AMOUNT_NOT_COVERED,
+    CLAUSE_NAMES_NOBODY,
     DATES_WRONG,
+    DRAFT_CHANGED,
+    MOST_DRAFTS,
     NOT_A_PARTY,
     PARTY_DISSOLVED,
+    TOO_MANY_DRAFTS,
     TREATY_EXISTS,
     ChangeDraft,
-    ImportTreaty,
     ProposeTreaty,
     RejectTreaty,
     SignTreaty,
@@ -35,12 +39,10 @@ from fablewright.systems.diplomacy.treaty_commands import (
 )
 from fablewright.systems.diplomacy.treaty_events import (
     TreatyDrafted,
-    TreatyExpired,
     TreatyInForce,
     TreatyRejected,
     TreatySigned,
     TreatySuspended,
-    TreatyTerminated,
 )
 from fablewright.systems.diplomacy.treaty_states import (
     OPEN,
@@ -91,25 +93,61 @@ SELECT $1, $2, v.* FROM unnest($3::uuid[], $4::int[], $5::text[], $6::jsonb[]) A
 """
 REWRITE: Final = """
 UPDATE treaties SET name = $3, kind = $4, text = $5, state = 'draft', secret = $6, starts_at = $7, duration_ms = $8,
-    renews = $9, notice_ms = $10, grace_ms = $11, on_breach = $12
+    renews = $9, notice_ms = $10, grace_ms = $11, on_breach = $12, draft = $13
 WHERE world_id = $1 AND id = $2
 """
 TIMER_THERE: Final = "SELECT 1 FROM timers WHERE world_id = $1 AND kind = $2 AND due_at = $3 LIMIT 1"
+WAITING: Final = """
+SELECT count(*) FROM treaties
+WHERE world_id = $1 AND state IN ('draft', 'signed_partly') AND proposer_id = $2
+"""
+NAMED: Final = """
+SELECT id FROM regions WHERE world_id = $1 AND id = ANY($2::uuid[]) AND removed_at IS NULL
+UNION ALL SELECT id FROM characters WHERE world_id = $1 AND id = ANY($3::uuid[])
+UNION ALL SELECT id FROM factions WHERE world_id = $1 AND id = ANY($4::uuid[])
+"""
+
+
 # -- drafting ------------------------------------------------------------------------------------------------
 
 
-async def check_terms(tx: Transaction, asked: TreatyFields) -> None:
-    """Whether these can be the terms of a treaty.
+async def check_terms(tx: Transaction, asked: TreatyFields, *, over: bool = False) -> None:
+    """Whether these can be the terms of a treaty. One that is `over` may have parties that are no more.
 
-    Refuses `faction_not_found`, `party_dissolved`, `clause_names_no_party`, `clauses_contradict`.
+    Refuses `faction_not_found`, `party_dissolved`, `clause_names_no_party`, `clauses_contradict`,
+    `clause_names_nobody`.
     """
     found = await factions.load(tx, asked.parties, lock=False)
     for faction_id in asked.parties:
         if faction_id not in found:
             raise FACTION_NOT_FOUND(faction_id=str(faction_id))
-        if found[faction_id].dissolved_at is not None:
+        if found[faction_id].dissolved_at is not None and not over:
             raise PARTY_DISSOLVED(faction_id=str(faction_id))
     rules.check(asked.clauses, asked.parties)
+    if not over:
+        await check_named(tx, asked.clauses)
+
+
+async def check_named(tx: Transaction, clauses: Iterable[ClauseBase]) -> None:
+    """Whether the regions, characters and other factions are there that clauses name. Refuses `clause_names_nobody`."""
+    named: dict[str, set[UUID]] = {
+        "region_id": set(),
+        "character_id": set(),
+        "with_id": set(),
+        "against_id": set(),
+    }
+    for clause in clauses:
+        for name, ids in named.items():
+            if (id_ := getattr(clause, name, None)) is not None:
+                ids.add(id_)
+    regions, characters, *others = named.values()
+    wanted = regions | characters | set().union(*others)
+    if not wanted:
+        return
+    asked = [sorted(regions), sorted(characters), sorted(set().union(*others))]
+    found = {row["id"] for row in await tx.fetch(NAMED, tx.world_id, *asked)}
+    if missing := wanted - found:
+        raise CLAUSE_NAMES_NOBODY(ids=sorted(map(str, missing)))
 
 
 def _check_start(tx: Transaction, asked: TreatyFields) -> None:
@@ -159,13 +197,17 @@ async def propose(tx: Transaction, command: ProposeTreaty) -> dict[str, Any]:
     if command.faction_id not in command.parties:
         raise NOT_A_PARTY(faction_id=str(command.faction_id))
     await factions.may(tx, command.faction_id, command.character_id, "propose_treaty")
+    if await tx.fetchval(WAITING, tx.world_id, command.faction_id) >= MOST_DRAFTS:
+        raise TOO_MANY_DRAFTS(most=MOST_DRAFTS)
     await check_terms(tx, command)
     _check_start(tx, command)
     return answer(await draft(tx, command, command.faction_id, command.character_id, command.id))
 
 
 async def change_draft(tx: Transaction, command: ChangeDraft) -> dict[str, Any]:
-    """Say anew what a draft says. Signatures given so far are void."""
+    """Say anew what a draft says. Signatures given so far are void. Who changes it stays a party."""
+    if command.faction_id not in command.parties:
+        raise NOT_A_PARTY(faction_id=str(command.faction_id))
     await factions.may(tx, command.faction_id, command.character_id, "propose_treaty")
     treaty = await get(tx, command.treaty_id)
     treaty.party(command.faction_id)
@@ -181,16 +223,18 @@ async def change_draft(tx: Transaction, command: ChangeDraft) -> dict[str, Any]:
     await tx.execute(
         REWRITE, tx.world_id, treaty.id, command.name, command.kind, command.text, command.secret, command.starts_at,
         duration, command.renews, command.notice_days * DAY, command.grace_days * DAY, command.on_breach,
+        treaty.draft + 1,
     )  # fmt: skip
     treaty = replace(
-        treaty, name=command.name, kind=command.kind, text=command.text, secret=command.secret, state="draft",
+        treaty, draft=treaty.draft + 1, name=command.name, kind=command.kind, text=command.text,
+        secret=command.secret, state="draft",
         parties={f: PartyState(f) for f in sorted(command.parties)}, starts_at=command.starts_at,
     )  # fmt: skip
     await tx.execute(INSERT_PARTIES, tx.world_id, treaty.id, list(treaty.parties))
     await tx.execute(INSERT_CLAUSES, tx.world_id, treaty.id, *_clauses(tx, treaty, command))
     tell(
         tx, TreatyDrafted, treaty, command.character_id, faction_id=command.faction_id, clauses=treaty.terms(),
-        text=treaty.text, changed=True,
+        text=treaty.text, changed=True, draft=treaty.draft,
     )  # fmt: skip
     return answer(treaty)
 
@@ -203,6 +247,9 @@ async def sign(tx: Transaction, command: SignTreaty) -> dict[str, Any]:
     await factions.may(tx, command.faction_id, command.character_id, "sign_treaty")
     seen = await get(tx, command.treaty_id, lock=False)
     seen.party(command.faction_id)
+    await factions.load(tx, seen.parties)
+    # Read again: who signed in the meantime held the parties, too.
+    seen = await get(tx, command.treaty_id, lock=False)
     book: Book | None = None
     if seen.state in OPEN and set(seen.missing()) <= {command.faction_id}:
         book = await _prepare(tx, seen)
@@ -211,6 +258,8 @@ async def sign(tx: Transaction, command: SignTreaty) -> dict[str, Any]:
     if party.signed_at is not None:
         raise ALREADY_SIGNED(faction_id=str(command.faction_id), state=treaty.state)
     treaty.require(*OPEN)
+    if {seen.draft, command.draft or treaty.draft} != {treaty.draft}:
+        raise DRAFT_CHANGED(draft=treaty.draft)
     party.signed_at, party.signed_by = tx.now, command.character_id
     missing = treaty.missing()
     treaty.state = "signed_partly" if missing else "signed"
@@ -226,26 +275,32 @@ async def _prepare(tx: Transaction, treaty: TreatyState) -> Book:
 
     Refuses `party_dissolved`, `amount_not_covered`.
     """
-    found = await factions.load(tx, treaty.parties, lock=True)
-    for faction_id in treaty.parties:
+    found = await factions.load(tx, treaty.members, lock=True)
+    for faction_id in treaty.members:
         if faction_id not in found or found[faction_id].dissolved_at is not None:
             raise PARTY_DISSOLVED(faction_id=str(faction_id))
     if treaty.starts_at is None or treaty.starts_at <= tx.now:
         await pay_at_once(tx, treaty)
-    return await relations_book(tx, combinations(treaty.parties, 2))
+    return await relations_book(tx, combinations(treaty.members, 2))
+
+
+def _once(treaty: TreatyState) -> list[tuple[ClauseState, Pay]]:
+    """The clauses that still ask for a sum once, at the start."""
+    return [
+        (c, c.clause) for c in treaty.clauses
+        if c.binding and isinstance(c.clause, Pay) and c.clause.every_days is None
+    ]  # fmt: skip
 
 
 async def pay_at_once(tx: Transaction, treaty: TreatyState) -> None:
-    """Pay the sums that are due once. Refuses `amount_not_covered`."""
-    payments = [
-        payment(c.clause, c.id, treaty.name, 0) for c in treaty.clauses
-        if isinstance(c.clause, Pay) and c.clause.every_days is None
-    ]  # fmt: skip
+    """Pay the sums that are due once. Refuses `amount_not_covered`, without saying what a treasury holds."""
+    payments = [payment(clause, state.id, treaty.name, 0) for state, clause in _once(treaty)]
     for asked, made in zip(payments, await factions.pay_all(tx, payments) if payments else [], strict=True):
         if isinstance(made, Refused):
             raise AMOUNT_NOT_COVERED(
-                f"{asked.amount} {asked.currency} cannot be paid: {made.detail}", code=made.code, **made.facts
-            )
+                f"{asked.amount} {asked.currency} cannot be paid.", code=made.code, from_id=str(asked.from_id),
+                amount=asked.amount, currency=asked.currency,
+            )  # fmt: skip
 
 
 def payment(clause: Pay, clause_id: UUID, name: str, due_at: int) -> Payment:
@@ -266,43 +321,52 @@ async def _agreed(tx: Transaction, treaty: TreatyState, book: Book) -> None:
     treaty.agreed_at = tx.now
     if treaty.starts_at is not None and treaty.starts_at > tx.now:
         await tx.schedule(STARTS, treaty.starts_at, {"treaty_id": str(treaty.id)})
-        return
-    for clause in treaty.clauses:
-        if isinstance(clause.clause, Pay) and clause.clause.every_days is None:
-            clause.done_at = tx.now
-    await begin(tx, treaty, book)
+    else:
+        await begin(tx, treaty, book)
 
 
-async def begin(tx: Transaction, treaty: TreatyState, book: Book, *, opine: bool = True) -> None:
-    """Let a treaty bind from now on; the caller saves it. It writes the book of relations.
+async def begin(tx: Transaction, treaty: TreatyState, book: Book) -> None:
+    """Let a treaty, whose sums were paid, bind from now on; the caller saves it. It writes the book of relations.
 
-    Without `opine` its parties think of each other as they did.
+    One that was signed after it was to start begins now, and runs for its whole duration.
     """
+    treaty.starts_at = tx.now
+    for state, _ in _once(treaty):
+        state.done_at = tx.now
+    await bind(tx, treaty)
+    for a, b in combinations(treaty.members, 2):
+        for holder, about in ((a, b), (b, a)):
+            book.opine(
+                holder, about, f"treaty:{treaty.id}", WORTH.get(treaty.kind, 5.0), f"signed {treaty.name}",
+                secret=treaty.secret,
+            )  # fmt: skip
+        move(book, treaty, a, b)
+    await write_relations(tx, book)
+
+
+async def bind(tx: Transaction, treaty: TreatyState, *, imported: bool = False) -> None:
+    """Bring a treaty that has a start into force: what is due, its end, and who is told."""
+    assert treaty.starts_at is not None
     treaty.state = "in_force"
-    treaty.starts_at = tx.now if treaty.starts_at is None else treaty.starts_at
     if treaty.duration_ms is not None and treaty.ends_at is None:
         treaty.ends_at = treaty.starts_at + treaty.duration_ms
     if treaty.ends_at is not None:
         await tx.schedule(ENDS, max(treaty.ends_at, tx.now), {"treaty_id": str(treaty.id)})
     tell(
-        tx, TreatyInForce, treaty, starts_at=treaty.starts_at, ends_at=treaty.ends_at, clauses=treaty.terms()
-    )
+        tx, TreatyInForce, treaty, starts_at=treaty.starts_at, ends_at=treaty.ends_at, clauses=treaty.terms(),
+        imported=imported,
+    )  # fmt: skip
     await set_due(tx, treaty)
-    for a, b in combinations(treaty.parties, 2):
-        for holder, about in ((a, b), (b, a)) if opine else ():
-            book.opine(
-                holder, about, f"treaty:{treaty.id}", WORTH.get(treaty.kind, 5.0), f"signed {treaty.name}",
-                secret=treaty.secret,
-            )  # fmt: skip
-        _move(book, treaty, a, b)
-    await write_relations(tx, book)
 
 
-def _move(book: Book, treaty: TreatyState, a: UUID, b: UUID) -> None:
-    """Let two parties be to each other what the treaty says, if that is one step away."""
+def move(book: Book, treaty: TreatyState, a: UUID, b: UUID) -> None:
+    """Let two parties be to each other what the treaty says, if that is one step away.
+
+    That a war is over all see, even if on what terms is a secret.
+    """
     status = book.status(a, b)
     if treaty.kind in ("peace", "ceasefire") and status == "war":
-        book.move(a, b, "truce", treaty.name)
+        book.move(a, b, "truce", "they have made peace" if treaty.secret else treaty.name)
     elif treaty.kind == "alliance" and not treaty.secret and book.may_move(a, b, "allied") is None:
         book.move(a, b, "allied", treaty.name)
 
@@ -313,23 +377,23 @@ async def set_due(tx: Transaction, treaty: TreatyState) -> None:
         if not state.binding:
             continue
         if isinstance(state.clause, Pay) and state.clause.every_days is not None:
-            state.due_at = next_due(tx, state.clause.every_days)
+            state.due_at = next_due(tx, tx.now, state.clause.every_days)
         elif isinstance(state.clause, HandOver):
             state.due_at = tx.now + state.clause.within_days * DAY
     await set_timers(tx, {c.due_at for c in treaty.clauses if c.due_at is not None})
 
 
-def next_due(tx: Transaction, every_days: int) -> int:
-    """The midnight so many days after the one that was last."""
+def next_due(tx: Transaction, since: int, every_days: int) -> int:
+    """The midnight so many days after the last one up to `since` (world ms)."""
     calendar = tx.world.calendar
-    return calendar.day_start(calendar.day_number(tx.now) + every_days)
+    return calendar.day_start(calendar.day_number(since) + every_days)
 
 
 async def set_timers(tx: Transaction, times: Iterable[int]) -> None:
-    """One timer for each of these times, if there is none yet."""
-    for due_at in sorted(set(times)):
+    """One timer for each of these times, if there is none yet; for those that have passed, one for now."""
+    for due_at in sorted({max(due_at, tx.now) for due_at in times}):
         if await tx.fetchval(TIMER_THERE, tx.world_id, PAYMENTS, due_at) is None:
-            await tx.schedule(PAYMENTS, max(due_at, tx.now))
+            await tx.schedule(PAYMENTS, due_at)
 
 
 async def conclude(
@@ -348,65 +412,6 @@ async def conclude(
     await _agreed(tx, treaty, await _prepare(tx, treaty))
     await save(tx, treaty)
     return treaty
-
-
-async def import_treaty(tx: Transaction, command: ImportTreaty) -> dict[str, Any]:
-    """Bring in a treaty with its history. What was due once before now counts as done.
-
-    What the parties think of each other and owe for it is not touched: a history of their relations says that.
-    """
-    await check_terms(tx, command)
-    start = tx.now if command.starts_at is None else command.starts_at
-    if command.closed_at is not None and command.closed_at > tx.now:
-        raise DATES_WRONG("It has ended, but not yet.", now=tx.now)
-    if command.ends_at is not None and command.ends_at <= start:
-        raise DATES_WRONG("It ends before it starts.", now=tx.now)
-    span = None if command.ends_at is None else command.ends_at - start
-    treaty = await draft(tx, command, None, None, command.id, span)
-    for party in treaty.parties.values():
-        party.signed_at = min(start, tx.now)
-    treaty.state, treaty.agreed_at = "signed", min(start, tx.now)
-    if start > tx.now:
-        await tx.schedule(STARTS, start, {"treaty_id": str(treaty.id)})
-    else:
-        await _resume(tx, treaty, command, start)
-    await save(tx, treaty)
-    return answer(treaty)
-
-
-async def _resume(tx: Transaction, treaty: TreatyState, command: ImportTreaty, start: int) -> None:
-    """Let an imported treaty be what it has become since it started."""
-    treaty.starts_at, treaty.ends_at = start, command.ends_at
-    if treaty.ends_at is None and treaty.duration_ms is not None:
-        treaty.ends_at = start + treaty.duration_ms
-    if treaty.ends_at is not None and treaty.duration_ms is not None and treaty.renews:
-        terms = max(0, tx.now - treaty.ends_at) // treaty.duration_ms + (treaty.ends_at <= tx.now)
-        treaty.ends_at += terms * treaty.duration_ms if command.closed_at is None else 0
-    for clause in treaty.clauses:
-        once = _done_in(clause.clause)
-        if once is not None and start + once <= tx.now:
-            clause.done_at = start + once
-    over = command.closed_at if command.closed_at is not None else treaty.ends_at
-    if over is None or over > tx.now:
-        await begin(tx, treaty, await relations_book(tx, combinations(treaty.parties, 2)), opine=False)
-        if command.suspended:
-            pause(tx, treaty, command.reason)
-        return
-    treaty.state = "expired" if command.closed_at is None else command.outcome
-    treaty.closed_at, treaty.reason = over, command.reason
-    for clause in treaty.clauses:
-        clause.ended_at = over
-    if treaty.state == "expired":
-        tell(tx, TreatyExpired, treaty)
-    else:
-        tell(tx, TreatyTerminated, treaty, reason=command.reason)
-
-
-def _done_in(clause: ClauseBase) -> int | None:
-    """In what time (world ms) a clause is fulfilled for good; None for one that goes on."""
-    if isinstance(clause, Pay) and clause.every_days is None:
-        return 0
-    return clause.within_days * DAY if isinstance(clause, HandOver) else None
 
 
 def pause(tx: Transaction, treaty: TreatyState, reason: str, by_id: UUID | None = None) -> None:
@@ -436,6 +441,5 @@ HANDLERS = (
     Handler(ChangeDraft, one=change_draft),
     Handler(SignTreaty, one=sign),
     Handler(RejectTreaty, one=reject),
-    Handler(ImportTreaty, one=import_treaty),
 )
 """Who drafts and signs."""

@@ -1,7 +1,7 @@
 """What changes treaties that all have signed: agreements to end, suspend or renew them, and parties that leave."""
 
 from collections.abc import Iterable
-from itertools import combinations
+from itertools import combinations, permutations
 from typing import Any, Final
 from uuid import UUID
 
@@ -11,7 +11,7 @@ from fablewright.systems.diplomacy.relations import Book
 from fablewright.systems.diplomacy.rules import drifts_to, warmth
 from fablewright.systems.diplomacy.service import relations_book
 from fablewright.systems.diplomacy.service import write as write_relations
-from fablewright.systems.diplomacy.treaties import ENDS, LEAVES, STARTS, pause, set_due
+from fablewright.systems.diplomacy.treaties import ENDS, LEAVES, STARTS, move, pause, set_due
 from fablewright.systems.diplomacy.treaty_commands import (
     TREATY_NOT_OPEN,
     RenewTreaty,
@@ -192,8 +192,8 @@ async def leave(tx: Transaction, treaty: TreatyState, party: PartyState, book: B
     """A party is out of a treaty, with the clauses that name it; the caller saves it, and writes the book."""
     if book is not None:
         await _part(tx, treaty, bonds(treaty, party.faction_id), book, "one has left it")
+    tell(tx, PartyWithdrawn, treaty, faction_id=party.faction_id)  # the last that it hears of a secret treaty
     party.withdrawn_at = tx.now
-    tell(tx, PartyWithdrawn, treaty, faction_id=party.faction_id)
     if len(treaty.members) < 2:
         await close(tx, treaty, "withdrawn", "too few parties are left")
         return
@@ -203,12 +203,20 @@ async def leave(tx: Transaction, treaty: TreatyState, party: PartyState, book: B
 
 
 async def reveal(tx: Transaction, command: RevealTreaty) -> dict[str, Any]:
-    """Let all know of a secret treaty."""
+    """Let all know of a secret treaty, of what its parties think for it, and of the allies that it has made."""
+    seen = await get(tx, command.treaty_id, lock=False)
+    book = await relations_book(tx, combinations(seen.parties, 2))
     treaty = await get(tx, command.treaty_id)
     if not treaty.secret:
         raise TREATY_NOT_OPEN("The treaty is no secret.", state=treaty.state)
     treaty.secret = False
-    tell(tx, TreatyRevealed, treaty, clauses=treaty.terms(), how=command.how)
+    told = tell(tx, TreatyRevealed, treaty, clauses=treaty.terms(), how=command.how)
+    for holder, about in permutations(treaty.parties, 2):
+        for key in ("treaty", "breach", "accused"):
+            book.reveal(holder, about, f"{key}:{treaty.id}")
+    for a, b in combinations(treaty.members, 2) if treaty.state == "in_force" else ():
+        move(book, treaty, a, b)
+    await write_relations(tx, book, causes=dict.fromkeys(book.pairs, told))
     await save(tx, treaty)
     return answer(treaty)
 

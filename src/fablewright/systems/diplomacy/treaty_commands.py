@@ -19,6 +19,7 @@ from fablewright.systems.diplomacy.clauses import (
     MOST_CLAUSES,
     Clause,
 )
+from fablewright.systems.diplomacy.rules import SAME_FACTION
 from fablewright.systems.factions.rules import (
     FACTION_DISSOLVED,
     FACTION_NOT_FOUND,
@@ -60,6 +61,24 @@ AMOUNT_NOT_COVERED = Refusal(
 DATES_WRONG = Refusal(
     "dates_wrong", INVALID, "A treaty starts before it ends, and a new one not before now. Change the dates."
 )
+DRAFT_CHANGED = Refusal(
+    "draft_changed",
+    CONFLICT,
+    "The draft was changed since you read it. Read what it says now, then sign that.",
+)
+TOO_MANY_DRAFTS = Refusal(
+    "too_many_drafts",
+    CONFLICT,
+    "The faction has proposed as many treaties as may wait for signatures. Take one back, or wait.",
+)
+CLAUSE_NAMES_NOBODY = Refusal(
+    "clause_names_nobody",
+    NOT_FOUND,
+    "A clause names a region, a character or a faction that is not there. Look it up in its list.",
+)
+BREACH_KNOWN = Refusal(
+    "breach_known", CONFLICT, "That this event breaks the clause is known already. Name another event."
+)
 CLAUSE_NOT_FOUND = Refusal(
     "clause_not_found", NOT_FOUND, "The treaty has no clause with this number. See its clauses."
 )
@@ -72,6 +91,8 @@ SPY_STILL_OUT = Refusal(
 
 MOST_PARTIES: Final = 20
 LONGEST_DAYS: Final = 36_500
+MOST_DRAFTS: Final = 100
+"""Treaties that a faction has proposed and that not all have signed yet."""
 
 TreatyKind = Literal[
     "peace", "ceasefire", "non_aggression", "alliance", "defence_pact", "trade", "tribute", "vassalage", "border",
@@ -136,8 +157,8 @@ class TreatyFields(BaseModel):
 
 _OF_FACTION: Final = (FACTION_NOT_FOUND, FACTION_DISSOLVED, NOT_A_MEMBER, ROLE_MAY_NOT, NAME_WHO_ACTS)
 _OF_TERMS: Final = (
-    TREATY_WITH_ONESELF, CLAUSE_UNKNOWN, CLAUSES_CONTRADICT, CLAUSE_STRANGERS, CLAUSE_WITH_ITSELF, DATES_WRONG,
-    PARTY_DISSOLVED,
+    TREATY_WITH_ONESELF, CLAUSE_UNKNOWN, CLAUSES_CONTRADICT, CLAUSE_STRANGERS, CLAUSE_WITH_ITSELF,
+    CLAUSE_NAMES_NOBODY, DATES_WRONG, PARTY_DISSOLVED,
 )  # fmt: skip
 _OF_PARTY: Final = (TREATY_NOT_FOUND, TREATY_NOT_OPEN, NOT_A_PARTY, *_OF_FACTION)
 
@@ -148,7 +169,7 @@ class ProposeTreaty(TreatyFields, Command):
     model_config = ConfigDict(json_schema_extra={"examples": [{**TERMS_EXAMPLE, "faction_id": ASH}]})
     message_type = "diplomacy.propose_treaty"
     allowed = at_least(Role.PLAYER, acts_as=("character_id",))
-    refusals = (*_OF_TERMS, NOT_A_PARTY, TREATY_EXISTS, *_OF_FACTION)
+    refusals = (*_OF_TERMS, NOT_A_PARTY, TREATY_EXISTS, TOO_MANY_DRAFTS, *_OF_FACTION)
 
     id: UUID | None = None
     faction_id: UUID
@@ -211,7 +232,13 @@ class SignTreaty(_OfParty):
     model_config = _PARTY
     message_type = "diplomacy.sign_treaty"
     allowed = at_least(Role.PLAYER, acts_as=("character_id",))
-    refusals = (ALREADY_SIGNED, PARTY_DISSOLVED, AMOUNT_NOT_COVERED, *_OF_PARTY)
+    refusals = (ALREADY_SIGNED, DRAFT_CHANGED, PARTY_DISSOLVED, AMOUNT_NOT_COVERED, *_OF_PARTY)
+
+    draft: int | None = Field(
+        None,
+        ge=1,
+        description="The number of the draft you have read; it is refused if that was changed since.",
+    )
 
 
 class RejectTreaty(_OfParty):
@@ -269,7 +296,7 @@ class AccuseOfBreach(_OfParty):
     model_config = ConfigDict(json_schema_extra={"examples": [{**_EXAMPLE, "accused_id": ELM, "clause": 1}]})
     message_type = "diplomacy.accuse_of_breach"
     allowed = at_least(Role.PLAYER, acts_as=("character_id",))
-    refusals = (CLAUSE_NOT_FOUND, *_OF_PARTY)
+    refusals = (CLAUSE_NOT_FOUND, SAME_FACTION, BREACH_KNOWN, *_OF_PARTY)
 
     accused_id: UUID
     clause: int = Field(ge=1, le=MOST_CLAUSES, description="Number of the clause, from 1.")

@@ -36,6 +36,7 @@ class TreatyDrafted(TreatyEvent):
     clauses: list[dict[str, Any]]
     text: str
     changed: bool = False
+    draft: int = Field(1, description="The number of the draft; see it to sign what you have read.")
 
 
 class TreatySigned(TreatyEvent):
@@ -64,6 +65,9 @@ class TreatyInForce(TreatyEvent):
     starts_at: int
     ends_at: int | None
     clauses: list[dict[str, Any]]
+    imported: bool = Field(
+        False, description="Whether it is history that was brought in, which moves nobody."
+    )
 
 
 class TreatyAgreed(TreatyEvent):

@@ -74,6 +74,14 @@ class PartyBody(BaseModel):
     )
 
 
+class SignBody(PartyBody):
+    """For which party, as which character, and which draft was read."""
+
+    model_config = _example(faction_id=ASH, draft=1)
+
+    draft: int | None = Field(None, ge=1, description="Refused if the draft was changed since this one.")
+
+
 class DraftBody(TreatyFields):
     """What the draft is to say from now on."""
 
@@ -220,7 +228,7 @@ async def change_draft(
 
 @router.post(ITEM + "/sign", responses=refusals(SignTreaty))
 async def sign_treaty(
-    world_id: UUID, treaty_id: UUID, body: PartyBody, caller: Caller
+    world_id: UUID, treaty_id: UUID, body: SignBody, caller: Caller
 ) -> Committed[TreatyMade]:
     """Sign for a party. With the last signature the treaty comes into force."""
     command = SignTreaty(treaty_id=treaty_id, **dict(body))

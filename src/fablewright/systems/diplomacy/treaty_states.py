@@ -15,7 +15,7 @@ LIVE: Final = ("in_force", "suspended")
 
 TREATY: Final = (
     "t.id, t.name, t.kind, t.text, t.state, t.secret, t.starts_at, t.duration_ms, t.ends_at, t.renews, t.notice_ms, "
-    "t.grace_ms, t.on_breach, t.proposer_id, t.by_id, t.at, t.agreed_at, t.closed_at, t.reason"
+    "t.grace_ms, t.on_breach, t.proposer_id, t.by_id, t.at, t.agreed_at, t.closed_at, t.reason, t.draft"
 )
 LOAD: Final = (
     f"SELECT {TREATY} FROM treaties t WHERE t.world_id = $1 AND t.id = ANY($2::uuid[]) ORDER BY t.id"  # noqa: S608
@@ -87,6 +87,12 @@ class ClauseState:
     done_at: int | None = None
     kept_at: int | None = None
     ended_at: int | None = None
+    stored: tuple[int | None, ...] = (None, None, None, None)
+    """Its times as they are stored."""
+
+    @property
+    def times(self) -> tuple[int | None, ...]:
+        return self.due_at, self.done_at, self.kept_at, self.ended_at
 
     @property
     def binding(self) -> bool:
@@ -116,6 +122,8 @@ class TreatyState:
     agreed_at: int | None = None
     closed_at: int | None = None
     reason: str = ""
+    draft: int = 1
+    """Which draft it is: the first, or one that was changed since."""
     parties: dict[UUID, PartyState] = field(default_factory=dict)
     clauses: list[ClauseState] = field(default_factory=list)
     found_in: str = "draft"
@@ -147,7 +155,7 @@ class TreatyState:
     def told(self) -> dict[str, Any]:
         """The fields that all events of treaties have."""
         return {
-            "treaty_id": self.id, "name": self.name, "kind": self.kind, "party_ids": list(self.parties),
+            "treaty_id": self.id, "name": self.name, "kind": self.kind, "party_ids": self.members,
             "secret": self.secret, "state": self.state,
         }  # fmt: skip
 
@@ -178,7 +186,7 @@ async def load(tx: Transaction, ids: Iterable[UUID], *, lock: bool = True) -> di
         treaty.found_in = treaty.state
         treaty.parties = {party[0]: PartyState(*party) for party in row["parties"]}
         treaty.clauses = [
-            ClauseState(id_, number, CLAUSE.validate_json(terms), *times)
+            ClauseState(id_, number, CLAUSE.validate_json(terms), *times, tuple(times))
             for id_, number, terms, *times in row["clauses"]
         ]
     return found
@@ -214,12 +222,18 @@ async def save(tx: Transaction, t: TreatyState) -> None:
 
 
 async def save_clauses(tx: Transaction, states: Sequence[ClauseState]) -> None:
-    """Store when clauses are due, were fulfilled, were kept, and ended."""
-    if states:
+    """Store when clauses are due, were fulfilled, were kept, and ended, of those for which that has changed.
+
+    Sums are paid, and their next date set, without a lock on the treaty: so what nobody changed is not written back.
+    """
+    changed = [c for c in states if c.times != c.stored]
+    if changed:
         await tx.execute(
-            SAVE_CLAUSES, tx.world_id, [c.id for c in states], [c.due_at for c in states],
-            [c.done_at for c in states], [c.kept_at for c in states], [c.ended_at for c in states],
+            SAVE_CLAUSES, tx.world_id, [c.id for c in changed], [c.due_at for c in changed],
+            [c.done_at for c in changed], [c.kept_at for c in changed], [c.ended_at for c in changed],
         )  # fmt: skip
+    for clause in changed:
+        clause.stored = clause.times
 
 
 @dataclass(frozen=True, slots=True)
@@ -252,4 +266,5 @@ async def obligations(
 
 def answer(treaty: TreatyState) -> dict[str, Any]:
     """What commands about a treaty return."""
-    return {"id": str(treaty.id), "state": treaty.state, "missing": [str(f) for f in treaty.missing()]}
+    missing = [str(f) for f in treaty.missing()]
+    return {"id": str(treaty.id), "state": treaty.state, "missing": missing, "draft": treaty.draft}

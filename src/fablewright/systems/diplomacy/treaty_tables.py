@@ -21,7 +21,10 @@ VIOLATION_STATES = ("suspected", "in_grace", "confirmed", "mended", "unfounded")
 
 
 class Treaty(Base):
-    """What factions agree on. `agreed_at` is when the last of them signed; `closed_at` ends it for whatever reason."""
+    """What factions agree on. `agreed_at` is when the last of them signed; `closed_at` ends it for whatever reason.
+
+    `draft` counts what it was to say: 1, and one more with each change before all have signed.
+    """
 
     __tablename__ = "treaties"
     __table_args__ = (
@@ -51,6 +54,7 @@ class Treaty(Base):
     notice_ms: Mapped[int]
     grace_ms: Mapped[int]
     on_breach: Mapped[str]
+    draft: Mapped[int] = mapped_column(server_default="1")
     proposer_id: Mapped[UUID | None]
     by_id: Mapped[UUID | None]
     at: Mapped[int]

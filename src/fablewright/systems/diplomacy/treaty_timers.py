@@ -1,10 +1,11 @@
 """What happens to treaties when time comes: sums are paid, treaties begin and end, grace is over.
 
-All clauses that are due together are one batch: one load, one book of the ledger, one book of relations.
+All clauses that are due together are one batch: one load, one book of the ledger, one book of relations. Locks, in this
+order: the parties, accounts, relations, treaties.
 """
 
 from collections.abc import Sequence
-from itertools import combinations
+from itertools import combinations, permutations
 from typing import Final
 from uuid import UUID
 
@@ -12,7 +13,16 @@ from fablewright.core.clock import DAY
 from fablewright.core.refusal import Refused
 from fablewright.core.system import Check, TimerKind
 from fablewright.core.transaction import Timer, Transaction
-from fablewright.systems.diplomacy.clauses import CLAUSE, Act, Breach, ClauseBase, HandOver, Pay
+from fablewright.systems.diplomacy.clauses import (
+    CLAUSE,
+    MISSED,
+    TYPES,
+    Act,
+    Breach,
+    ClauseBase,
+    HandOver,
+    Pay,
+)
 from fablewright.systems.diplomacy.service import relations_book
 from fablewright.systems.diplomacy.service import write as write_relations
 from fablewright.systems.diplomacy.treaties import (
@@ -29,7 +39,7 @@ from fablewright.systems.diplomacy.treaties import (
 from fablewright.systems.diplomacy.treaty_changes import book_of, close, leave, prolong
 from fablewright.systems.diplomacy.treaty_events import TreatyExpired
 from fablewright.systems.diplomacy.treaty_states import LIVE, get, load, save
-from fablewright.systems.diplomacy.watching import FULFILLED, GRACE_ENDS, Found, breaches, mend
+from fablewright.systems.diplomacy.watching import FULFILLED, GRACE_ENDS, Found, Kept, mend, settle
 from fablewright.systems.factions import service as factions
 from fablewright.systems.factions.service import Payment
 
@@ -39,7 +49,8 @@ KEPT_EVERY: Final = 90 * DAY
 """How often payments that are kept add to trust (world ms)."""
 
 DUE: Final = """
-SELECT c.id, c.treaty_id, c.terms::text AS terms, c.due_at, c.kept_at, t.name, t.secret
+SELECT c.id, c.treaty_id, c.terms::text AS terms, c.due_at, c.kept_at, t.name, t.secret,
+       array(SELECT p.faction_id FROM treaty_parties p WHERE p.world_id = $1 AND p.treaty_id = t.id) AS parties
 FROM treaty_clauses c JOIN treaties t ON t.world_id = c.world_id AND t.id = c.treaty_id
 WHERE c.world_id = $1 AND c.due_at <= $2 AND c.ended_at IS NULL AND c.done_at IS NULL AND t.state = 'in_force'
 ORDER BY c.id LIMIT $3
@@ -72,12 +83,13 @@ async def execute(tx: Transaction, timers: list[Timer]) -> None:
     rows = await tx.fetch(DUE, tx.world_id, tx.now, MOST_AT_ONCE)
     if not rows:
         return
+    await factions.load(tx, {party for row in rows for party in row["parties"]})
     asked = [(row, CLAUSE.validate_json(row["terms"])) for row in rows]
     paying = [(row, c) for row, c in asked if isinstance(c, Pay)]
     made = await factions.pay_all(tx, [payment(c, r["id"], r["name"], r["due_at"]) for r, c in paying])
     found: list[Found] = []
     kept: dict[UUID, int] = {}
-    trusting = []
+    trusting: list[Kept] = []
     for (row, clause), result in zip(paying, made, strict=True):
         if isinstance(result, Refused):
             kind, breach = _broken(clause)
@@ -85,17 +97,16 @@ async def execute(tx: Transaction, timers: list[Timer]) -> None:
             found.append(Found(row["treaty_id"], row["id"], breach, kind, None, reference))
         elif row["kept_at"] is None or tx.now - row["kept_at"] >= KEPT_EVERY:
             kept[row["id"]] = tx.now
-            trusting.append((clause, row["name"], row["secret"]))
+            trusting.append(Kept(clause.to_id, clause.from_id, row["name"], row["secret"]))
     for row, due in asked:
         if isinstance(due, HandOver):
             kind, breach = _broken(due)
             found.append(Found(row["treaty_id"], row["id"], breach, kind, None))
-    if trusting:
-        book = await relations_book(tx, [(c.to_id, c.from_id) for c, _, _ in trusting])
-        for clause, name, secret in trusting:
-            book.trust(clause.to_id, clause.from_id, FULFILLED, f"kept {name}", secret=secret)
-        await write_relations(tx, book)
-    nexts = [next_due(tx, c.every_days) if isinstance(c, Pay) and c.every_days else None for _, c in asked]
+    # From when it was due, not from now: what was missed while nobody ran the world is paid one after the other.
+    nexts = [
+        next_due(tx, r["due_at"], c.every_days) if isinstance(c, Pay) and c.every_days else None
+        for r, c in asked
+    ]
     await tx.execute(
         DONE, tx.world_id, [r["id"] for r, _ in asked], [r["due_at"] for r, _ in asked], nexts,
         [kept.get(r["id"], r["kept_at"]) for r, _ in asked],
@@ -103,13 +114,17 @@ async def execute(tx: Transaction, timers: list[Timer]) -> None:
     await set_timers(tx, {at for at in nexts if at is not None})
     if len(rows) == MOST_AT_ONCE:
         await tx.schedule(PAYMENTS, tx.now)
-    await breaches(tx, found)
+    await settle(tx, found, kept=trusting)
 
 
 async def grace_ends(tx: Transaction, timers: list[Timer]) -> None:
-    """Sums are asked for once more, all together; what is still not done is a breach for good."""
+    """Sums are asked for once more, all together; what is still not done is a breach for good.
+
+    Also if the treaty rests or has ended by now: nobody gets out of a breach so.
+    """
     rows = await tx.fetch(IN_GRACE, tx.world_id, _ids(timers, "violation_id"))
     treaties = await load(tx, {row["treaty_id"] for row in rows}, lock=False)
+    await factions.load(tx, {party for treaty in treaties.values() for party in treaty.parties})
     states = {c.id: c for treaty in treaties.values() for c in treaty.clauses}
     owed: dict[UUID, Payment] = {}
     for row in rows:
@@ -131,42 +146,52 @@ async def grace_ends(tx: Transaction, timers: list[Timer]) -> None:
         found.append(Found(
             row["treaty_id"], state.id, breach, row["kind"], row["event_id"], row["reference"], violation_id=row["id"]
         ))  # fmt: skip
-    await breaches(tx, found)
+    await settle(tx, found)
 
 
 async def start(tx: Transaction, timers: list[Timer]) -> None:
-    """Treaties that were signed before begin. One whose sums cannot be paid now does not."""
-    for treaty_id in sorted(set(_ids(timers, "treaty_id"))):
-        seen = await get(tx, treaty_id, lock=False)
-        if seen.state != "signed":
+    """Treaties that were signed before begin. One whose sums cannot all be paid now does not, and none is paid."""
+    ids = sorted(set(_ids(timers, "treaty_id")))
+    seen = await load(tx, ids, lock=False)
+    await factions.load(tx, {party for treaty in seen.values() for party in treaty.parties})
+    for treaty_id in ids:
+        # Who leaves holds no party: read again, and what is paid by it is what is saved.
+        waiting = await get(tx, treaty_id, lock=False)
+        if waiting.state != "signed":
             continue
         covered = True
         try:
-            await pay_at_once(tx, seen)
+            async with tx.savepoint():
+                await pay_at_once(tx, waiting)
         except Refused:
             covered = False
-        book = await relations_book(tx, combinations(seen.parties, 2))
+        book = await relations_book(tx, combinations(waiting.members, 2))
         treaty = await get(tx, treaty_id)
         if not covered:
             await close(tx, treaty, "terminated", "a sum that was due at its start was not covered")
         elif treaty.state == "signed":
-            for clause in treaty.clauses:
-                if isinstance(clause.clause, Pay) and clause.clause.every_days is None:
-                    clause.done_at = tx.now
             await begin(tx, treaty, book)
         await save(tx, treaty)
 
 
 async def end(tx: Transaction, timers: list[Timer]) -> None:
     """Treaties whose time is over go on if they renew by themselves, and end otherwise."""
-    book = await book_of(tx, (await load(tx, _ids(timers, "treaty_id"), lock=False)).values())
-    for treaty in (await load(tx, _ids(timers, "treaty_id"))).values():
+    ids = _ids(timers, "treaty_id")
+    seen = (await load(tx, ids, lock=False)).values()
+    book = await relations_book(tx, {pair for treaty in seen for pair in combinations(treaty.members, 2)})
+    rows = await tx.fetch(BROKEN_BY, tx.world_id, ids)
+    breakers = {(row["treaty_id"], row["faction_id"]) for row in rows}
+    for treaty in (await load(tx, ids)).values():
         if treaty.state not in LIVE or treaty.ends_at is None or treaty.ends_at > tx.now:
             continue
         if treaty.renews:
             await prolong(tx, treaty)
         else:
             await close(tx, treaty, "expired", "its time is over", TreatyExpired, book=book)
+            for holder, about in permutations(treaty.members, 2):
+                if (treaty.id, about) not in breakers:
+                    words = f"kept {treaty.name} to its end"
+                    book.trust(holder, about, FULFILLED, words, secret=treaty.secret)
         await save(tx, treaty)
     await write_relations(tx, book)
 
@@ -188,6 +213,10 @@ async def go(tx: Transaction, timers: list[Timer]) -> None:
     await write_relations(tx, book)
 
 
+BROKEN_BY: Final = """
+SELECT DISTINCT treaty_id, faction_id FROM treaty_violations
+WHERE world_id = $1 AND treaty_id = ANY($2::uuid[]) AND state IN ('confirmed', 'in_grace')
+"""
 UNSIGNED: Final = """
 SELECT t.world_id, 'treaty ' || t.id || ' is ' || t.state || ', and ' || count(*) || ' parties have not signed'
 FROM treaties t JOIN treaty_parties p ON p.world_id = t.world_id AND p.treaty_id = t.id
@@ -198,17 +227,39 @@ SELECT w.world_id, 'clause ' || w.clause_id || ' is watched, but its treaty is '
 FROM treaty_watches w JOIN treaty_clauses c ON c.world_id = w.world_id AND c.id = w.clause_id
 JOIN treaties t ON t.world_id = c.world_id AND t.id = c.treaty_id WHERE t.state <> 'in_force'
 """
+WATCHFUL: Final = sorted(
+    name for name, clause in TYPES.items() if clause.deeds.keys() - MISSED or clause is HandOver
+)
+"""Types of clauses that listen to events."""
+UNWATCHED: Final = f"""
+SELECT c.world_id, 'clause ' || c.id || ' (' || c.type || ') binds, and nothing is watched for it'
+FROM treaty_clauses c JOIN treaties t ON t.world_id = c.world_id AND t.id = c.treaty_id AND t.state = 'in_force'
+WHERE c.ended_at IS NULL AND c.done_at IS NULL AND c.type IN ({", ".join(f"'{name}'" for name in WATCHFUL)})
+  AND NOT EXISTS (SELECT 1 FROM treaty_watches w WHERE w.world_id = c.world_id AND w.clause_id = c.id)
+"""  # noqa: S608  fixed texts only
+PATIENT: Final = f"""
+SELECT v.world_id, 'violation ' || v.id || ' is in grace until ' || v.grace_until || ', and no timer ends that'
+FROM treaty_violations v
+WHERE v.state = 'in_grace' AND NOT EXISTS (
+    SELECT 1 FROM timers t WHERE t.world_id = v.world_id AND t.kind = '{GRACE_ENDS}'
+      AND t.data @> jsonb_build_object('violation_id', v.id))
+"""  # noqa: S608  fixed texts only
 TIMED: Final = f"""
 SELECT c.world_id, 'clause ' || c.id || ' is due at ' || c.due_at || ', and no timer executes it'
 FROM treaty_clauses c
 WHERE c.due_at IS NOT NULL AND NOT EXISTS (
-    SELECT 1 FROM timers t WHERE t.world_id = c.world_id AND t.kind = '{PAYMENTS}' AND t.due_at >= c.due_at)
+    SELECT 1 FROM timers t JOIN worlds w ON w.id = t.world_id
+    WHERE t.world_id = c.world_id AND t.kind = '{PAYMENTS}' AND t.due_at >= c.due_at
+      AND (t.due_at = c.due_at OR t.due_at <= w.anchor_world_ms + CASE WHEN w.paused THEN 0 ELSE
+           w.rate * (extract(epoch FROM clock_timestamp()) * 1000 - w.anchor_real_ms) END))
 """  # noqa: S608  fixed texts only
 
 CHECKS = (
     Check("diplomacy.every_treaty_in_force_is_signed", UNSIGNED),
     Check("diplomacy.only_treaties_in_force_are_watched", WATCHED),
+    Check("diplomacy.every_clause_that_listens_is_watched", UNWATCHED),
     Check("diplomacy.every_clause_that_is_due_has_its_timer", TIMED),
+    Check("diplomacy.every_breach_in_grace_has_its_timer", PATIENT),
 )
 TIMERS = (
     TimerKind(PAYMENTS, execute), TimerKind(STARTS, start), TimerKind(ENDS, end), TimerKind(LEAVES, go),

@@ -1,4 +1,4 @@
-"""What is read of treaties. Of secret ones only their parties, those who found out, and game masters know."""
+"""What is read of treaties. Of secret ones only those who are parties now, and game masters, know."""
 
 from collections.abc import Collection, Iterable, Sequence
 from typing import Any, Final
@@ -73,6 +73,7 @@ class TreatyView(BaseModel):
     proposer_id: UUID | None
     by_id: UUID | None = Field(description="The character who proposed it; null for a game master.")
     at: int = Field(description="When it was drafted (world ms).")
+    draft: int = Field(description="The number of the draft: 1, and one more with each change.")
     agreed_at: int | None
     closed_at: int | None
     reason: str = Field(description="Why it ended.")
@@ -87,6 +88,7 @@ class TreatyMade(BaseModel):
     id: UUID
     state: str
     missing: list[UUID]
+    draft: int = Field(1, description="The number of the draft; name it to sign what you have read.")
 
 
 class AccusationMade(BaseModel):
@@ -107,12 +109,12 @@ LIST: Final = f"""
 SELECT t.id, t.name, t.kind, t.text, t.state, t.secret, t.starts_at, t.ends_at,
        t.duration_ms::float8 / {DAY} AS duration_days, t.renews, t.notice_ms::float8 / {DAY} AS notice_days,
        t.grace_ms::float8 / {DAY} AS grace_days, t.on_breach, t.proposer_id, t.by_id, t.at, t.agreed_at,
-       t.closed_at, t.reason
+       t.closed_at, t.reason, t.draft
 FROM treaties t
 WHERE t.world_id = $1 AND ($2::uuid IS NULL OR t.id = $2)
   AND (NOT t.secret OR $3::uuid[] IS NULL OR EXISTS (
         SELECT 1 FROM treaty_parties p
-        WHERE p.world_id = $1 AND p.treaty_id = t.id AND p.faction_id = ANY($3)))
+        WHERE p.world_id = $1 AND p.treaty_id = t.id AND p.withdrawn_at IS NULL AND p.faction_id = ANY($3)))
   AND ($4::uuid[] IS NULL OR (
         SELECT count(*) FROM treaty_parties p
         WHERE p.world_id = $1 AND p.treaty_id = t.id AND p.faction_id = ANY($4)) = cardinality($4))

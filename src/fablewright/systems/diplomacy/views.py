@@ -140,9 +140,10 @@ def _feeling(book: Book, holder: UUID, about: UUID, sees: Sees) -> FeelingView:
     all_ = sees.of(holder, about)
     modifiers = book.feelings[holder, about].modifiers.values()
     opinion, parts = opinion_parts((m for m in modifiers if all_ or not m.secret), book.now)
+    known = book.known(holder, about)
     return FeelingView(
         holder_id=holder, about_id=about, opinion=opinion, parts=[_part(p) for p in parts],
-        trust=book.trusted(holder, about),
+        trust=known.trust if all_ else known.trust_shown,
     )  # fmt: skip
 
 

@@ -4,7 +4,7 @@ Events are read as acts (`clauses.Act`); an act is compared with the clauses in 
 look into an index finds. So a commit costs the same whatever treaties there are that do not listen to it.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 from uuid import UUID
@@ -15,13 +15,15 @@ from fablewright.core.clock import DAY
 from fablewright.core.system import Handler, Reaction
 from fablewright.core.transaction import EventRecord, Transaction
 from fablewright.systems.diplomacy import clauses as rules
-from fablewright.systems.diplomacy.clauses import Act, Breach
-from fablewright.systems.diplomacy.relations import Book
+from fablewright.systems.diplomacy.clauses import MISSED, Act, Breach
+from fablewright.systems.diplomacy.relations import Book, Pair
+from fablewright.systems.diplomacy.rules import SAME_FACTION
 from fablewright.systems.diplomacy.service import relations_book
 from fablewright.systems.diplomacy.service import write as write_relations
 from fablewright.systems.diplomacy.treaties import pause
+from fablewright.systems.diplomacy.treaty_acts import READERS, acts_of, acts_then
 from fablewright.systems.diplomacy.treaty_changes import bonds, close, leave
-from fablewright.systems.diplomacy.treaty_commands import CLAUSE_NOT_FOUND, AccuseOfBreach
+from fablewright.systems.diplomacy.treaty_commands import BREACH_KNOWN, CLAUSE_NOT_FOUND, AccuseOfBreach
 from fablewright.systems.diplomacy.treaty_events import (
     BreachAlleged,
     ClauseFulfilled,
@@ -42,8 +44,6 @@ from fablewright.systems.factions import service as factions
 
 GRACE_ENDS: Final = "diplomacy.treaty_grace_ends"
 """Timers of this kind confirm what was not mended."""
-MENDABLE: Final = frozenset(("unpaid", "kept_back"))
-"""Kinds of breaches that can be made good within the grace."""
 ONCE_IN: Final = 30 * DAY
 """The same breach of a clause counts once in so long (world ms)."""
 
@@ -78,9 +78,20 @@ UPDATE treaty_violations SET state = $3, closed_at = $4 WHERE world_id = $1 AND 
 IN_GRACE: Final = """
 SELECT id, faction_id, text FROM treaty_violations
 WHERE world_id = $1 AND clause_id = $2 AND ($3::uuid IS NULL OR id = $3) AND state = 'in_grace' ORDER BY id
+FOR NO KEY UPDATE
 """
-EVIDENCE: Final = "SELECT type, data::text AS data FROM events WHERE world_id = $1 AND id = $2"
-HOLDERS: Final = "SELECT id, controller_id FROM regions WHERE world_id = $1 AND id = ANY($2::uuid[])"
+EVIDENCE: Final = "SELECT type, seq, at, data::text AS data FROM events WHERE world_id = $1 AND id = $2"
+PROVEN: Final = """
+SELECT 1 FROM treaty_violations
+WHERE world_id = $1 AND clause_id = $2 AND faction_id = $3 AND event_id = $4 AND state <> 'unfounded' LIMIT 1
+"""
+# What last became of a treaty before a position of the log.
+BECAME: Final = """
+SELECT type FROM events
+WHERE world_id = $1 AND seq < $2 AND about @> ARRAY[$3::uuid] AND data ->> 'treaty_id' = $3::text
+  AND type IN ('diplomacy.treaty_in_force', 'diplomacy.treaty_suspended', 'diplomacy.treaty_resumed')
+ORDER BY seq DESC LIMIT 1
+"""
 PARTY_OF: Final = """
 SELECT p.treaty_id FROM treaty_parties p JOIN treaties t ON t.world_id = p.world_id AND t.id = p.treaty_id
 WHERE p.world_id = $1 AND p.faction_id = ANY($2::uuid[]) AND p.withdrawn_at IS NULL AND t.closed_at IS NULL
@@ -88,110 +99,17 @@ ORDER BY p.treaty_id
 """
 
 
-# -- reading events as acts ----------------------------------------------------------------------------------
-
-Data = Mapping[str, Any]
+# -- finding breaches ----------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
-    """To which factions characters belong, and who holds regions."""
+class Kept:
+    """That `about_id` has kept what it promised `holder_id` in the treaty of this name."""
 
-    belongs: Mapping[UUID, set[UUID]]
-    holder: Mapping[UUID, UUID | None]
-
-
-def _uuid(data: Data, name: str) -> UUID | None:
-    value = data.get(name)
-    return UUID(value) if isinstance(value, str) else value
-
-
-def _came(data: Data, known: Known) -> list[Act]:
-    who, where = _uuid(data, "character_id"), _uuid(data, "region_id")
-    if who is None or where is None:
-        return []
-    return [Act("came", who, where), *(Act("entered", f, where) for f in sorted(known.belongs.get(who, ())))]
-
-
-def _joined(data: Data, known: Known) -> list[Act]:
-    who, faction = _uuid(data, "character_id"), _uuid(data, "faction_id")
-    return [] if who is None or faction is None else [Act("joined", who, faction)]
-
-
-def _declared(data: Data, known: Known) -> list[Act]:
-    attacker, defender = _uuid(data, "attacker_id"), _uuid(data, "defender_id")
-    return [] if attacker is None or defender is None else [Act("attacked", attacker, defender)]
-
-
-def _occupied(data: Data, known: Known) -> list[Act]:
-    faction, region = _uuid(data, "faction_id"), _uuid(data, "region_id")
-    return [] if faction is None or region is None else [Act("entered", faction, region)]
-
-
-def _called(data: Data, known: Known) -> list[Act]:
-    faction, caller, enemy = (_uuid(data, name) for name in ("faction_id", "caller_id", "against_id"))
-    side = data.get("side")
-    if data.get("come"):  # who joins an attack attacks
-        return [Act("attacked", faction, enemy)] if faction and enemy and side == "attacker" else []
-    if faction is None or caller is None or data.get("excused"):
-        return []
-    return [Act("call_refused", faction, caller, against=enemy, side=side)]
-
-
-def _routed(data: Data, known: Known) -> list[Act]:
-    ends = [
-        known.holder.get(r) for r in (_uuid(data, "from_region"), _uuid(data, "to_region")) if r is not None
-    ]
-    sides = {f for f in (_uuid(data, "owner_id"), *ends) if f is not None}
-    return [
-        Act("traded", a, b, good=data.get("good")) for a in sorted(sides) for b in sorted(sides) if a != b
-    ]
-
-
-def _dealt(data: Data, known: Known) -> list[Act]:
-    owner, region = _uuid(data, "owner_id"), _uuid(data, "region_id")
-    holder = None if region is None else known.holder.get(region)
-    if owner is None or holder is None or owner == holder:
-        return []
-    return [Act("traded", a, b, good=data.get("good")) for a, b in ((owner, holder), (holder, owner))]
-
-
-def _banned(data: Data, known: Known) -> list[Act]:
-    region, subject = _uuid(data, "region_id"), _uuid(data, "subject_id")
-    holder = None if region is None else known.holder.get(region)
-    return [] if holder is None or subject is None else [Act("barred", holder, subject)]
-
-
-def _sanctioned(data: Data, known: Known) -> list[Act]:
-    faction, target = _uuid(data, "faction_id"), _uuid(data, "target_id")
-    if data.get("kind") != "travel_ban" or faction is None or target is None:
-        return []
-    return [Act("barred", faction, target)]
-
-
-READERS: Final[dict[str, Callable[[Data, Known], list[Act]]]] = {
-    "travel.crossed_border": _came, "travel.arrived": _came, "factions.member_joined": _joined,
-    "diplomacy.war_declared": _declared, "diplomacy.region_occupied": _occupied,
-    "diplomacy.call_answered": _called, "markets.route_opened": _routed, "markets.bought": _dealt,
-    "markets.sold": _dealt, "regions.movement_banned": _banned, "diplomacy.sanction_imposed": _sanctioned,
-}  # fmt: skip
-"""How events of each type are read; all others are of no concern."""
-
-
-async def acts_of(tx: Transaction, seen: Sequence[tuple[str, Data]]) -> list[list[Act]]:
-    """What was done in each of these events (type, data)."""
-    came = {_uuid(d, "character_id") for kind, d in seen if READERS[kind] is _came} - {None}
-    held = {
-        _uuid(d, name) for kind, d in seen if READERS[kind] in (_routed, _dealt, _banned)
-        for name in ("region_id", "from_region", "to_region")
-    } - {None}  # fmt: skip
-    belongs = await factions.allegiance(tx, came) if came else {}  # type: ignore[arg-type]
-    rows = await tx.fetch(HOLDERS, tx.world_id, sorted(held)) if held else []
-    known = Known(belongs, {row["id"]: row["controller_id"] for row in rows})
-    return [READERS[kind](data, known) for kind, data in seen]
-
-
-# -- finding breaches ----------------------------------------------------------------------------------------
+    holder_id: UUID
+    about_id: UUID
+    name: str
+    secret: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,51 +140,70 @@ async def watch(tx: Transaction, records: list[EventRecord]) -> None:
         return
     treaties = await load(tx, {row["treaty_id"] for row in rows}, lock=False)
     found: list[Found] = []
+    fulfilled: dict[UUID, UUID] = {}
     for row in rows:
         state = next(c for c in treaties[row["treaty_id"]].clauses if c.id == row["clause_id"])
         for act, record in by_key[row["key"]]:
             if state.clause.fulfilled_by(act):
-                await fulfil(tx, row["treaty_id"], state.id)
+                fulfilled[state.id] = row["treaty_id"]
             elif (breach := state.clause.broken_by(act)) is not None:
                 found.append(Found(row["treaty_id"], state.id, breach, act.kind, record.id))
-    await breaches(tx, found)
+    await settle(tx, found, fulfilled=fulfilled)
 
 
-async def breaches(tx: Transaction, found: Sequence[Found]) -> None:
-    """Keep breaches, tell of them and let follow what follows.
+async def settle(
+    tx: Transaction, found: Sequence[Found], *, fulfilled: Mapping[UUID, UUID] | None = None,
+    kept: Sequence[Kept] = (),
+) -> None:  # fmt: skip
+    """Let follow what follows from breaches, from clauses fulfilled for good (clause: treaty), and from kept promises.
 
-    Each counts once in a while; what can be mended has its grace first. Locks factions, relations and treaties.
+    A breach counts once in a while; what can be mended has its grace first. Locks factions, relations and treaties,
+    all at once: call it once in a commit, last.
     """
-    seen = await load(tx, {f.treaty_id for f in found}, lock=False)
-    pairs = {
-        (f.breach.faction_id, victim) for f in found
-        for victim in rules.victims(f.breach, seen[f.treaty_id].members)
-    }  # fmt: skip
+    done = fulfilled or {}
+    seen = await load(tx, {f.treaty_id for f in found} | set(done.values()), lock=False)
+    pairs: set[Pair] = {(one.holder_id, one.about_id) for one in kept}
+    for f in found:
+        pairs.update((f.breach.faction_id, v) for v in rules.victims(f.breach, seen[f.treaty_id].members))
+        if seen[f.treaty_id].on_breach == "break":
+            pairs.update(bonds(seen[f.treaty_id]))
+    for treaty in seen.values():
+        pairs.update(pair for c in treaty.clauses if c.id in done for pair in _owed(c))
     if not pairs:
         return
-    for treaty in seen.values():
-        if treaty.on_breach == "break":
-            pairs.update(bonds(treaty))
-    await factions.load(tx, {side for pair in pairs for side in pair})
+    if found:
+        await factions.load(tx, {side for pair in pairs for side in pair})
     book = await relations_book(tx, pairs)
+    for one in kept:
+        book.trust(one.holder_id, one.about_id, FULFILLED, f"kept {one.name}", secret=one.secret)
     treaties = await load(tx, seen)
-    since = tx.now - ONCE_IN
-    rows = await tx.fetch(RECENT, tx.world_id, sorted({f.clause_id for f in found}), since)
-    known = {(row["clause_id"], row["faction_id"], row["kind"]) for row in rows}
-    for one in found:
-        treaty = treaties[one.treaty_id]
-        key = one.clause_id, one.breach.faction_id, one.kind
-        if treaty.state == "in_force" and (one.violation_id is not None or key not in known):
-            known.add(key)
-            await _violate(tx, treaty, one, book)
+    for clause_id, treaty_id in sorted(done.items()):
+        await _fulfil(tx, treaties[treaty_id], clause_id, book)
+    await _violate_all(tx, treaties, found, book)
     await write_relations(tx, book)
     for treaty in treaties.values():
         await save(tx, treaty)
 
 
+async def _violate_all(
+    tx: Transaction, treaties: Mapping[UUID, TreatyState], found: Sequence[Found], book: Book
+) -> None:
+    """Those of the breaches that count. One whose grace is over does, whatever became of the treaty meanwhile."""
+    if not found:
+        return
+    rows = await tx.fetch(RECENT, tx.world_id, sorted({f.clause_id for f in found}), tx.now - ONCE_IN)
+    known = {(row["clause_id"], row["faction_id"], row["kind"]) for row in rows}
+    for one in found:
+        treaty = treaties[one.treaty_id]
+        key = one.clause_id, one.breach.faction_id, one.kind
+        if one.violation_id is not None or (treaty.state == "in_force" and key not in known):
+            known.add(key)
+            await _violate(tx, treaty, one, book)
+
+
 async def _violate(tx: Transaction, treaty: TreatyState, one: Found, book: Book) -> None:
     clause = next(c for c in treaty.clauses if c.id == one.clause_id)
-    waits = one.kind in MENDABLE and treaty.grace_ms > 0 and one.violation_id is None
+    waits = one.kind in MISSED and treaty.grace_ms > 0 and one.violation_id is None
     until = tx.now + treaty.grace_ms if waits else None
     violation_id = one.violation_id or tx.new_id()
     state = "in_grace" if waits else "confirmed"
@@ -309,32 +246,30 @@ async def _resent(
         book.tense(victim, breaker, TENSION, words, secret=treaty.secret)
     if not treaty.secret:
         await factions.judge(tx, breaker, REPUTATION, words)
-    if treaty.on_breach == "suspend":
+    if treaty.on_breach == "suspend" and treaty.state == "in_force":
         pause(tx, treaty, "it was broken")
-    elif treaty.on_breach == "break":
+    elif treaty.on_breach == "break" and treaty.state in LIVE:
         await close(tx, treaty, "broken", "it was broken", book=book)
 
 
 # -- fulfilment ----------------------------------------------------------------------------------------------
 
 
-async def fulfil(tx: Transaction, treaty_id: UUID, clause_id: UUID) -> None:
+def _owed(clause: ClauseState) -> list[Pair]:
+    """Who owes something to whom by a clause."""
+    return [(b, s) for b in clause.clause.binds() for s in clause.clause.serves() if b != s]
+
+
+async def _fulfil(tx: Transaction, treaty: TreatyState, clause_id: UUID, book: Book) -> None:
     """What a clause asked for was done for good: it is told, trusted, and a breach in grace is mended."""
-    seen = await get(tx, treaty_id, lock=False)
-    clause = next(c for c in seen.clauses if c.id == clause_id)
-    pairs = [(b, s) for b in clause.clause.binds() for s in clause.clause.serves() if b != s]
-    book = await relations_book(tx, pairs)
-    treaty = await get(tx, treaty_id)
     clause = next(c for c in treaty.clauses if c.id == clause_id)
     if not clause.binding or treaty.state not in LIVE:
         return
     clause.done_at, clause.due_at = tx.now, None
     tell(tx, ClauseFulfilled, treaty, clause_id=clause.id, clause=clause.number)
     await mend(tx, treaty, clause)
-    for binds, serves in pairs:
+    for binds, serves in _owed(clause):
         book.trust(serves, binds, FULFILLED, f"kept {treaty.name}", secret=treaty.secret)
-    await write_relations(tx, book)
-    await save(tx, treaty)
 
 
 async def mend(
@@ -356,7 +291,12 @@ async def mend(
 
 
 async def accuse(tx: Transaction, command: AccuseOfBreach) -> dict[str, Any]:
-    """Accuse a party of a breach: the log says whether it is founded."""
+    """Accuse a party of a breach: the log says whether it is founded.
+
+    Only an accusation over a treaty that all know of costs the accuser's name with all.
+    """
+    if command.accused_id == command.faction_id:
+        raise SAME_FACTION(faction_id=str(command.faction_id))
     await factions.may(tx, command.faction_id, command.character_id, "accuse")
     treaty = await get(tx, command.treaty_id, lock=False)
     treaty.party(command.faction_id)
@@ -373,14 +313,23 @@ async def accuse(tx: Transaction, command: AccuseOfBreach) -> dict[str, Any]:
     }  # fmt: skip
     tell(tx, BreachAlleged, treaty, command.character_id, **fields)
     if found is not None:
-        await breaches(tx, [found])
+        await settle(tx, [found])
         return {"founded": True}
-    await factions.judge(
-        tx, command.faction_id, UNFOUNDED, f"accused others over {treaty.name} without evidence"
-    )
+    if not treaty.secret:
+        await factions.judge(
+            tx, command.faction_id, UNFOUNDED, f"accused others over {treaty.name} without evidence"
+        )
     book = await relations_book(tx, [(command.faction_id, command.accused_id)])
     words = f"accused us over {treaty.name} without evidence"
-    book.opine(command.accused_id, command.faction_id, f"accused:{treaty.id}", -10.0, words, cap=30.0)
+    book.opine(
+        command.accused_id,
+        command.faction_id,
+        f"accused:{treaty.id}",
+        -10.0,
+        words,
+        cap=30.0,
+        secret=treaty.secret,
+    )
     await write_relations(tx, book)
     await tx.execute(
         ADD, tx.world_id, fields["violation_id"], treaty.id, clause.id, command.accused_id, "accused", fields["text"],
@@ -392,11 +341,19 @@ async def accuse(tx: Transaction, command: AccuseOfBreach) -> dict[str, Any]:
 async def _evidence(
     tx: Transaction, command: AccuseOfBreach, treaty: TreatyState, clause: ClauseState
 ) -> Found | None:
-    """The breach that the named event shows, if it does, and happened since the treaty began."""
+    """The breach that the named event shows, if it does, and if the treaty bound when it happened.
+
+    Refuses `breach_known`.
+    """
     row = await tx.fetchrow(EVIDENCE, tx.world_id, command.event_id) if command.event_id else None
-    if row is None or row["type"] not in READERS:
+    if row is None or row["type"] not in READERS or not clause.binding:
         return None
-    for act in (await acts_of(tx, [(row["type"], orjson.loads(row["data"]))]))[0]:
+    became = await tx.fetchval(BECAME, tx.world_id, row["seq"], treaty.id)
+    if became not in ("diplomacy.treaty_in_force", "diplomacy.treaty_resumed"):
+        return None
+    if await tx.fetchval(PROVEN, tx.world_id, clause.id, command.accused_id, command.event_id) is not None:
+        raise BREACH_KNOWN(event_id=str(command.event_id))
+    for act in await acts_then(tx, row["type"], orjson.loads(row["data"]), row["seq"], row["at"]):
         breach = clause.clause.broken_by(act)
         if breach is not None and breach.faction_id == command.accused_id:
             return Found(
