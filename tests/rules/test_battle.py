@@ -27,6 +27,9 @@ TROOPS = st.floats(1, 100_000)
         ("incident", {"severity": 0.5, "rung": 0.5, "evidence": 0.0}, 0.14),
         ("incident", {"severity": 1.0, "rung": 1.0, "tension": 100.0, "tried": 9}, 0.9),
         ("coalition", {"tension": 100.0, "tried": 4}, 1.0),
+        ("broken_treaty", {}, 0.75),
+        ("ultimatum_rejected", {}, 0.5),
+        ("ultimatum_rejected", {"evidence": 0.0}, 0.2),
     ],
 )
 def test_how_just_a_war_seems(cause: str, facts: dict[str, float], expected: float) -> None:

@@ -32,6 +32,11 @@ def test_where_it_begins(kind: str, severity: float, rung: str, tension: float) 
     assert (LADDER[step.rung], step.tension, step.state) == (rung, tension, "open")
 
 
+def test_hearsay_is_no_reason_for_war() -> None:
+    step = ladder.occurred("assassination", 1.0, ladder.HEARSAY)
+    assert LADDER[step.rung] == "recall"
+
+
 @pytest.mark.parametrize(
     ("before", "answer", "amount", "code"),
     [

@@ -1,8 +1,10 @@
 """Coalitions against the real database: who may form them, what their members share, and how they end."""
 
+import asyncio
 from uuid import UUID
 
 import pytest
+from sqlalchemy import text
 
 from fablewright.core.clock import DAY
 from fablewright.core.refusal import Refused
@@ -17,9 +19,9 @@ from fablewright.systems.diplomacy.war_commands import (
 )
 from fablewright.systems.factions.commands import DissolveFaction
 from fablewright.systems.regions.commands import BorderValue, DefineRegions
-from tests.support import Person, Server
+from tests.support import Person, Server, until
 from tests.systems.test_incidents import advance, found, relation, two
-from tests.systems.test_sanctions import standing
+from tests.systems.test_sanctions import locked_out, standing
 from tests.systems.test_wars import region, told
 
 
@@ -76,6 +78,46 @@ async def test_neighbours_of_an_aggressor_stand_together(server: Server) -> None
         c,
     )
     assert [row["holder_id"] for row in rows] == [b]
+    await sound(server, world_id)
+
+
+async def test_secret_reasons_do_not_show_in_fear(server: Server) -> None:
+    owner, world_id, (a, b, _, _) = await frightened(server)
+
+    async def fear() -> list[tuple[str, float]]:
+        url = f"/api/v1/worlds/{world_id}/factions/{a}/warlike"
+        answer = await server.client.get(url, headers=owner.headers)
+        return [(each["faction_id"], each["fear"]) for each in answer.json()["feared_by"]]
+
+    before = await fear()
+    liking = AddOpinion(holder_id=b, about_id=a, key="pact", amount=50, reason="a secret pact", secret=True)
+    await server.do(liking, owner.actor, world_id)
+    assert await fear() == before
+    await server.do(liking.model_copy(update={"key": "open", "secret": False}), owner.actor, world_id)
+    assert await fear() != before
+
+
+async def test_all_who_leave_at_once_leave_no_coalition(server: Server) -> None:
+    owner, world_id, (a, b, c, _) = await frightened(server)
+    made = await server.do(FormCoalition(faction_id=b, target_id=a), owner.actor, world_id)
+    d = await found(server, owner, world_id, "Dogwood")
+    await server.do(SetRelation(a_id=a, b_id=d, tension=100), owner.actor, world_id)
+    for each in (c, d):
+        await server.do(JoinCoalition(coalition_id=made.id, faction_id=each), owner.actor, world_id)
+    async with server.runtime.database.writing() as other:
+        await other.execute(
+            text("SELECT 1 FROM coalitions WHERE id = :id FOR NO KEY UPDATE"), {"id": made.id}
+        )
+        leaving = [
+            asyncio.ensure_future(
+                server.do(LeaveCoalition(coalition_id=made.id, faction_id=each), owner.actor, world_id)
+            )
+            for each in (c, d)
+        ]
+        await until(lambda: locked_out(server, 2))
+        await other.rollback()
+    await asyncio.gather(*leaving)
+    assert len(await told(server, world_id, "diplomacy.coalition_dissolved")) == 1
     await sound(server, world_id)
 
 

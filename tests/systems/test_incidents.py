@@ -6,6 +6,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from sqlalchemy import text
 
 from fablewright.core.clock import DAY
 from fablewright.core.refusal import Refused
@@ -13,6 +14,7 @@ from fablewright.systems.characters.commands import CreateCharacter
 from fablewright.systems.diplomacy.war_commands import (
     AnswerIncident,
     EscalateIncident,
+    ImposeSanction,
     ReportIncident,
     SettleIncident,
 )
@@ -184,6 +186,7 @@ async def test_refusals(server: Server) -> None:
         (spying(a, a), "incident_with_oneself"),
         (spying(a, unknown), "faction_not_found"),
         (spying(a, b, event_id=unknown), "evidence_not_found"),
+        (spying(a, b, region_id=unknown), "region_not_found"),
         (AnswerIncident(incident_id=unknown, answer="denial"), "incident_not_found"),
     ):
         with pytest.raises(Refused) as refused:
@@ -200,3 +203,59 @@ async def test_two_answers_at_once(server: Server) -> None:
     )
     codes = sorted(r.code if isinstance(r, Refused) else r.state for r in results)  # type: ignore[union-attr]
     assert codes == ["incident_closed", "settled"]
+
+
+async def test_only_a_deed_between_the_two_is_evidence(server: Server) -> None:
+    owner = await server.person()
+    world_id = await server.world(owner)
+    player = await server.member(world_id, owner, "player")
+    spy, theirs, other = [
+        (await server.do(CreateCharacter(name=name, user_id=user), owner.actor, world_id)).id
+        for name, user in (("S", player.id), ("T", None), ("O", None))
+    ]
+    a, b, c = [
+        await found(server, owner, world_id, name, members=[MemberValue(character_id=who, role="spymaster")])
+        for name, who in (("Ash", spy), ("Birch", theirs), ("Cedar", other))
+    ]
+
+    async def last(kind: str) -> UUID:
+        rows = await server.fetch(
+            "SELECT id FROM events WHERE world_id = $1 AND type = $2 ORDER BY seq DESC LIMIT 1",
+            world_id,
+            kind,
+        )
+        found_id: UUID = rows[0]["id"]
+        return found_id
+
+    async def claimed(event_id: UUID) -> tuple[float, str]:
+        report = spying(a, b, kind="assassination", event_id=event_id, character_id=spy)
+        made = await server.do(report, player.actor, world_id)
+        return made.evidence, made.rung
+
+    assert await claimed(await last("factions.founded")) == (0.4, "recall"), "it is about others"
+    for said in ("incident_occurred", "tension_changed", "relationship_changed"):
+        assert await claimed(await last(f"diplomacy.{said}")) == (0.4, "recall"), (
+            "what one says shows nothing"
+        )
+    for target in (c, a):
+        ban = ImposeSanction(faction_id=b, target_id=target, kind="travel_ban", reason="spies")
+        await server.do(ban, owner.actor, world_id)
+        shown = (0.4, "recall") if target == c else (1.0, "sanctions")
+        assert await claimed(await last("diplomacy.sanction_imposed")) == shown
+    async with server.runtime.database.writing() as hand:
+        await hand.execute(
+            text("UPDATE events SET audience = ARRAY[CAST(:b AS uuid)] WHERE id = :id"),
+            {"b": b, "id": await last("diplomacy.sanction_imposed")},
+        )
+        await hand.commit()
+    with pytest.raises(Refused, match="evidence_not_found"):
+        await claimed(await last("diplomacy.sanction_imposed"))
+
+
+async def test_hearsay_that_is_denied_costs_the_accuser_face(server: Server) -> None:
+    owner, world_id, a, b = await two(server)
+    for evidence in (0.0, 1.0):
+        made = await server.do(spying(a, b, evidence=evidence), owner.actor, world_id)
+        await server.do(AnswerIncident(incident_id=made.id, answer="denial"), owner.actor, world_id)
+    rows = await server.fetch("SELECT id, reputation FROM factions WHERE world_id = $1", world_id)
+    assert {row["id"]: row["reputation"] for row in rows} == {a: -3, b: -3}

@@ -5,6 +5,7 @@ import uuid
 from uuid import UUID
 
 import pytest
+from sqlalchemy import text
 
 from fablewright.core.clock import DAY
 from fablewright.core.refusal import Refused
@@ -15,10 +16,10 @@ from fablewright.systems.diplomacy.war_commands import (
     LiftCondition,
     SettleIncident,
 )
-from fablewright.systems.factions.commands import SpendTreasury
+from fablewright.systems.factions.commands import DissolveFaction, SpendTreasury
 from fablewright.systems.markets.commands import DefineGoods, GoodValue, OpenRoute
 from fablewright.systems.regions.commands import BorderValue, DefineRegions, SetControl
-from tests.support import Server
+from tests.support import Server, until
 from tests.systems.test_incidents import advance, found, spying, two
 from tests.systems.test_wars import region, told
 
@@ -130,6 +131,7 @@ async def test_refusals(server: Server) -> None:
         )
 
     made = await server.do(sanction(), owner.actor, world_id)
+    strange = await server.do(spying(b, a), owner.actor, world_id)
     for command, code in (
         (sanction(target_id=a), "sanction_on_oneself"),
         (sanction(kind="tariff"), "sanction_shape"),
@@ -139,6 +141,9 @@ async def test_refusals(server: Server) -> None:
         (sanction(incident_id=unknown), "incident_not_found"),
         (sanction(lift_when=[LiftCondition(kind="incident_settled")]), "incident_not_found"),
         (sanction(target_id=unknown), "faction_not_found"),
+        (sanction(), "already_sanctioning"),
+        (sanction(kind="travel_ban", lift_when=[LiftCondition(kind="tension_below")]), "sanction_shape"),
+        (sanction(kind="travel_ban", incident_id=strange.id), "not_its_incident"),
         (JoinSanction(sanction_id=unknown, faction_id=a), "sanction_not_found"),
         (JoinSanction(sanction_id=made.id, faction_id=a), "already_sanctioning"),
         (JoinSanction(sanction_id=made.id, faction_id=b), "sanction_on_oneself"),
@@ -164,3 +169,58 @@ async def test_who_joins_twice_at_once_is_in_once(server: Server) -> None:
     codes = [r.code for r in results if isinstance(r, Refused)]
     assert codes == ["already_sanctioning"] * 2
     assert await standing(server, world_id) == [("tariff", "sanction")] * 2
+
+
+async def test_the_last_two_who_leave_at_once_leave_nothing(server: Server) -> None:
+    owner, world_id, a, b = await two(server, treasury=300)
+    c = await found(server, owner, world_id, "Cedar")
+    freeze = ImposeSanction(faction_id=a, target_id=b, kind="asset_freeze", reason="debts")
+    sanction = await server.do(freeze, owner.actor, world_id)
+    await server.do(JoinSanction(sanction_id=sanction.id, faction_id=c), owner.actor, world_id)
+    async with server.runtime.database.writing() as other:
+        await other.execute(
+            text("SELECT 1 FROM sanctions WHERE id = :id FOR NO KEY UPDATE"), {"id": sanction.id}
+        )
+        leaving = [
+            asyncio.ensure_future(
+                server.do(LeaveSanction(sanction_id=sanction.id, faction_id=each), owner.actor, world_id)
+            )
+            for each in (a, c)
+        ]
+        await until(lambda: locked_out(server, 2))
+        await other.rollback()
+    await asyncio.gather(*leaving)
+    rows = await server.fetch("SELECT lifted_at FROM sanctions WHERE world_id = $1", world_id)
+    assert rows[0]["lifted_at"] is not None
+    assert not [f for f in await server.findings() if str(world_id) in f]
+
+
+async def locked_out(server: Server, many: int) -> bool:
+    rows = await server.fetch("SELECT count(*) AS many FROM pg_locks WHERE NOT granted")
+    return bool(rows[0]["many"] >= many)
+
+
+async def test_what_was_frozen_goes_to_the_heir(server: Server) -> None:
+    owner, world_id, a, b = await two(server, treasury=300)
+    freeze = ImposeSanction(faction_id=a, target_id=b, kind="asset_freeze", reason="debts")
+    await server.do(freeze, owner.actor, world_id)
+    await server.do(DissolveFaction(faction_id=b, heir_id=a), owner.actor, world_id)
+    rows = await server.fetch("SELECT owner_id, balance FROM ledger_accounts WHERE world_id = $1", world_id)
+    balances = {row["owner_id"]: row["balance"] for row in rows}
+    assert (balances[a], balances[b]) == (600, 0)
+    assert not [f for f in await server.findings() if str(world_id) in f]
+
+
+async def test_who_joins_again_has_left_before(server: Server) -> None:
+    owner, world_id, a, b = await two(server)
+    c = await found(server, owner, world_id, "Cedar")
+    ban = ImposeSanction(faction_id=a, target_id=b, kind="travel_ban", reason="plague")
+    sanction = await server.do(ban, owner.actor, world_id)
+    for command in (JoinSanction, LeaveSanction, JoinSanction):
+        await server.do(command(sanction_id=sanction.id, faction_id=c), owner.actor, world_id)
+    rows = await server.fetch(
+        "SELECT left_at FROM sanction_members WHERE world_id = $1 AND faction_id = $2",
+        world_id,
+        c,
+    )
+    assert sorted(row["left_at"] is None for row in rows) == [False, True]

@@ -272,12 +272,8 @@ async def dissolved(tx: Transaction, records: list[EventRecord]) -> None:
                 await lift(tx, row["id"], "its target is no more", cause=record)
             else:
                 await _part(tx, row["id"], gone, None, record)
-        rest = (await factions.balances(tx, [gone])).get(gone, 0)
-        if rest > 0:
-            await factions.pay(
-                tx, gone, event.heir_id or ledger.SINK, rest, kind="diplomacy.unfrozen",
-                reason=f"{event.name} was dissolved.", by_id=event.by_id,
-            )  # fmt: skip
+        faction = (await factions.load(tx, [gone]))[gone]
+        await factions.bequeath(tx, faction, event.heir_id, event.by_id)
 
 
 async def lift(
