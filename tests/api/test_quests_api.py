@@ -9,7 +9,7 @@ from fablewright.packs.reader import import_pack, read_pack
 from fablewright.packs.writer import export_world
 from fablewright.systems.characters.commands import CreateCharacter
 from fablewright.systems.custom_events.commands import RecordEvent, RegisterEventType
-from fablewright.systems.factions.commands import AddMember, FoundFaction
+from fablewright.systems.factions.commands import FoundFaction, MemberValue
 from tests.support import Person, Server
 
 WON: dict[str, Any] = {"kind": "count", "on": ["game.won"]}
@@ -81,11 +81,11 @@ class Board:
         return [item["key"] for item in await self.items(path, who)]
 
     async def faction(self, name: str, *members: UUID) -> str:
-        made = await self.do(FoundFaction(name=name))
-        id_ = made["id"] if isinstance(made, dict) else made.id
-        for member in members:
-            await self.do(AddMember(faction_id=id_, member_id=member))
-        return str(id_)
+        """Found a faction; the first of its members leads it."""
+        leader, *others = members or (None,)
+        followers = [MemberValue(character_id=member) for member in others]
+        made = await self.do(FoundFaction(name=name, leader_id=leader, members=followers))
+        return str(made.id)
 
 
 @pytest.fixture

@@ -9,7 +9,9 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from fablewright.core.clock import DAY
+from fablewright.core.conditions import FieldTest, compiled
 from fablewright.core.refusal import Refused
+from fablewright.systems.diplomacy.ladder import HEARSAY
 from fablewright.systems.quests import rules, views
 from fablewright.systems.quests.commands import EXAMPLE
 from fablewright.systems.quests.rules import Catalog, Course, Need, QuestDefinition
@@ -236,4 +238,20 @@ def test_every_template_makes_a_quest(key: str) -> None:
     assert "{" not in definition.name + definition.description
     if template.on:
         assert template.needs() <= {*template.facts, "until", "event_id"}
-        assert definition.until == 99
+        assert template.between and set(template.between) <= template.needs()
+    assert definition.until == 99
+
+
+@pytest.mark.parametrize(
+    "key", [k for k, t in views.templates().items() if "diplomacy.incident_occurred" in t.on]
+)
+def test_nothing_is_earned_by_words_alone(key: str) -> None:
+    """What a faction merely says of another makes no quest, and to let it be brings nothing."""
+    template = views.templates()[key]
+    holds = compiled(template.where)
+    kind = next(test.value for test in template.where if isinstance(test, FieldTest))
+    said = {"kind": kind, "by_id": str(UUID(int=1)), "evidence": HEARSAY}
+    assert not holds(said)
+    assert holds({**said, "evidence": HEARSAY + 0.1})
+    assert holds({**said, "by_id": None})
+    assert template.definition["outcomes"]["settled"] == {"name": "Settled without help", "success": False}

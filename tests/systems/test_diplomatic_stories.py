@@ -39,7 +39,7 @@ from fablewright.systems.factions.commands import (
     SpendTreasury,
 )
 from fablewright.systems.markets.commands import DefineGoods, GoodValue, OpenRoute
-from fablewright.systems.quests.commands import AcceptQuest, ChooseObjective
+from fablewright.systems.quests.commands import AcceptQuest, ChooseObjective, EndQuest
 from fablewright.systems.regions.commands import BorderValue, DefineRegions, RegionValue, SetControl
 from fablewright.systems.worlds.commands import AdvanceWorld
 from tests.support import Person, Server, until
@@ -435,10 +435,11 @@ async def test_an_embargo_breached_and_lifted(realm: Realm) -> None:
 
 
 async def test_a_quest_that_averts_a_war(realm: Realm) -> None:
-    clash = {
+    clash: dict[str, Any] = {
         "kind": "border_clash", "injured_id": ASH, "accused_id": BIRCH, "severity": 0.5, "region_id": HOME[ASH],
     }  # fmt: skip
-    incident = await realm.act(ASH, "spymaster", ReportIncident, **clash)
+    # Everybody saw it, so a game master reports it: the mere word of Ash would open no quest.
+    incident = await realm.do(ReportIncident(**clash))
     (spawned,) = await realm.told("quests.defined")
     rows = await realm.fetch(
         "SELECT id FROM events WHERE world_id = $1 AND type = 'diplomacy.incident_occurred'"
@@ -478,4 +479,43 @@ async def test_a_quest_that_averts_a_war(realm: Realm) -> None:
     war = {"attacker_id": ASH, "defender_id": BIRCH, "cause": "incident", "cause_id": incident.id}
     await realm.refused("cause_unfounded", ASH, "general", DeclareWar, **war)
     assert await realm.told("diplomacy.war_declared") == []
+    await realm.sound()
+
+
+# -- a quarrel that nobody earns by --------------------------------------------------------------------------
+
+
+async def test_nobody_earns_by_quarrels_of_their_own_making(realm: Realm) -> None:
+    insult: dict[str, Any] = {"kind": "insult", "injured_id": ASH, "accused_id": BIRCH, "severity": 0.2}
+    for _ in range(3):
+        said = await realm.act(ASH, "spymaster", ReportIncident, **insult)
+        await realm.act(ASH, "ruler", SettleIncident, incident_id=said.id, forgive=True)
+    assert await realm.told("quests.defined") == []
+
+    # What all saw opens a quest; more of the same between the two opens no other while that one lasts.
+    seen = await realm.do(ReportIncident(**insult))
+    (opened,) = await realm.told("quests.defined")
+    await realm.act(ASH, "ruler", AcceptQuest, key=opened["key"])
+    await realm.act(ASH, "ruler", SettleIncident, incident_id=seen.id, forgive=True)
+    (failed,) = await realm.told("quests.failed")
+    assert (failed["outcome"], failed["points"]) == ("settled", 0)
+    for injured, accused in ((ASH, BIRCH), (BIRCH, ASH)):
+        await realm.do(ReportIncident(**insult | {"injured_id": injured, "accused_id": accused}))
+    assert len(await realm.told("quests.defined")) == 1
+    await realm.do(ReportIncident(**insult | {"accused_id": CEDAR}))
+    assert len(await realm.told("quests.defined")) == 2
+
+    # Two who finish it change minds as much as one.
+    for role in ("ambassador", "general"):
+        await realm.act(ASH, role, AcceptQuest, key=opened["key"])
+        await realm.do(EndQuest(key=opened["key"], taker_id=member(ASH, role)))
+    feeling = (await realm.get(f"/relations/{ASH}/{BIRCH}"))["feelings"][0]
+    (part,) = [part for part in feeling["parts"] if part["reason"].startswith("quest: ")]
+    assert part["amount"] == pytest.approx(5)
+
+    # In time they are gone, and the next quarrel may open one.
+    await realm.days(61)
+    assert (await realm.get("/quests"))["items"] == []
+    await realm.do(ReportIncident(**insult))
+    assert len((await realm.get("/quests"))["items"]) == 1
     await realm.sound()

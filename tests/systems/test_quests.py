@@ -17,6 +17,10 @@ from fablewright.core.transaction import Request, Transaction
 from fablewright.integration.doctor import examine
 from fablewright.systems.characters.commands import CreateCharacter, DeleteCharacter
 from fablewright.systems.custom_events.commands import RecordEvent, RegisterEventType
+from fablewright.systems.diplomacy.commands import SetRelation
+from fablewright.systems.factions.commands import FoundFaction, MemberValue
+from fablewright.systems.points.commands import Award, ConfigurePoints
+from fablewright.systems.points.guards import Burst, WorldGuards
 from fablewright.systems.quests import views
 from fablewright.systems.quests.commands import (
     AbandonQuest,
@@ -32,9 +36,11 @@ from fablewright.systems.quests.commands import (
 )
 from fablewright.systems.quests.rules import QuestDefinition
 from fablewright.systems.quests.views import TakingView
+from tests.support import until
 from tests.systems.conftest import Bench, OpenBench
 
 ADA, BEN, CYN = (UUID(int=n) for n in range(101, 104))
+GUILD, CROWN = (UUID(int=n) for n in (201, 202))
 WON: dict[str, Any] = {"kind": "count", "on": ["game.won"]}
 
 
@@ -135,12 +141,12 @@ async def fire(engine: Engine, world_id: UUID, until: int) -> None:
 
     async with engine.database.reading() as connection:
         rows = await connection.fetch(
-            "SELECT DISTINCT due_at FROM timers WHERE world_id = $1 AND kind = 'quests.due' AND due_at <= $2 "
-            "ORDER BY due_at",
+            "SELECT DISTINCT due_at, kind FROM timers WHERE world_id = $1 AND kind LIKE 'quests.%' AND due_at <= $2 "
+            "ORDER BY due_at, kind",
             world_id, until,
         )  # fmt: skip
     for row in rows:
-        command = FireTimers(kind="quests.due", due_at=row["due_at"])
+        command = FireTimers(kind=row["kind"], due_at=row["due_at"])
         request = Request(command, system_actor("timer"), UUID(int=row["due_at"]), UUID(int=1))
 
         async def work(tx: Transaction, command: FireTimers = command) -> None:
@@ -325,12 +331,9 @@ async def test_who_finishes_in_time_is_left_alone(board: Board) -> None:
     await board.define("soon", quest(days=2))
     await board.accept("soon")
     await board.win(times=2)
-    rows = await board.bench.fetch(
-        "SELECT 1 FROM timers WHERE world_id = $1 AND kind = 'quests.due'", board.world_id
-    )
-    assert rows == []
     await board.pass_days(3)
     assert await board.told("expired") == []
+    assert (await board.taking("soon")).state == "finished"
     assert await board.sound()
 
 
@@ -479,7 +482,7 @@ async def test_the_deleted_are_on_no_quest(board: Board) -> None:
 async def test_a_failing_reward_becomes_a_dead_letter_and_can_be_replayed(
     board: Board, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from fablewright.systems.quests import takings
+    from fablewright.systems.quests import endings
     from fablewright.systems.worlds.commands import ReplayDeadLetter
 
     await board.define("winner", quest(objective(measure=WON), outcomes={"done": {"points": 5}}))
@@ -489,7 +492,7 @@ async def test_a_failing_reward_becomes_a_dead_letter_and_can_be_replayed(
         raise RuntimeError("no pay today")
 
     with monkeypatch.context() as patch:
-        patch.setattr(takings, "_pay", breaks)
+        patch.setattr(endings, "_pay", breaks)
         await board.win()
     assert (await board.told(), await board.current("winner")) == ([], [("a", "open", 0)])
     [letter] = await board.bench.letters(board.world_id)
@@ -514,3 +517,160 @@ async def test_quests_made_by_hand_from_templates(board: Board) -> None:
         "quest_facts_missing", GenerateQuest(template="parley", facts={**facts, "from_id": "x"})
     )
     await board.refused("quest_template_not_found", GenerateQuest(template="nothing"))
+
+
+async def test_what_was_made_of_a_template_is_taken_away_in_time(board: Board) -> None:
+    facts = {"from_id": ADA, "with_id": BEN}
+    kept, gone = [(await board.do(GenerateQuest(template="parley", facts=facts)))["key"] for _ in range(2)]
+    async with board.bench.runtime.database.reading() as connection:
+        row = await views.one(connection, board.world_id, kept, all_of_them=True, own=[])
+    assert row is not None and row[1].until == await board.now() + 60 * DAY
+    fields = {name: getattr(row[1], name) for name in QuestDefinition.model_fields}
+    longer = QuestDefinition.model_construct(**fields | {"until": await board.now() + 90 * DAY})
+    await board.do(DefineQuest(key=kept, definition=QuestDefinition.model_validate(longer.model_dump())))
+    await board.pass_days(50)
+    await board.accept(gone)
+    assert await board.told("removed") == []
+    await board.pass_days(10)
+    assert [(e["key"], e["outcome"]) for e in await board.told("expired")] == [(gone, "expired")]
+    assert [e["key"] for e in await board.told("removed")] == [gone]
+    await board.refused("quest_not_found", AcceptQuest(key=gone, character_id=BEN))
+    assert await board.sound()
+    await board.pass_days(30)
+    assert [e["key"] for e in await board.told("removed")] == [gone, kept]
+    assert await board.sound()
+
+
+async def test_only_what_somebody_is_on_is_listened_to(
+    board: Board, open_bench: OpenBench, counter_url: str
+) -> None:
+    """Also by a node that has read the catalogue while nobody was on a quest."""
+
+    async def listened() -> int:
+        async with board.bench.runtime.database.reading() as connection:
+            return len(await connection.fetch(views.CATALOG, board.world_id))
+
+    for key in ("early", "late"):
+        await board.define(key, quest(objective(measure=WON)))
+    await board.accept("early")
+    await board.win()
+    assert (len(await board.told()), await listened()) == (1, 0)
+    await board.accept("late", BEN)
+    async with open_bench(counter_url) as other:
+        win = RecordEvent(type="game.won", subject_id=CYN, data={})
+        await other.do(win, board.owner, board.world_id)
+        assert await listened() == 1
+        await board.accept("early", CYN)
+        await other.do(win, board.owner, board.world_id)
+    assert [(e["key"], e["taker_id"]) for e in await board.told()] == [
+        ("early", str(ADA)),
+        ("early", str(CYN)),
+    ]
+    assert await board.sound()
+
+
+async def test_who_comes_while_the_last_one_leaves_is_listened_to(board: Board) -> None:
+    """Between the two, a node may read that nobody is on the quest."""
+    await board.define("winner", quest(objective(measure=WON)))
+    await board.accept("winner")
+    async with board.bench.runtime.database.reading() as leaving, leaving.transaction():
+        await leaving.execute(
+            "UPDATE quest_takings SET state = 'abandoned', ended_at = 0 WHERE world_id = $1", board.world_id
+        )
+        coming = asyncio.create_task(board.accept("winner", BEN))
+        await until(lambda: blocked(board, leaving))
+    versions = "SELECT definitions FROM world_heads WHERE world_id = $1"
+    [before] = await board.bench.fetch(versions, board.world_id)
+    await coming
+    [after] = await board.bench.fetch(versions, board.world_id)
+    assert after["definitions"] > before["definitions"]
+
+
+async def blocked(board: Board, holder: Any) -> bool:
+    """Whether somebody waits for this connection."""
+    sql = "SELECT count(*) AS n FROM pg_locks WHERE NOT granted AND $1 = ANY(pg_blocking_pids(pid))"
+    return bool((await board.bench.fetch(sql, holder.get_server_pid()))[0]["n"])
+
+
+@pytest.mark.parametrize("rows", ["relations", "ledger_accounts"])
+@pytest.mark.parametrize("how", ["choose", "count", "expire"])
+async def test_what_an_ending_changes_is_locked_before_who_is_on_it(
+    board: Board, rows: str, how: str
+) -> None:
+    """Who holds a relation and waits for a quest, as settling an incident does, would else never end."""
+    for faction, leader in ((GUILD, ADA), (CROWN, BEN)):
+        await board.do(FoundFaction(id=faction, name=f"F{faction.int}", leader_id=leader))
+    await board.do(Award(character_id=ADA, amount=1, reason="An account to hold."))
+    await board.do(SetRelation(a_id=GUILD, b_id=CROWN, tension=5))
+    brings = {"points": 5, "tension": [{"a": str(GUILD), "b": str(CROWN), "amount": 7}]}
+    late = {**brings, "success": False}
+    fork = quest(
+        objective("a", choice=True, outcome="done"), objective("b", measure=WON, outcome="done"), days=1,
+        outcomes={"done": brings, "expired": late},
+    )  # fmt: skip
+    await board.define("fork", fork)
+    await board.accept("fork")
+    acts: dict[str, Any] = {
+        "choose": lambda: board.do(ChooseObjective(key="fork", character_id=ADA, objective="a")),
+        "count": board.win, "expire": lambda: board.pass_days(1),
+    }  # fmt: skip
+    async with board.bench.runtime.database.reading() as other, other.transaction():
+        await other.execute(f"SELECT 1 FROM {rows} WHERE world_id = $1 FOR NO KEY UPDATE", board.world_id)
+        ending = asyncio.create_task(acts[how]())
+        await until(lambda: blocked(board, other))
+        await other.execute(
+            "SELECT 1 FROM quest_takings WHERE world_id = $1 FOR NO KEY UPDATE NOWAIT", board.world_id
+        )
+    await ending
+    assert (await board.taking("fork")).state in ("finished", "expired")
+    assert await board.sound()
+
+
+async def test_rewards_of_what_was_generated_are_checked_against_abuse(board: Board) -> None:
+    await board.do(ConfigurePoints(guards=WorldGuards(burst=Burst(most=1, ms=DAY, outcome="refuse"))))
+    facts = {"from_id": ADA, "with_id": BEN}
+    keys = [(await board.do(GenerateQuest(template="parley", facts=facts)))["key"] for _ in range(2)]
+    await board.define("winner", quest(objective(), outcomes={"done": {"points": 5}}))
+    for key in (*keys, "winner"):
+        await board.accept(key)
+        await board.do(EndQuest(key=key, taker_id=ADA))
+    assert [(e["points"], e["reward_refused"]) for e in await board.told()] == [
+        (30, None), (0, "award_limited"), (5, None),
+    ]  # fmt: skip
+    assert await board.balance() == 35
+    assert await board.sound()
+
+
+async def test_a_title_does_not_name_the_secret_quest_that_it_comes_from(board: Board) -> None:
+    await board.define("whispers", quest(objective(), secret=True, outcomes={"done": {"title": "the Quiet"}}))
+    taking = (await board.accept("whispers"))["taking_id"]
+    await board.do(EndQuest(key="whispers", taker_id=ADA))
+    [granted] = await board.bench.log(board.world_id, "points.title_granted")
+    assert orjson.loads(granted["data"])["source"] == f"quest:{taking}"
+    assert "whispers" not in granted["data"]
+
+
+async def test_only_who_may_negotiate_decides_on_the_quest_of_a_faction(board: Board) -> None:
+    squire = [MemberValue(character_id=BEN)]
+    await board.do(FoundFaction(id=GUILD, name="Guild", leader_id=ADA, members=squire))
+    await board.define("quest", quest(objective(choice=True), takers="faction"))
+    fields: dict[str, Any] = {"key": "quest", "faction_id": GUILD}
+
+    async def squire_may_not(*commands: Any) -> None:
+        for command in commands:
+            facts = await board.refused("role_may_not", command)
+            assert facts["act"] == "negotiate"
+
+    own = {"key": "quest", "character_id": BEN}
+    await squire_may_not(AcceptQuest(**own), AcceptQuest(**fields, character_id=BEN))
+    await board.do(OfferQuest(key="quest", taker_ids=[GUILD]))
+    await squire_may_not(DeclineQuest(**own))
+    await board.refused("not_a_member", DeclineQuest(**fields, character_id=CYN))
+    await board.do(DeclineQuest(**fields, character_id=ADA))
+    await board.accept("quest")
+    await squire_may_not(AbandonQuest(**own), ChooseObjective(**own, objective="a"))
+    await board.define("own", quest())
+    await board.refused("wrong_taker", AcceptQuest(key="own", character_id=BEN, faction_id=CYN))
+    await board.do(ChooseObjective(**fields, character_id=ADA, objective="a"))
+    assert [e["taker_id"] for e in await board.told()] == [str(GUILD)]
+    assert await board.sound()

@@ -165,7 +165,7 @@ async def list_quest_templates(world_id: UUID, caller: Caller) -> list[TemplateV
     """What quests are generated from, when something happens or by hand. For game masters."""
     async with caller.reading(world_id, Role.GAME_MASTER):
         return [
-            TemplateView(key=t.key, about=t.about, on=t.on, needs=sorted(t.needs()))
+            TemplateView(key=t.key, about=t.about, on=t.on, needs=sorted(t.needs() - {"until"}))
             for _, t in sorted(views.templates().items())
         ]
 

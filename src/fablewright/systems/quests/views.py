@@ -106,7 +106,7 @@ class TemplateView(BaseModel):
     key: str
     about: str
     on: list[str] = Field(description="The events that it is made from; empty: by hand only.")
-    needs: list[str] = Field(description="The facts that it needs.")
+    needs: list[str] = Field(description="The facts that it needs; until when it lasts is said by itself.")
 
 
 @lru_cache(4096)
