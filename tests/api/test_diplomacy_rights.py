@@ -142,6 +142,13 @@ LINES: dict[str, Line] = {
 }  # fmt: skip
 
 
+COMMON = {
+    "quests.accept_quest": "common_open", "quests.decline_quest": "common_offered",
+    "quests.abandon_quest": "common_taken", "quests.choose_objective": "common_taken",
+}
+"""Quests of a faction as a whole, on which its members decide in its name."""
+
+
 # -- the court -----------------------------------------------------------------------------------------------
 
 
@@ -200,6 +207,10 @@ class Court:
         await self.give("quests.define_quest", key="errand", definition=QUEST)
         await self.give("quests.accept_quest", key="errand", character_id="squire")
         await self.give("quests.offer_quest", key="errand", taker_ids=["envoy"])
+        for key in ("common_open", "common_offered", "common_taken"):
+            await self.give("quests.define_quest", key=key, definition={**QUEST, "takers": "faction"})
+        await self.give("quests.offer_quest", key="common_offered", taker_ids=[ASH])
+        await self.give("quests.accept_quest", key="common_taken", **of(), character_id="ruler")
 
     async def _papers(self) -> None:
         """A draft that Birch has signed, treaties in force, and talks in which Birch has made an offer."""
@@ -403,6 +414,21 @@ async def test_nobody_acts_for_a_faction_that_is_not_theirs(court: Court, who: s
         more = {"agreed_by": who} if "agreed_by" in line.payload else {}
         asked[kind] = await court.asked(kind, court.theirs.actor, character_id=who, **more)
     agree(asked, dict.fromkeys(asked, "not_a_member"))
+    assert await court.state() == before
+
+
+async def test_who_may_negotiate_decides_on_the_quests_of_its_faction(court: Court) -> None:
+    before = await court.state()
+    found, expected = {}, {}
+    for kind, key in COMMON.items():
+        for name in OURS:
+            asked = await court.asked(kind, court.ours.actor, **of(key=key, character_id=name))
+            found[kind, name] = asked
+            expected[kind, name] = "" if "negotiate" in ROLES.get(name, ()) else "role_may_not"
+        for name in ("birch_ruler", "nobody"):
+            asked = await court.asked(kind, court.theirs.actor, **of(key=key, character_id=name))
+            found[kind, name], expected[kind, name] = asked, "not_a_member"
+    agree(found, expected)
     assert await court.state() == before
 
 
