@@ -120,9 +120,9 @@ class FactionView:
 
     `wealth` (>= 1) is what 100 points are worth in money, `treasury` what it can pay at once. `needs` are 0..1 by name
     (`NEEDS`). `people` says what characters are worth, 0..1, by whose they are and who they are, `lands` the same of
-    regions; what is not there hardly counts. Its leader it never hands over. `weariness` 0..100 is what war with one of
-    them has left of it, `lean` what the talks have brought (points). `lost` holds `fingerprint`s of offers it made and
-    lost.
+    regions; what is not there is worth nothing to get. Its leader it never hands over. `weariness` 0..100 is what war
+    with one of them has left of it, `lean` what the talks have brought (points). `lost` holds `fingerprint`s of offers
+    it made and lost.
     """
 
     id: UUID
@@ -192,11 +192,13 @@ def _leaning(temper: Temper, moved: Mapping[str, float]) -> float:
 
 
 def _size(view: FactionView, stake: Stake) -> float:
-    """How much of a stake there is, by what its subject is worth."""
+    """How much of a stake there is, by what its subject is worth. To give up what one knows no worth of costs a little,
+    to get it is nothing."""
+    unknown = 0.3 if stake.giver == view.id else 0.0
     if stake.kind == "hand_over" and stake.subject is not None:
-        return stake.size * (0.1 + 1.3 * view.people.get((stake.giver, stake.subject), 0.0))
+        return stake.size * 1.4 * view.people.get((stake.giver, stake.subject), unknown)
     if stake.kind == "keep_out" and stake.subject is not None:
-        return stake.size * (0.1 + 1.4 * view.lands.get(stake.subject, 0.0))
+        return stake.size * 1.5 * view.lands.get(stake.subject, unknown)
     return stake.size
 
 
