@@ -154,7 +154,7 @@ async def test_a_rumour_brings_it_about_with_who_told_whom(land: Land) -> None:
     await land.sound()
 
 
-async def test_an_enemy_of_the_victim_trusts_less_but_thinks_no_worse(land: Land) -> None:
+async def test_an_enemy_of_the_victim_trusts_less_but_minds_less_than_a_stranger(land: Land) -> None:
     deed = await land.breach()
     spy = UUID(int=317)
     await land.do(CreateCharacter(id=spy, name="Otto"))
@@ -162,8 +162,10 @@ async def test_an_enemy_of_the_victim_trusts_less_but_thinks_no_worse(land: Land
     fact = {"text": "Elm broke its word.", "fact_id": deed, "kind": "told", "tellers": [BRAM]}
     before = await land.trust(OAK, ELM)
     await land.do(PlantMemory(character_id=spy, **fact))
-    opinion = (await land.thinks(OAK))[0]
-    assert opinion > (await land.thinks(BAY))[0] - rules.GRAVITY["breach"] * rules.STRANGER_CARES
+    (mind,) = await land.thinks(OAK)
+    cares = rules.STRANGER_CARES * (1 + rules.closeness(-60, "hostile"))
+    assert mind == pytest.approx(-rules.GRAVITY["breach"] * cares, abs=0.1)
+    assert -rules.GRAVITY["breach"] * rules.STRANGER_CARES < mind < 0
     assert await land.trust(OAK, ELM) < before
 
 
@@ -231,6 +233,21 @@ async def test_an_ally_that_does_not_come_is_judged(land: Land) -> None:
     assert (await land.known())[FIR] == ("told", rules.ENVOYS)
     assert (await land.thinks(FIR))[0] < 0
     await land.sound()
+
+
+@pytest.mark.parametrize("excused", [False, True])
+async def test_who_promised_nothing_or_is_excused_is_no_deserter(land: Land, excused: bool) -> None:
+    if excused:  # an ally of both
+        await land.do(SetRelation(a_id=ELM, b_id=ASH, status="allied"))
+        await land.do(SetRelation(a_id=ELM, b_id=OAK, status="allied"))
+    war = await land.do(DeclareWar(attacker_id=OAK, defender_id=ASH))
+    called = await land.fetch("SELECT faction_id FROM war_parties WHERE world_id = $1 AND state = 'called'")
+    if ELM not in {row["faction_id"] for row in called}:
+        await land.do(CallToArms(war_id=war.id, faction_id=ASH, ally_id=ELM))
+    await land.do(AnswerCall(war_id=war.id, faction_id=ELM, come=False))
+    await land.advance(1.5)
+    assert await land.fetch("SELECT 1 FROM deeds WHERE world_id = $1 AND kind = 'desertion'") == []
+    assert await land.thinks(FIR) == [0]
 
 
 async def test_of_many_deeds_some_wait_their_turn(land: Land, monkeypatch: pytest.MonkeyPatch) -> None:
