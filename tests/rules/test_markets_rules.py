@@ -16,6 +16,7 @@ from fablewright.systems.markets.flows import (
     Flow,
     RouteState,
     earned,
+    filed,
     flows,
     incomes,
     restrained,
@@ -175,15 +176,15 @@ def test_what_restrictions_leave_of_a_route(restriction: Restriction, moved: flo
 def test_the_owner_of_a_route_stands_on_both_its_sides() -> None:
     owned = route(owner_id=ELM)
     for restriction in (rule(from_id=ELM, to_id=OAK), rule(from_id=ASH, to_id=ELM)):
-        assert restrained(owned, REGIONS, [restriction]).moved == 0
+        assert restrained(owned, REGIONS, filed([restriction])).moved == 0
 
 
 def test_what_a_faction_carries_within_its_own_regions_only_a_blockade_cuts() -> None:
     regions = {**REGIONS, SOUTH: region(SOUTH, ASH)}
-    assert restrained(route(), regions, [rule(from_id=ASH)]).moved == 20
-    assert restrained(route(), regions, [rule("tariff", from_id=ASH)]).tariff == 0
-    assert restrained(route(), regions, [rule("blockade", to_id=ASH)]).moved == 0
-    assert restrained(route(owner_id=OAK), regions, [rule(from_id=ASH)]).moved == 0
+    assert restrained(route(), regions, filed([rule(from_id=ASH)])).moved == 20
+    assert restrained(route(), regions, filed([rule("tariff", from_id=ASH)])).tariff == 0
+    assert restrained(route(), regions, filed([rule("blockade", to_id=ASH)])).moved == 0
+    assert restrained(route(owner_id=OAK), regions, filed([rule(from_id=ASH)])).moved == 0
 
 
 @pytest.mark.parametrize(
@@ -213,7 +214,7 @@ restrictions_ = st.builds(
 def test_one_more_restriction_never_lets_more_through_nor_taxes_less(
     some: list[Restriction], more: Restriction
 ) -> None:
-    before, after = (restrained(route(), REGIONS, each) for each in (some, [*some, more]))
+    before, after = (restrained(route(), REGIONS, filed(each)) for each in (some, [*some, more]))
     assert 0 <= after.moved <= before.moved
     assert 0 <= before.tariff <= after.tariff <= 1
 

@@ -59,15 +59,29 @@ Place = tuple[UUID, str]
 
 
 def restrained(
-    route: RouteState, regions: Mapping[UUID, RegionState], restrictions: Iterable[Restriction]
+    route: RouteState,
+    regions: Mapping[UUID, RegionState],
+    restrictions: Mapping[UUID | None, Sequence[Restriction]],
 ) -> Flow:
-    """What restrictions leave of a route, as if there were enough of its good. `restrictions` all hold now."""
+    """What restrictions leave of a route, as if there were enough of its good.
+
+    `restrictions` all hold now, and are filed by one of their sides (`filed`).
+    """
     source, target = regions[route.from_region].controller_id, regions[route.to_region].controller_id
     here = {i for i in (route.from_region, source, route.owner_id) if i is not None}
     there = {i for i in (route.to_region, target, route.owner_id) if i is not None}
     internal = source is not None and source == target and route.owner_id in (None, source)
-    leaves = bound(restrictions, route.good, here, there, internal=internal)
+    concerning = [r for side in dict.fromkeys((None, *here, *there)) for r in restrictions.get(side, ())]
+    leaves = bound(concerning, route.good, here, there, internal=internal)
     return Flow(route, route.per_day * leaves.left, leaves.tariff, leaves.by)
+
+
+def filed(restrictions: Iterable[Restriction]) -> dict[UUID | None, list[Restriction]]:
+    """Restrictions by one of the sides that they name, None for those that bind all: most concern few routes."""
+    found: dict[UUID | None, list[Restriction]] = defaultdict(list)
+    for restriction in restrictions:
+        found[restriction.from_id or restriction.to_id].append(restriction)
+    return dict(found)
 
 
 def flows(
@@ -80,7 +94,7 @@ def flows(
     carried more than twice a day, in rings neither. Where routes want more, each gets its part. Routes of which a
     region is not known carry nothing and are left out.
     """
-    holding = [r for r in restrictions if r.holds(now)]
+    holding = filed(r for r in restrictions if r.holds(now))
     wanted = [
         restrained(route, regions, holding) for route in routes
         if route.from_region in regions and route.to_region in regions
@@ -95,7 +109,8 @@ def flows(
     more = [flow.moved - moved for flow, moved in zip(wanted, own, strict=True)]
     sent_on = _sent(starts, more, lambda place: brought.get(place, 0.0))
     return [
-        replace(flow, moved=one + two) for flow, one, two in zip(wanted, own, sent_on, strict=True)
+        Flow(flow.route, one + two, flow.tariff, flow.restrained_by)
+        for flow, one, two in zip(wanted, own, sent_on, strict=True)
     ]  # fmt: skip
 
 

@@ -2,7 +2,7 @@
 
 A sanction, a treaty or a war calls `restrict` with a source of its own, and `lift` with that source when it is over.
 
-Locks: factions, accounts of the ledger, the head of the world's trade, markets by region and good.
+Locks: factions, accounts of the ledger, the head of the world's trade.
 """
 
 from collections.abc import Iterable

@@ -1,7 +1,8 @@
 """The state of a world's trade, what changes flow through it, and the trade day.
 
-Whoever changes what flows (routes, restrictions, the trade day) locks the world's head row first, then the markets by
-region and good. The head comes after accounts of the ledger: whoever pays opens its book before.
+Whoever changes a market or what flows (routes, restrictions, the trade day) locks the world's head row first, and
+reads markets, routes and restrictions after that: they have no locks of their own. The head comes after accounts of
+the ledger: whoever pays opens its book before.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -32,12 +33,8 @@ LOCK_HEAD: Final = "SELECT day FROM market_heads WHERE world_id = $1 FOR NO KEY 
 ADD_HEAD: Final = "INSERT INTO market_heads (world_id, day) VALUES ($1, $2) ON CONFLICT DO NOTHING"
 SET_DAY: Final = "UPDATE market_heads SET day = $2 WHERE world_id = $1"
 GOODS_OF: Final = f"SELECT {GOOD} FROM goods WHERE world_id = $1 ORDER BY key"  # noqa: S608
-LOAD_MARKETS: Final = f"""
-SELECT {MARKET} FROM market_goods WHERE world_id = $1 ORDER BY region_id, good FOR NO KEY UPDATE
-"""  # noqa: S608
-LOAD_MARKET: Final = f"""
-SELECT {MARKET} FROM market_goods WHERE world_id = $1 AND region_id = $2 AND good = $3 FOR NO KEY UPDATE
-"""  # noqa: S608
+LOAD_MARKETS: Final = f"SELECT {MARKET} FROM market_goods WHERE world_id = $1"  # noqa: S608
+LOAD_MARKET: Final = f"{LOAD_MARKETS} AND region_id = $2 AND good = $3"
 WRITE_MARKETS: Final = """
 INSERT INTO market_goods (world_id, region_id, good, supply, demand, at, supply_rest, demand_rest, imports, exports,
                           duty, told_price)
@@ -116,7 +113,7 @@ async def holding(tx: Transaction) -> list[Restriction]:
 
 
 async def scene(tx: Transaction) -> Scene:
-    """The trade of the world, with its head and its markets locked."""
+    """The trade of the world, with its head locked."""
     await lock(tx)
     lands = await regions.regions(tx)
     rows = await tx.fetch(OPEN_ROUTES, tx.world_id)
@@ -130,7 +127,7 @@ async def scene(tx: Transaction) -> Scene:
 
 
 async def load_market(tx: Transaction, good: Good, region: RegionState) -> Market:
-    """One market, locked if it has a row yet."""
+    """One market. Lock the head before."""
     row = await tx.fetchrow(LOAD_MARKET, tx.world_id, region.id, good.key)
     return rules.resting(good, region, tx.now) if row is None else market_of(row)
 
