@@ -369,3 +369,49 @@ def test_gifts_in_pieces_win_what_they_win_at_once(felt: float, one: int, other:
 
 def test_who_is_grateful_beyond_measure_is_not_less_so_for_a_gift() -> None:
     assert gratitude(MOST_GRATITUDE + 5, 100) == 0
+
+
+# -- what is secret ------------------------------------------------------------------------------------------
+
+
+def test_what_is_secret_stands_apart_from_what_all_see() -> None:
+    b = book()
+    b.opine(A, B, "open", 10, "a gift")
+    b.opine(A, B, "hidden", -30, "a betrayal", secret=True)
+    b.trust(A, B, -0.3, "a betrayal", secret=True)
+    b.trust(A, B, 0.2, "a promise kept")
+    known = b.known(A, B)
+    assert (known.opinion, known.opinion_shown) == (-20, 10)
+    assert known.trust == pytest.approx(0.2 + 0.2 * 0.8)
+    assert known.trust_shown == pytest.approx(0.5 + 0.2 * 0.5)
+    assert [(c.key, c.secret) for c in b.feelings[A, B].changes] == [
+        ("open", False), ("hidden", True), ("trust", True), ("trust", False),
+    ]  # fmt: skip
+    shown = [c.amount for c in b.feelings[A, B].changes if c.key == "trust" and not c.secret]
+    assert fsum(shown) == pytest.approx(known.trust_shown - 0.5)
+
+
+def test_a_secret_adds_nothing_to_a_reason_that_all_see() -> None:
+    b = book()
+    b.opine(A, B, "deed", -10, "a raid")
+    b.opine(A, B, "deed", -5, "another, unseen", secret=True)
+    assert (b.opinion(A, B), b.known(A, B).opinion_shown) == (-15, -10)
+    assert {m.reason for m in b.feelings[A, B].modifiers.values() if not m.secret} == {"a raid"}
+
+
+def test_what_is_revealed_is_news_to_all_but_the_two() -> None:
+    b = book()
+    b.opine(A, B, "hidden", -30, "a betrayal", secret=True)
+    again = book(None, *b.feelings[A, B].modifiers.values())
+    assert again.reveal(A, B, "hidden") and not again.reveal(A, B, "hidden")
+    assert again.known(A, B).opinion_shown == again.opinion(A, B) == -30
+    (change,) = again.feelings[A, B].changes
+    assert (change.amount, change.secret) == (-30, False)
+
+
+def test_what_makes_room_is_told() -> None:
+    b = book(None, *(modifier(1 + n / 100, f"k{n}", half_life_days=None) for n in range(MOST_MODIFIERS)))
+    before = b.opinion(A, B)
+    b.opine(A, B, "more", 5, "one more")
+    assert [c.key for c in b.feelings[A, B].changes] == ["more", "k0"]
+    assert fsum(c.amount for c in b.feelings[A, B].changes) == pytest.approx(b.opinion(A, B) - before)
