@@ -50,8 +50,8 @@ from fablewright.systems.ledger.rules import CURRENCY_NOT_FOUND
 from fablewright.systems.regions import service as regions
 
 __all__ = [
-    "ACTS", "Faction", "FactionTraits", "Member", "Payment", "Power", "PowerPart", "allegiance", "balances", "bequeath", "judge",
-    "judge_all", "load", "load_all", "may", "may_each", "members", "memberships", "pay", "pay_all", "powers",
+    "ACTS", "Faction", "FactionTraits", "Member", "Payment", "Power", "PowerPart", "allegiance", "balances", "bequeath",
+    "judge", "judge_all", "load", "load_all", "may", "may_each", "members", "memberships", "pay", "pay_all", "powers",
     "principals", "require", "strengthen",
 ]  # fmt: skip
 
