@@ -1,4 +1,4 @@
-"""War in numbers: reasons for it, battles, what is held, what it costs, and who is winning. Pure.
+"""War as a whole in numbers: reasons for it, battles, what is held, what it costs, who is winning, who fears it. Pure.
 
 Apart from `rules.py` since war is a noun of its own. Casus belli, war score and war exhaustion are terms of grand
 strategy games; the numbers are our own. What counts as a just cause follows the criteria of *jus ad bellum*: a
