@@ -174,6 +174,9 @@ SENTENCES: Final[Mapping[str, Telling]] = {
     "diplomacy.ally_called": lambda _, name: (
         f"{name('faction_id')} called {name('ally_id')} to arms against {name('against_id')}."
     ),
+    "diplomacy.promise_recalled": lambda _, name: (
+        f"War came to {name('ally_id')}, to whom {name('faction_id')} had promised its help in secret."
+    ),
     "diplomacy.call_answered": lambda data, name: (
         f"{name('faction_id')} {'came to the aid of' if data['come'] else 'did not fight for'} {name('caller_id')}."
     ),
