@@ -147,10 +147,12 @@ class Deeds:
         """What may come of a command at once, such as an answer."""
         makers: dict[type[Command], Make] = {
             ReportIncident: self._about_incident, ProposeTreaty: self._about_treaty, SignTreaty: self._about_treaty,
-            OpenNegotiation: self._talk, MakeOffer: self._talk, DeclareWar: self._in_war, CallToArms: self._in_war,
+            OpenNegotiation: self._talk, DeclareWar: self._in_war, CallToArms: self._in_war,
             FightBattle: self._in_war, ImposeSanction: self._about_sanction, IssueUltimatum: self._ultimatum,
             FormCoalition: self._coalition,
         }  # fmt: skip
+        if isinstance(command, MakeOffer):
+            makers[MakeOffer] = lambda: self._answer(command)
         maker = makers.get(type(command))
         return None if maker is None or self.chance.random() < 0.4 else maker()
 
@@ -287,6 +289,17 @@ class Deeds:
             lambda: Deliberate(**who), lambda: Persuade(**who, other_faction_id=other, approach=approach),
             lambda: WalkOut(**who),
         )))  # fmt: skip
+
+    def _answer(self, offer: MakeOffer) -> Command | None:
+        """What another party says to an offer that was just made."""
+        row = next((row for row in self.state["talks"] if row["id"] == offer.negotiation_id), None)
+        if row is None:
+            return None
+        me = self.chance.choice([party for party in row["parties"] if party != offer.faction_id])
+        return AnswerOffer(
+            **self._as(me), negotiation_id=row["id"], faction_id=me, number=row["offers"],
+            accept=self.chance.random() < 0.7,
+        )  # fmt: skip
 
     def _declare(self) -> Command:
         attacker, defender = self._two()
