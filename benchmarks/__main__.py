@@ -13,6 +13,7 @@ from benchmarks import (
     graph,
     ledger,
     live,
+    markets,
     points,
     recall,
     relations,
@@ -49,6 +50,7 @@ FLOWS = {
     "award_memory": points.award_memory,
     "offers": evaluator.offers,
     "years": years.years,
+    "trade": markets.trade_days,
 }
 
 

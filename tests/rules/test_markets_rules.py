@@ -388,7 +388,7 @@ def test_a_tariff_is_on_top_of_what_is_bought_and_taken_of_what_is_sold() -> Non
 def test_what_restrictions_leave_of_buying_and_selling(
     restriction: Restriction, traders: set[UUID], buys: Any, sells: Any
 ) -> None:
-    found = []
+    found: list[Any] = []
     for buying in (True, False):
         try:
             found.append(dealt([restriction], "grain", region(NORTH, ASH), traders, buying=buying))
