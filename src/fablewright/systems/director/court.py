@@ -143,8 +143,8 @@ SELECT u.id, u.issuer_id, u.target_id, u.consequence ->> 'kind' AS threat, u.sta
        coalesce((SELECT sum((d ->> 'amount')::float8) FROM jsonb_array_elements(u.demands) AS d
                  WHERE d ->> 'type' = 'pay' AND d ->> 'from_id' = u.target_id::text), 0) AS sum
 FROM ultimatums u
-WHERE u.world_id = $1 AND (u.state = 'issued' OR (u.state IN ('rejected', 'expired') AND u.closed_at > $2 AND u.outcome_id IS NULL
-  AND NOT EXISTS (SELECT 1 FROM wars w WHERE w.world_id = $1 AND w.attacker_id = u.issuer_id
+WHERE u.world_id = $1 AND (u.state = 'issued' OR (u.state IN ('rejected', 'expired') AND u.closed_at > $2
+  AND u.outcome_id IS NULL AND NOT EXISTS (SELECT 1 FROM wars w WHERE w.world_id = $1 AND w.attacker_id = u.issuer_id
                   AND w.defender_id = u.target_id AND w.at >= u.closed_at)))
 ORDER BY u.id
 """

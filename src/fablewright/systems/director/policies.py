@@ -25,6 +25,8 @@ SANCTIONS: Final = ladder.LADDER.index("sanctions")
 ULTIMATUM: Final = ladder.LADDER.index("ultimatum")
 TROOPS_PER_LEVY: Final = 2.2
 """How many troops a faction wants to keep beside each that it could levy."""
+LEAST_GIFT: Final = 60
+"""Gifts that are smaller win so little gratitude that none are sent."""
 LEVY_AT_MOST: Final = 0.12
 """Which part of its military power a faction arms in one council at most."""
 
@@ -75,7 +77,7 @@ def gift(view: Outlook, other: Other) -> Iterator[Option]:
     """Win a stronger or a useful neighbour over."""
     me, bond, n = view.me, other.bond, view.nature
     amount = min(500, me.treasury // 20)
-    if amount < 20 or bond.back > 55 or bond.opinion < -40:
+    if amount < LEAST_GIFT or bond.back > 55 or bond.opinion < -40:
         return
     parts = {
         "fear": 44.0 * other.over * (1.2 if other.near else 0.6), "tie": 0.14 * max(-20.0, bond.opinion),
