@@ -28,8 +28,8 @@ SELECT $1, v.id, v.holder_id, v.about_id, 'reason_' || v.n, 'a reason of theirs'
 FROM unnest($2::uuid[], $3::uuid[], $4::uuid[], $5::int[], $6::float8[]) AS v (id, holder_id, about_id, n, amount)
 """
 TRUSTS = """
-INSERT INTO trusts (world_id, id, holder_id, about_id, trust, at)
-SELECT $1, v.id, v.holder_id, v.about_id, v.trust, 0
+INSERT INTO trusts (world_id, id, holder_id, about_id, trust, shown, at)
+SELECT $1, v.id, v.holder_id, v.about_id, v.trust, v.trust, 0
 FROM unnest($2::uuid[], $3::uuid[], $4::uuid[], $5::float8[]) AS v (id, holder_id, about_id, trust)
 """
 

@@ -198,7 +198,8 @@ def judged(judge: Judge, gravity: float) -> Judgement:
     """How a faction judges a betrayal of `gravity` 0..100 (what the victim's opinion loses).
 
     A friend of the victim feels it nearly as the victim does, a stranger a part of it, an enemy of the victim
-    less than that, down to nothing for the bitterest. Who loves honour minds more. Trust suffers whoever the victim is: who breaks one word breaks another.
+    less than that, down to nothing for the bitterest. Who loves honour minds more. Trust suffers whoever the victim
+    is: who breaks one word breaks another.
     """
     near = closeness(judge.opinion, judge.status)
     cares = max(

@@ -186,8 +186,10 @@ async def load(tx: Transaction, ids: Iterable[UUID], *, lock: bool = True) -> di
         treaty.found_in = treaty.state
         treaty.parties = {party[0]: PartyState(*party) for party in row["parties"]}
         treaty.clauses = [
-            ClauseState(id_, number, CLAUSE.validate_json(terms), *times, tuple(times))
-            for id_, number, terms, *times in row["clauses"]
+            ClauseState(
+                id_, number, CLAUSE.validate_json(terms), due, done, kept, ended, (due, done, kept, ended)
+            )
+            for id_, number, terms, due, done, kept, ended in row["clauses"]
         ]
     return found
 
