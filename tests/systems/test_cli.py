@@ -6,6 +6,8 @@ import re
 import signal
 import socket
 import stat
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -198,6 +200,25 @@ def test_workers_that_cannot_start_end_it_all(tmp_path: Path) -> None:
     assert "a signing key has at least" in done.stderr
     assert "Traceback" not in done.stderr
     assert not postgres_of(data)
+
+
+ENDING = """
+import atexit, sys
+from fablewright.cli.signals import end_in_order, end_undisturbed
+end_in_order()
+atexit.register(lambda: (print("ending", flush=True), sys.stdin.read()))
+end_undisturbed()
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+def test_what_ends_already_is_not_asked_to_end_again(number: signal.Signals) -> None:
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with subprocess.Popen([sys.executable, "-c", ENDING], text=True, **pipes) as process:  # type: ignore[call-overload]
+        assert process.stdout.readline() == "ending\n"
+        process.send_signal(number)
+        _, complaints = process.communicate("")
+    assert (process.returncode, complaints) == (0, "")
 
 
 # The demo.
