@@ -46,7 +46,7 @@ bench: setup
 	@$(BIN)/fablewright bench
 
 soak: setup
-	@$(BIN)/python -m pytest -q -m soak tests
+	@$(BIN)/python -m pytest -q -m soak -o faulthandler_timeout=0 tests
 
 lock: setup
 	@$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header --no-annotate \

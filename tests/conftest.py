@@ -46,17 +46,19 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: item.get_closest_marker("uncounted") is None)
 
 
-@pytest.fixture(autouse=True)
-def counted_or_not(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
     """Stops the counting of lines while a test runs that is marked `uncounted`, here and in what it starts."""
-    counting = coverage.Coverage.current() if request.node.get_closest_marker("uncounted") else None
+    counting = coverage.Coverage.current() if item.get_closest_marker("uncounted") else None
     if counting is None:
         yield
         return
-    monkeypatch.delenv("COVERAGE_PROCESS_CONFIG", raising=False)
+    subprocesses = os.environ.pop("COVERAGE_PROCESS_CONFIG", None)
     counting.stop()
     yield
     counting.start()
+    if subprocesses is not None:
+        os.environ["COVERAGE_PROCESS_CONFIG"] = subprocesses
 
 
 @pytest.fixture(scope="session")

@@ -12,6 +12,8 @@ import pytest
 from fablewright.cli import configuration
 from tests.processes import RunningServer, running
 
+pytestmark = pytest.mark.uncounted
+
 README = Path(__file__).resolve().parents[2] / "README.md"
 ADDRESS = "http://127.0.0.1:8000"
 END = "--- end of step"

@@ -202,6 +202,7 @@ print(graph.communities(found), [graph.centrality(found, m, 40) for m in graph.M
 """
 
 
+@pytest.mark.uncounted
 def test_the_same_graph_gives_the_same_answers_in_every_process() -> None:
     told = {
         subprocess.run(

@@ -6,6 +6,8 @@ import re
 import signal
 import socket
 import stat
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -80,6 +82,7 @@ def postgres_of(data_dir: Path) -> int:
 # Serving.
 
 
+@pytest.mark.uncounted
 def test_it_starts_twice_on_the_same_data_and_stops_its_database(tmp_path: Path) -> None:
     data = tmp_path / "data"
     for _ in range(2):
@@ -143,6 +146,7 @@ def test_a_signing_key_that_others_may_read_is_one_clear_line(tmp_path: Path) ->
 # Several workers.
 
 
+@pytest.mark.uncounted
 def test_workers_share_the_address_and_are_restarted_and_end_with_their_parent(tmp_path: Path) -> None:
     data = tmp_path / "data"
     with running(data, "serve", "--port", "0", "--workers", "2") as server:
@@ -167,6 +171,7 @@ def test_workers_share_the_address_and_are_restarted_and_end_with_their_parent(t
     assert not postgres_of(data)
 
 
+@pytest.mark.uncounted
 def test_metrics_are_gathered_over_all_workers(tmp_path: Path) -> None:
     with running(tmp_path / "data", "serve", "--port", "0", "--workers", "2") as server:
         for _ in range(20):
@@ -184,6 +189,7 @@ def test_metrics_are_gathered_over_all_workers(tmp_path: Path) -> None:
         assert server.end(signal.SIGINT) == 0
 
 
+@pytest.mark.uncounted
 def test_workers_that_cannot_start_end_it_all(tmp_path: Path) -> None:
     data = tmp_path / "data"
     data.mkdir()
@@ -196,9 +202,29 @@ def test_workers_that_cannot_start_end_it_all(tmp_path: Path) -> None:
     assert not postgres_of(data)
 
 
+ENDING = """
+import atexit, sys
+from fablewright.cli.signals import end_in_order, end_undisturbed
+end_in_order()
+atexit.register(lambda: (print("ending", flush=True), sys.stdin.read()))
+end_undisturbed()
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+def test_what_ends_already_is_not_asked_to_end_again(number: signal.Signals) -> None:
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with subprocess.Popen([sys.executable, "-c", ENDING], text=True, **pipes) as process:  # type: ignore[call-overload]
+        assert process.stdout.readline() == "ending\n"
+        process.send_signal(number)
+        _, complaints = process.communicate("")
+    assert (process.returncode, complaints) == (0, "")
+
+
 # The demo.
 
 
+@pytest.mark.uncounted
 def test_the_demo_has_an_account_without_a_default_password_and_tells_its_story(tmp_path: Path) -> None:
     data = tmp_path / "data"
     for start in range(2):
@@ -247,6 +273,7 @@ PACK = {
 }
 
 
+@pytest.mark.uncounted
 def test_worlds_go_into_folders_and_come_out_of_them(
     server: RunningServer, mira: str, tmp_path: Path
 ) -> None:
@@ -347,6 +374,7 @@ def watching(server: RunningServer, *arguments: str, **more: str) -> Iterator[Ru
             process.kill()
 
 
+@pytest.mark.uncounted
 def test_watch_goes_on_where_it_was_after_the_server_was_away(tmp_path: Path) -> None:
     data = tmp_path / "data"
     with contextlib.closing(listen("127.0.0.1", 0)[0]) as bound:

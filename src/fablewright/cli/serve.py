@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 from fablewright.cli.databases import migrate, owned_database
 from fablewright.cli.serving import Beside, address_of, listen, serve_here
-from fablewright.cli.signals import end_in_order
+from fablewright.cli.signals import end_in_order, end_undisturbed
 from fablewright.cli.terminal import err
 from fablewright.core.clock import monotonic
 from fablewright.settings import Settings
@@ -27,6 +27,8 @@ def serve(settings: Settings, *, workers: int = 1, began: float, beside: Beside 
                 Supervisor(settings, url, sockets, started).run()
     except KeyboardInterrupt:
         err.print("Stopped.", style="dim")
+    finally:
+        end_undisturbed()
 
 
 def _announcement(bound: socket.socket, began: float, workers: int) -> Callable[[], None]:

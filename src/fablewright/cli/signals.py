@@ -14,6 +14,12 @@ def end_in_order() -> None:
         signal.signal(number, _interrupt)
 
 
+def end_undisturbed() -> None:
+    """The work is done and the process ends: from now on it is not asked to end again."""
+    for number in ENDING:
+        signal.signal(number, signal.SIG_IGN)
+
+
 def _interrupt(_number: int, _frame: Any) -> None:
     raise KeyboardInterrupt
 

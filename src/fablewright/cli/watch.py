@@ -11,7 +11,7 @@ from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidMes
 
 from fablewright.cli.client import Client
 from fablewright.cli.failures import Failure
-from fablewright.cli.signals import end_in_order
+from fablewright.cli.signals import end_in_order, end_undisturbed
 from fablewright.cli.story import Story
 from fablewright.cli.terminal import out, say
 from fablewright.core.clock import Calendar, wall_seconds
@@ -38,6 +38,8 @@ def watch_world(
         asyncio.run(_Watcher(client, _find(client, world), after, follow).run())
     except KeyboardInterrupt:
         return
+    finally:
+        end_undisturbed()
 
 
 def _find(client: Client, world: str) -> dict[str, Any]:

@@ -13,7 +13,7 @@ import threading
 from fablewright.cli.configuration import load_settings
 from fablewright.cli.failures import explain
 from fablewright.cli.serving import GRACE_SECONDS, serve_here
-from fablewright.cli.signals import end_in_order
+from fablewright.cli.signals import end_in_order, end_undisturbed
 
 
 def _end_with_supervisor(life: int) -> None:
@@ -44,6 +44,8 @@ def main(arguments: list[str]) -> None:
             raise
         print(f"fablewright: {sentence}", file=sys.stderr)
         sys.exit(1)
+    finally:
+        end_undisturbed()
 
 
 if __name__ == "__main__":
