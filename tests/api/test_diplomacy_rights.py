@@ -143,8 +143,10 @@ LINES: dict[str, Line] = {
 
 
 COMMON = {
-    "quests.accept_quest": "common_open", "quests.decline_quest": "common_offered",
-    "quests.abandon_quest": "common_taken", "quests.choose_objective": "common_taken",
+    "quests.accept_quest": "common_open",
+    "quests.decline_quest": "common_offered",
+    "quests.abandon_quest": "common_taken",
+    "quests.choose_objective": "common_taken",
 }
 """Quests of a faction as a whole, on which its members decide in its name."""
 

@@ -434,7 +434,9 @@ class Transaction:
 def command_json(request: Request) -> bytes:
     """The command as the log keeps it. Secret commands leave only their type."""
     command = request.command
-    payload = b"{}" if type(command).secret else command.model_dump_json(exclude=set(command.unlogged)).encode()
+    payload = (
+        b"{}" if type(command).secret else command.model_dump_json(exclude=set(command.unlogged)).encode()
+    )
     return b'{"id":"%s","type":"%s","payload":%s,"actor":%s}' % (
         text_of(request.id).encode(), command.message_type.encode(), payload, orjson.dumps(request.actor.name),
     )  # fmt: skip
