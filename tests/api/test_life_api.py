@@ -318,14 +318,15 @@ async def test_an_interaction_runs_once_per_key(scene: Scene) -> None:
 
 
 async def test_the_director(scene: Scene) -> None:
-    off = {"enabled": False, "beats_per_minute": 12.0, "acts_per_beat": 1}
+    off = {"enabled": False, "beats_per_minute": 12.0, "acts_per_beat": 1, "council_days": 30.0}
     assert await scene.ok("GET", "/director", scene.observer) == off
-    on = {"enabled": True, "beats_per_minute": 0.5, "acts_per_beat": 3}
+    on = {"enabled": True, "beats_per_minute": 0.5, "acts_per_beat": 3, "council_days": 7.5}
     assert (await scene.ok("PUT", "/director", scene.owner, json=on))["result"] == on
     assert await scene.ok("GET", "/director", scene.observer) == on
     for body in (
         {}, {"enabled": True, "beats_per_minute": 0}, {"enabled": True, "beats_per_minute": 601},
         {"enabled": True, "acts_per_beat": 0}, {"enabled": True, "acts_per_beat": 1001}, {"enabled": "maybe"},
+        {"enabled": True, "council_days": 0}, {"enabled": True, "council_days": 10_000},
     ):  # fmt: skip
         assert (await scene.call("PUT", "/director", scene.owner, json=body)).status_code == 422
 

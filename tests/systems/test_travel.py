@@ -56,7 +56,9 @@ async def told(land: Village) -> list[tuple[str, Any]]:
 
 
 async def journeys(land: Village) -> list[tuple[UUID, int, str | None]]:
-    rows = await land.fetch("SELECT character_id, crossed, how FROM journeys WHERE world_id = $1 ORDER BY id")
+    rows = await land.fetch(
+        "SELECT character_id, crossed, how FROM journeys WHERE world_id = $1 ORDER BY set_out_at, character_id"
+    )
     return [(row["character_id"], row["crossed"], row["how"]) for row in rows]
 
 

@@ -107,7 +107,7 @@ class _Exchange:
             ),
             self.dice,
         )  # fmt: skip
-        known = {m.id: m for m in scene.memories.get((speaker.id, listener.id), ())}
+        known = {m.id: m for m in scene.in_mind(speaker.id, listener.id)}
         if opening and self.telling is not None:
             known[self.telling.id] = self.telling
         spoken = [known[i] for i in line.mentions]
@@ -117,7 +117,7 @@ class _Exchange:
 
     def _mementos(self, speaker: UUID, listener: UUID) -> list[Memento]:
         """What comes to the speaker's mind before the listener, best first; secrets are not for small talk."""
-        known = self.scene.memories.get((speaker, listener), ())
+        known = self.scene.in_mind(speaker, listener)
         return [self._memento(m) for m in islice((m for m in known if not m.secret), MOST_MEMENTOS)]
 
     def _memento(self, m: MemoryState) -> Memento:

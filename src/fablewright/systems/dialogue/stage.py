@@ -15,6 +15,7 @@ from fablewright.systems.dialogue.voice import Voice
 from fablewright.systems.memory.rules import (
     MemoryState,
     NewMemory,
+    in_mind,
     merged,
     order_before,
     remembered,
@@ -64,7 +65,7 @@ class Scene:
     places: dict[UUID, PlaceState]
     ties: dict[Pair, TieState]
     memories: dict[Pair, list[MemoryState]]
-    """What a speaker remembers that matters before another, best first."""
+    """What a speaker remembers that matters before another, best first; see `in_mind`."""
     chosen: dict[UUID, MemoryState]
     """What an interaction passes on, by request."""
     bystanders: dict[UUID, list[UUID]]
@@ -79,6 +80,8 @@ class Scene:
     news: list[NewMemory] = field(default_factory=list)
     speakers: dict[UUID, list[UUID]] = field(default_factory=dict)
     """Before whom each speaker has memories; made when first needed."""
+    crowded: set[Pair] = field(default_factory=set)
+    """Where something was learnt since `in_mind` was asked, so that something else may be out of mind."""
 
     def tie(self, source: UUID, target: UUID) -> TieState:
         """How someone feels about another now."""
@@ -106,6 +109,15 @@ class Scene:
             known.remove(before)
             state = merged(before, state)
         insort(known, state, key=lambda m: order_before(m, other, self.now))
+        self.crowded.add((new.character_id, other))
+
+    def in_mind(self, speaker: UUID, other: UUID) -> Sequence[MemoryState]:
+        """What comes to the speaker's mind before the other, best first, with what was learnt in the batch."""
+        pair = speaker, other
+        if pair in self.crowded:
+            self.crowded.remove(pair)
+            self.memories[pair] = in_mind(self.memories[pair], other)
+        return self.memories.get(pair, ())
 
 
 def pair_of(one: UUID, other: UUID) -> Pair:

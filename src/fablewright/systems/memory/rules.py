@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from functools import lru_cache
+from heapq import nlargest
 from operator import attrgetter
 from typing import Any, Final, Literal, Protocol, TypeVar
 from uuid import UUID
@@ -22,6 +23,16 @@ RECENCY_HALF_LIFE_MS: Final = 138 * HOUR
 """World time in which the recency of a memory halves: 0.995 per hour, as in Park et al. (2023)."""
 FLOOR: Final = 0.1
 """What recency and importance leave at least of a memory's score, so that neither alone can hide it."""
+
+ABOUT_LATEST: Final = 4
+"""How many of the latest memories about the other come to mind before it."""
+ABOUT_WEIGHTIEST: Final = 3
+"""How many of the weightiest ones about the other, among the last `ABOUT_CONSIDERED`."""
+ABOUT_CONSIDERED: Final = 24
+LATEST: Final = 4
+"""How many of the speaker's latest memories come to mind, whomever they are about."""
+WEIGHTIEST: Final = 4
+"""How many of its weightiest ones."""
 
 RETENTION_HALF_LIFE_MS: Final = 5 * DAY
 """World time in which a memory of no importance loses half of its hold."""
@@ -204,6 +215,23 @@ def order_before(memory: MemoryState, other: UUID, now: int) -> tuple[float, UUI
     """
     relevance = 1.0 if memory.subject_id == other or other in memory.about else 0.5
     return -total(memory.at, memory.importance, now, relevance), memory.id
+
+
+def in_mind(memories: Sequence[MemoryState], other: UUID) -> list[MemoryState]:
+    """Those of a speaker's memories that come to mind before `other`, in the order given.
+
+    The latest and weightiest about the other, and the latest and weightiest of all. Of what came to mind earlier and
+    what was learnt since, it is what would come to mind of everything that the speaker remembers.
+    """
+    about = [m for m in memories if m.subject_id == other]
+    held = [
+        *nlargest(ABOUT_LATEST, about, key=lambda m: (m.at, m.id)),
+        *nlargest(ABOUT_WEIGHTIEST, about, key=lambda m: (m.importance, m.at, m.id)),
+        *nlargest(LATEST, memories, key=lambda m: (m.at, m.id)),
+        *nlargest(WEIGHTIEST, memories, key=lambda m: (m.importance, m.id)),
+    ]
+    ids = {m.id for m in held}
+    return [m for m in memories if m.id in ids]
 
 
 # -- hearing again -------------------------------------------------------------------------------------------

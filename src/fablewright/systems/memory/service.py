@@ -34,15 +34,6 @@ __all__ = [
 Pair = tuple[UUID, UUID]
 """Who speaks, and to whom."""
 
-ABOUT_LATEST: Final = 4
-"""How many of the latest memories about the other one a scene holds."""
-ABOUT_WEIGHTIEST: Final = 3
-"""How many of the weightiest ones about the other, among the last `ABOUT_CONSIDERED`."""
-ABOUT_CONSIDERED: Final = 24
-LATEST: Final = 4
-"""How many of the latest memories of the speaker a scene holds."""
-WEIGHTIEST: Final = 4
-"""How many of its weightiest ones."""
 MOST_TELLABLE: Final = 20
 REFLECTED_ON: Final = 60
 """How many of its latest memories a character thinks over."""
@@ -127,19 +118,19 @@ CROSS JOIN LATERAL (
     FROM (
         SELECT * FROM memories
         WHERE world_id = $1 AND character_id = p.speaker_id AND subject_id = p.other_id
-        ORDER BY at DESC LIMIT {ABOUT_CONSIDERED}
+        ORDER BY at DESC, id DESC LIMIT {rules.ABOUT_CONSIDERED}
     ) considered
 ) m
-WHERE m.latest <= {ABOUT_LATEST} OR m.weightiest <= {ABOUT_WEIGHTIEST}
+WHERE m.latest <= {rules.ABOUT_LATEST} OR m.weightiest <= {rules.ABOUT_WEIGHTIEST}
 UNION ALL
 SELECT {COLUMNS}, 0
 FROM unnest($4::uuid[]) AS s (speaker_id)
 CROSS JOIN LATERAL (
     (SELECT * FROM memories WHERE world_id = $1 AND character_id = s.speaker_id
-     ORDER BY at DESC, id DESC LIMIT {LATEST})
+     ORDER BY at DESC, id DESC LIMIT {rules.LATEST})
     UNION ALL
     (SELECT * FROM memories WHERE world_id = $1 AND character_id = s.speaker_id
-     ORDER BY importance DESC, id DESC LIMIT {WEIGHTIEST})
+     ORDER BY importance DESC, id DESC LIMIT {rules.WEIGHTIEST})
 ) m
 """  # noqa: S608
 TELLABLE: Final = f"""
