@@ -7,10 +7,10 @@ from uuid import UUID
 import pytest
 
 from fablewright.core.clock import DAY
-from fablewright.systems.diplomacy.clauses import NoAttack
+from fablewright.systems.diplomacy.clauses import Defend, NoAttack
 from fablewright.systems.diplomacy.commands import SetRelation
 from fablewright.systems.diplomacy.treaty_commands import ProposeTreaty, SignTreaty
-from fablewright.systems.diplomacy.war_commands import AnswerCall, CallToArms, DeclareWar
+from fablewright.systems.diplomacy.war_commands import AnswerCall, DeclareWar
 from fablewright.systems.factions.commands import FoundFaction
 from tests.api.helpers import is_problem
 from tests.support import Person, Server
@@ -133,27 +133,31 @@ async def test_deeds_are_listed_with_who_knows_of_them(server: Server) -> None:
     c = (await server.do(FoundFaction(name="F3"), owner.actor, world_id)).id
     told = SetRelation(a_id=b, b_id=c, status="friendly")
     await server.do(told, owner.actor, world_id)
+
+    async def sign(name: str, clause: NoAttack | Defend, secret: bool) -> None:
+        pact = ProposeTreaty(name=name, parties=[a, b], faction_id=a, secret=secret, clauses=[clause])
+        made = await server.do(pact, owner.actor, world_id)
+        for party in (a, b):
+            await server.do(SignTreaty(treaty_id=made["id"], faction_id=party), owner.actor, world_id)
+
+    await sign("The Shield", Defend(protector_id=b, protected_id=a), secret=False)
+    await later(server, owner, world_id, DAY)
     war = await server.do(DeclareWar(attacker_id=c, defender_id=a), owner.actor, world_id)
-    await server.do(CallToArms(war_id=war.id, faction_id=a, ally_id=b), owner.actor, world_id)
     await server.do(AnswerCall(war_id=war.id, faction_id=b, come=False), owner.actor, world_id)
     await later(server, owner, world_id, DAY)
-    pact = ProposeTreaty(
-        name="The Pact", parties=[a, b], faction_id=a, secret=True, clauses=[NoAttack(a_id=a, b_id=b)]
-    )
-    made = await server.do(pact, owner.actor, world_id)
-    for party in (a, b):
-        await server.do(SignTreaty(treaty_id=made["id"], faction_id=party), owner.actor, world_id)
+    await sign("The Pact", NoAttack(a_id=a, b_id=b), secret=True)
     await later(server, owner, world_id, 2 * DAY)
     seen = await call(server, owner, "GET", deeds)
-    assert [deed["kind"] for deed in seen["items"]] == ["pact", "desertion"]
+    pact, *others = seen["items"]
+    assert pact["kind"] == "pact" and {deed["kind"] for deed in others} == {"breach", "desertion"}
     page = await call(server, owner, "GET", deeds, params={"limit": 1})
-    rest = await call(server, owner, "GET", deeds, params={"limit": 1, "cursor": page["next_cursor"]})
+    rest = await call(server, owner, "GET", deeds, params={"limit": 2, "cursor": page["next_cursor"]})
     assert page["items"] + rest["items"] == seen["items"]
-    left = seen["items"][1]
+    left = next(deed for deed in others if deed["kind"] == "desertion")
     assert (left["doer_id"], left["victim_ids"], left["reference_id"]) == (str(b), [str(a)], str(war.id))
     assert [(k["faction_id"], k["how"], k["tellers"]) for k in left["known_by"]] == [(str(c), "party", [])]
     assert await call(server, owner, "GET", f"{deeds}/{left['id']}") == left
     assert (await call(server, owner, "GET", deeds, params={"doer": str(c)}))["items"] == []
-    assert (await call(server, player, "GET", deeds))["items"] == [left], "the pact is a secret"
-    hidden = await server.client.get(f"{deeds}/{seen['items'][0]['id']}", headers=player.headers)
+    assert (await call(server, player, "GET", deeds))["items"] == others, "the pact is a secret"
+    hidden = await server.client.get(f"{deeds}/{pact['id']}", headers=player.headers)
     is_problem(hidden, 404, "deed_not_found")

@@ -349,6 +349,21 @@ async def test_all_are_read_in_as_many_statements_as_one(server: Server) -> None
     assert len(asked[0]) == len(asked[1]) < 30
 
 
+async def test_what_never_fades_is_held_against_somebody_for_ever(server: Server) -> None:
+    owner = await server.person()
+    world_id = await land(server, owner)
+    ash, birch = of("Ashmark"), of("Birchholm")
+    for key, amount, half_life in (("feud", -40, None), ("theft", -20, 30)):
+        command = AddOpinion(
+            holder_id=ash, about_id=birch, key=key, amount=amount, reason=key, half_life_days=half_life
+        )
+        await server.do(command, owner.actor, world_id)
+    async with server.runtime.database.reading() as connection:
+        stage = await court.stage(Counting(world_id, 60 * DAY, connection, []))
+    bond = stage.bonds[ash, birch]
+    assert (bond.opinion, bond.grudge) == (pytest.approx(-45), "feud")
+
+
 @dataclass
 class Counting(court.Connected):
     """Keeps what it was asked."""

@@ -213,9 +213,9 @@ async def test_values_decay_with_world_time(server: Server) -> None:
     assert book.opinion(b, a) == pytest.approx(40 * 2 ** (-60 / 365))
     assert book.trusted(b, a) == pytest.approx(0.5 + 0.5 * 2 ** (-60 / 730))
     row = (await matrix(server, world_id))["relations"][0]
-    assert row["tension"] == pytest.approx(book.tension(a, b), abs=1e-6)
-    assert row["opinion_back"] == pytest.approx(book.opinion(b, a), abs=1e-6)
-    assert row["trust_back"] == pytest.approx(book.trusted(b, a), abs=1e-6)
+    assert row["tension"] == round(book.tension(a, b), 2)
+    assert row["opinion_back"] == round(book.opinion(b, a), 2)
+    assert row["trust_back"] == round(book.trusted(b, a), 3)
 
 
 # -- commands ------------------------------------------------------------------------------------------------
@@ -383,7 +383,7 @@ async def test_what_is_kept_of_the_matrix_is_what_a_fresh_reading_finds(server: 
             assert shown == pytest.approx([
                 of.tension(low, high), of.opinion(low, high), of.opinion(high, low), of.trusted(low, high),
                 of.trusted(high, low),
-            ], abs=1e-3)  # fmt: skip
+            ], abs=0.006)  # fmt: skip
             assert (row["status"], row["truce_until"]) == (
                 of.status(low, high), of.relation(low, high).truce_until
             )  # fmt: skip

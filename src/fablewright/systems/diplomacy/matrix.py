@@ -70,6 +70,10 @@ SELECT low_id, high_id, truce_until FROM relations WHERE world_id = $1 AND truce
 """
 """Read each time: a longer truce is no event."""
 
+BEST: Final = 2 * MOST_OPINION
+"""The best opinion, counted from the worst."""
+WORST: Final = int(MOST_OPINION * 100)
+"""Hundredths from the worst opinion to none."""
 
 Sum = tuple[float | None, float]
 """What reasons that fade with one half-life (world days; None: never) come to."""
@@ -200,29 +204,27 @@ def _shown(
             found = fading[p.at] = fade, fade[TENSION_HALF_LIFE_DAYS], fade[TRUST_HALF_LIFE_DAYS]
         fade, tension, trust = found
         shown = p.shown
-        shown["tension"] = p.tension * tension
+        # Written out for each value: it is done for each of thousands of pairs. `int(x + 0.5)` rounds what is positive.
+        shown["tension"] = int(p.tension * tension * 100.0 + 0.5) / 100.0
         sees_all = sees.of(p.low, p.high)
-        shown["trust"] = TRUST_OF_STRANGERS + p.trust[sees_all] * trust
-        shown["trust_back"] = TRUST_OF_STRANGERS + p.back[sees_all] * trust
+        shown["trust"] = int((TRUST_OF_STRANGERS + p.trust[sees_all] * trust) * 1000.0 + 0.5) / 1000.0
+        shown["trust_back"] = int((TRUST_OF_STRANGERS + p.back[sees_all] * trust) * 1000.0 + 0.5) / 1000.0
         forth, back = p.open
         if sees_all and (p.secret[0] or p.secret[1]):
             forth, back = [*forth, *p.secret[0]], [*back, *p.secret[1]]
-        # Written out for both sides: it is done for each of thousands of pairs.
-        total = 0.0
+        total = MOST_OPINION  # counted from the worst, so that it is positive
         for half_life_days, amount in forth:
             total += amount * fade[half_life_days]
-        shown["opinion"] = total if -MOST_OPINION <= total <= MOST_OPINION else _limited(total)
-        total = 0.0
+        total = total if 0.0 <= total <= BEST else clamp(total, 0.0, BEST)
+        shown["opinion"] = (int(total * 100.0 + 0.5) - WORST) / 100.0
+        total = MOST_OPINION
         for half_life_days, amount in back:
             total += amount * fade[half_life_days]
-        shown["opinion_back"] = total if -MOST_OPINION <= total <= MOST_OPINION else _limited(total)
+        total = total if 0.0 <= total <= BEST else clamp(total, 0.0, BEST)
+        shown["opinion_back"] = (int(total * 100.0 + 0.5) - WORST) / 100.0
         shown["truce_until"] = truces.get((p.low, p.high)) if truces else None
         entries.append(shown)
     return entries
-
-
-def _limited(opinion: float) -> float:
-    return clamp(opinion, -MOST_OPINION, MOST_OPINION)
 
 
 class _Fading(dict[float | None, float]):

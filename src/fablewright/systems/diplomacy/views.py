@@ -86,11 +86,11 @@ class MatrixEntry(BaseModel):
     low_id: UUID
     high_id: UUID
     status: Status
-    tension: float
-    opinion: float = Field(description="What the first thinks of the second.")
-    opinion_back: float = Field(description="What the second thinks of the first.")
-    trust: float = Field(description="How far the first trusts the second.")
-    trust_back: float = Field(description="How far the second trusts the first.")
+    tension: float = Field(description="Rounded to hundredths; the relation of the two has it whole.")
+    opinion: float = Field(description="What the first thinks of the second, to hundredths.")
+    opinion_back: float = Field(description="What the second thinks of the first, to hundredths.")
+    trust: float = Field(description="How far the first trusts the second, to thousandths.")
+    trust_back: float = Field(description="How far the second trusts the first, to thousandths.")
     truce_until: int | None
 
 

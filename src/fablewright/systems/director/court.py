@@ -87,7 +87,7 @@ SELECT low_id, high_id, status, truce_until,
        tension * power(2.0, -least(60.0, greatest(0, $2 - tension_at) / $3::float8)) AS tension
 FROM relations WHERE world_id = $1 ORDER BY low_id, high_id
 """
-# Modifiers lose half of their size each `half_life_days`, as `relations.left` has it.
+# Modifiers lose half of their size each `half_life_days`, as `relations.left` has it; without one they stay.
 OPINIONS: Final = """
 SELECT holder_id, about_id, greatest(-100.0, least(100.0, sum(v))) AS opinion,
        greatest(-100.0, least(100.0, coalesce(sum(v) FILTER (WHERE NOT secret), 0.0))) AS shown,
@@ -96,8 +96,9 @@ SELECT holder_id, about_id, greatest(-100.0, least(100.0, sum(v))) AS opinion,
        (array_agg(reason ORDER BY v, id) FILTER (WHERE NOT secret))[1] AS reason,
        (array_agg(event_id ORDER BY v, id) FILTER (WHERE NOT secret))[1] AS event_id
 FROM (
-    SELECT id, holder_id, about_id, key, reason, event_id, secret, amount * coalesce(
-        power(2.0, -least(60.0, greatest(0, $2 - at) / (half_life_days * $3))), 1.0) AS v
+    SELECT id, holder_id, about_id, key, reason, event_id, secret, amount * CASE
+        WHEN half_life_days IS NULL THEN 1.0
+        ELSE power(2.0, -least(60.0, greatest(0, $2 - at) / (half_life_days * $3))) END AS v
     FROM opinions WHERE world_id = $1 AND ended_at IS NULL
 ) o GROUP BY holder_id, about_id
 """
