@@ -21,6 +21,7 @@ from fablewright.packs.names import candidates, names, plain
 from fablewright.packs.sections import sections_of
 from fablewright.packs.shapes import shapes_of
 from fablewright.packs.syntax import SyntaxFault, parse
+from fablewright.packs.tables import MOST_TABLES
 from tests.rules.test_packs import same
 
 # JSON.
@@ -224,6 +225,12 @@ def test_what_has_no_place_is_told_before_anything_is_made(folder: Callable[...,
          ["factions.json, line 6, id: 1 stands in factions.json, line 2 already: give one of the two another"]),
         ({"factions": [{"key": "ash", "name": "Ash"}, {"key": "ash", "name": "Elm"}]},
          ["factions.json, line 6, key: 'ash' stands in factions.json, line 2 already"]),
+        ({"factions": [{"id": 1, "name": "Ash"}, {"key": "1", "name": "Elm"}]},
+         ["factions.json, line 6, key: '1' stands in factions.json, line 2 already"]),
+        ({"factions": {"ash": {"name": "The Ash Crown"}, "1": {"id": 3, "name": "Birch"}},
+          "nations": {"ash": {"name": "Ashmark"}, "elm": {"id": 1, "name": "Elm"}}},
+         ["nations.json, line 2: 'ash' stands in factions.json, line 2 already",
+          "nations.json, line 5, id: 1 stands in factions.json, line 5 already"]),
         ({"relations": [{"from": 1, "to": 99}]}, ["relations.json, line 4, relations[1].to: it names none of"]),
         ({"territories": {"fens": {"name": "F", "owner": "Nobody"}}},
          ["territories.json, line 4, controller: it names none of the factions: 'Nobody'"]),
@@ -241,13 +248,52 @@ def test_every_fault_is_told_with_its_place(
         assert fault in refused.value.detail
 
 
-def test_names_that_two_have_find_neither(folder: Callable[..., Path]) -> None:
-    factions = [{"id": n, "name": "Ash"} for n in (1, 2)]
-    relations = [{"from": "Ash", "to": 2}]
-    with pytest.raises(Refused, match="neither between"):
+@pytest.mark.parametrize(
+    ("name", "others", "said"),
+    [
+        ("Ash", {"relationships": [{"from": "Ash", "to": 2}]}, "neither between"),
+        ("ash", {"relationships": [{"from": "ash", "to": 2}]}, "neither between"),
+        ("ash", {"relations": [{"from": "ash_2", "to": 1}]}, "none of the factions, or several ('ash_2')"),
+        ("ash", {"relations": [{"from": "ash", "to": 2}]}, "relations.json, line 3, from: it names none of the"),
+        ("ash", {"territories": [{"name": "Fens", "owner": "ash"}]}, "none of the factions, or several ('ash')"),
+        ("ash", {"opinions": [{"holder": "ash", "about": 2, "amount": 3}]}, "none of the factions ('ash')"),
+    ],
+)  # fmt: skip
+def test_names_that_two_have_find_neither(
+    folder: Callable[..., Path], name: str, others: dict[str, Any], said: str
+) -> None:
+    """Nor does the key that was made of the name for the first of the two."""
+    factions = [{"id": n, "name": name} for n in (1, 2)]
+    files = {"npcs": None, "territories": None, "relationships": None} | others
+    with pytest.raises(Refused) as refused:
+        read_foreign(folder(factions=factions, **files), BUILT_IN)
+    assert said in refused.value.detail
+
+
+@pytest.mark.parametrize("ids", [("b7", "ash"), (1, 2)])
+def test_ids_go_before_names(folder: Callable[..., Path], ids: tuple[Any, Any]) -> None:
+    """The first is named as the second is known."""
+    factions = [
+        {"id": ids[0], "name": str(ids[1])},
+        {"id": ids[1], "name": "Elm"},
+        {"id": "oak", "name": "Oak"},
+    ]
+    relations = [{"from": ids[1], "to": "oak"}]
+    found = commands(
         read_foreign(
-            folder(factions=factions, npcs=None, territories=None, relationships=relations), BUILT_IN
+            folder(factions=factions, npcs=None, territories=None, relationships=None, relations=relations),
+            BUILT_IN,
         )
+    )
+    names = {faction.id: faction.name for faction in found["factions.found_faction"]}
+    (relation,) = found["diplomacy.set_relations"][0].relations
+    assert (names[relation.a_id], names[relation.b_id]) == ("Elm", "Oak")
+
+
+def test_a_reference_that_is_null_is_none(folder: Callable[..., Path]) -> None:
+    factions = [{**faction, "leader_id": None, "capital": None} for faction in FACTIONS]
+    for faction in commands(read_foreign(folder(factions=factions), BUILT_IN))["factions.found_faction"]:
+        assert (faction.leader_id, faction.capital_id) == (None, None)
 
 
 # SQLite.
@@ -338,6 +384,13 @@ def test_tables_and_columns_without_a_place_are_told(tmp_path: Path) -> None:
         "lands.db, table weather: nothing of a world is called so (1 entry)",
         "lands.db, table factions, crest: no field of factions takes it (2 times, first in row 1)",
     ]
+
+
+def test_a_file_with_too_many_tables_is_told(tmp_path: Path) -> None:
+    """Else those that come last by their names would be missing in the world."""
+    empty = [f"CREATE TABLE a{number:03} (x TEXT)" for number in range(MOST_TABLES)]
+    with pytest.raises(Refused, match="it has more than 500 tables"):
+        read_foreign(database(tmp_path, *empty), BUILT_IN)
 
 
 def test_a_file_that_is_broken_is_told(tmp_path: Path) -> None:

@@ -47,22 +47,23 @@ class Unmapped:
 
 @dataclass(slots=True)
 class Index:
-    """The keys of entries by what others may call them: their keys and ids, else their names."""
+    """The keys of entries by what others may call them: the ids and keys that they were given, else their names.
 
-    exact: dict[str, dict[str, str]] = field(default_factory=dict)
+    A key that was made of a name is none of these: several may have the name.
+    """
+
+    taken: dict[str, set[str]] = field(default_factory=dict)
+    """All keys of a section."""
+    given: dict[str, dict[str, str]] = field(default_factory=dict)
     called: dict[str, dict[str, str | None]] = field(default_factory=dict)
     """By plain name; None for a name that several have."""
 
-    def keys(self, section: str) -> set[str]:
-        """All keys of a section."""
-        return set(self.exact.get(section, {}).values())
-
     def add(self, section: str, key: str, ids: Sequence[Any], name: Any) -> None:
         """Let an entry be found."""
-        exact, called = self.exact.setdefault(section, {}), self.called.setdefault(section, {})
-        exact[key] = key
+        self.taken.setdefault(section, set()).add(key)
+        given, called = self.given.setdefault(section, {}), self.called.setdefault(section, {})
         for id_ in ids:
-            exact.setdefault(str(id_), key)
+            given.setdefault(str(id_), key)
         if name is not None and called.setdefault(plain(str(name)), key) != key:
             called[plain(str(name))] = None
 
@@ -70,11 +71,8 @@ class Index:
         """The key of the entry that is called so, or None."""
         if name is None or isinstance(name, dict | list):
             return None
-        found = self.called.get(section, {}).get(plain(str(name)), "")
-        exact = self.exact.get(section, {}).get(str(name))
-        return (
-            exact or found or (None if found is None else self.exact.get(section, {}).get(plain(str(name))))
-        )
+        given, called, short = self.given.get(section, {}), self.called.get(section, {}), plain(str(name))
+        return given.get(str(name)) or (called[short] if short in called else given.get(short))
 
 
 @dataclass(slots=True)
@@ -231,13 +229,13 @@ class Fitter:
     ) -> tuple[str, Node] | None:
         """An item of a list as a key and its value, for fields that are mappings."""
         if not isinstance(node.value, dict):
-            return self._key(shape, node.value), Node({}, node.line)
+            return self._key(shape, node.value, node.line, path), Node({}, node.line)
         key = self.take(node, part.key)
         if key is None:
             self.faults.add("", node.line, path, f"it does not say {part.key!r}: add that")
             return None
         rest = Node({c: v for c, v in node.value.items() if c not in (key[0], IDENTITY)}, node.line)
-        name = self._key(shape, key[1].value)
+        name = self._key(shape, key[1].value, node.line, path)
         if part.take is None:
             made = self.fit(section, shape.values or Shape(), rest, path)
             if isinstance(made.value, dict) and _wants_name(shape) and "name" not in made.value:
@@ -261,17 +259,28 @@ class Fitter:
                     return column, inner
         return None
 
-    def _key(self, shape: Shape, value: Any) -> str:
-        kinds = shape.keys.refs if shape.keys is not None else []
-        found = next((k for kind in kinds if (k := self.index.find(kind, value))), None)
-        return found or str(value)
+    def _key(self, shape: Shape, value: Any, line: Any, path: str) -> str:
+        return self._named(shape.keys.refs if shape.keys is not None else [], value, line, path)
+
+    def _named(self, kinds: Sequence[str], value: Any, line: Any, path: str) -> str:
+        """The key of the entry that a value names. What names none is given back: the reader says so."""
+        for kind in kinds:
+            found = self.index.find(kind, value)
+            if found is not None:
+                return found
+        for kind in kinds:
+            # It would be taken for a key that was made here, of a name that others may have, too.
+            if str(value) in self.index.taken.get(kind, ()):
+                said = f"it names none of the {kind}, or several ({value!r}): name one by its id or key"
+                self.faults.add("", line, path, said)
+        return str(value)
 
     def _mapping(self, section: str, shape: Shape, node: Node, path: str) -> Node:
         if shape.values is not None:
             values = shape.values
             return Node(
                 {
-                    self._key(shape, key): (line, self.fit(section, values, inner, path))
+                    self._key(shape, key, line, path): (line, self.fit(section, values, inner, path))
                     for key, (line, inner) in node.value.items()
                 },
                 node.line,
@@ -305,12 +314,8 @@ class Fitter:
         return next((w for w in (short, *self.names.words.get(short, ())) if w in words), given)
 
     def _scalar(self, shape: Shape, value: Any, line: Any, path: str) -> Any:
-        for kind in shape.refs:
-            found = self.index.find(kind, value)
-            if found is not None:
-                return found
-        if shape.refs:
-            return str(value)
+        if shape.refs and value is not None:
+            return self._named(shape.refs, value, line, path)
         if isinstance(value, str) and shape.words:
             return self.word(value, shape.words)
         if isinstance(value, str) and shape.whole:

@@ -54,7 +54,7 @@ class Mapper:
         self._sheets = {section.name: _Sheet(section) for section in sections}
         self._fit = Fitter(self._names, Index(), faults, epoch)
         self._faults = faults
-        self._said: dict[tuple[str, str, str], Any] = {}
+        self._said: dict[tuple[str, str], Any] = {}
         """Where an id or a key of a section stands."""
 
     def map(self, tables: Sequence[Table], source: Path) -> Mapped:
@@ -104,7 +104,7 @@ class Mapper:
 
     def _keys(self, section: Section, table: Table) -> list[str]:
         """A key for each row, by which others find it."""
-        taken = self._fit.index.keys(section.name)
+        taken = self._fit.index.taken.setdefault(section.name, set())
         found = []
         for row in table.rows:
             fields = row.node.value if isinstance(row.node.value, dict) else {}
@@ -126,23 +126,22 @@ class Mapper:
                 ),
                 None,
             )
-            self._stand_once(section.name, row.node.line, id=id_, key=own)
+            given = {"": row.key, IDENTITY: id_, "key": own}
+            self._stand_once(section.name, row.node.line, given)
             base = _key_of(section.name, (row.key, own), named, id_)
             key, number = base, 1
             while key in taken:
                 number += 1
                 key = f"{base}_{number}"
-            taken.add(key)
             found.append(key)
-            ids = [given for given in (id_, row.key, own) if given is not None]
-            self._fit.index.add(section.name, key, ids, named)
+            self._fit.index.add(section.name, key, [v for v in given.values() if v is not None], named)
         return found
 
-    def _stand_once(self, section: str, line: Any, **given: Any) -> None:
-        """What entries are known by is their own: else a reference would find the first that has it."""
+    def _stand_once(self, section: str, line: Any, given: Mapping[str, Any]) -> None:
+        """What entries are known by is their own, id or key: else a reference would find the first that has it."""
         for column, value in given.items():
-            first = self._said.setdefault((section, column, str(value)), line)
-            if value is not None and first is not line:
+            first = line if value is None else self._said.setdefault((section, str(value)), line)
+            if first is not line:
                 where = f"{first.file}, {first.unit} {int(first)}"
                 self._faults.add(
                     "", line, column, f"{value!r} stands in {where} already: give one of the two another"

@@ -148,8 +148,13 @@ def _of_sqlite(path: Path, faults: Faults) -> Iterator[Table]:
             names = database.execute(
                 "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\' "
                 "AND sql NOT LIKE 'CREATE VIRTUAL%' ORDER BY name LIMIT ?",
-                (MOST_TABLES,),
+                (MOST_TABLES + 1,),
             ).fetchall()
+            if len(names) > MOST_TABLES:
+                faults.add(
+                    path.name, 0, "", f"it has more than {MOST_TABLES} tables: import a copy with fewer"
+                )
+                return
             left = MOST_NODES
             for (name,) in names:
                 table = _read(database, path.name, name, left, faults)
