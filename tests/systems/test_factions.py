@@ -35,7 +35,7 @@ from fablewright.systems.factions.commands import (
 from fablewright.systems.factions.service import Payment
 from fablewright.systems.ledger.book import MINT
 from fablewright.systems.ledger.commands import DefineCurrency
-from fablewright.systems.regions.commands import DefineRegions, RegionValue, SetControl
+from fablewright.systems.regions.commands import DefineRegions, RegionValue, RemoveRegion, SetControl
 from fablewright.systems.worlds.commands import AdvanceWorld
 from tests.support import Person, Server, until
 
@@ -296,6 +296,39 @@ async def test_without_an_heir_the_treasury_is_gone_and_nobody_holds_the_land(re
     await realm.sound()
 
 
+async def test_what_is_spent_while_a_faction_is_dissolved_is_not_inherited(realm: Realm) -> None:
+    async with realm.server.runtime.database.reading() as other, other.transaction():
+        await other.execute(
+            "UPDATE ledger_accounts SET balance = balance WHERE world_id = $1 AND owner_id = $2",
+            realm.world_id, ASH,
+        )  # fmt: skip
+        spend = asyncio.create_task(realm.do(SpendTreasury(faction_id=ASH, amount=600)))
+        await until(lambda: blocked(realm, other))
+        going = asyncio.create_task(realm.do(DissolveFaction(faction_id=ASH, heir_id=FORD)))
+        await until(lambda: blocked(realm, other, 2))
+    await asyncio.gather(spend, going)
+    assert await realm.treasury(FORD) == 400
+    await realm.sound()
+
+
+async def blocked(realm: Realm, holder: Any, many: int = 1) -> bool:
+    """Whether so many wait for this connection, or for one that waits for it."""
+    sql = """WITH RECURSIVE behind (pid) AS (
+                 SELECT $1::int
+                 UNION SELECT l.pid FROM behind b, pg_locks l
+                 WHERE NOT l.granted AND b.pid = ANY(pg_blocking_pids(l.pid)))
+             SELECT count(*) - 1 AS n FROM behind"""
+    return bool((await realm.server.fetch(sql, holder.get_server_pid()))[0]["n"] >= many)
+
+
+async def test_a_faction_whose_capital_is_gone_has_none_and_can_be_changed(realm: Realm) -> None:
+    await realm.do(RemoveRegion(region_id=VALE))
+    kind, data = (await realm.events())[-1]
+    assert (kind, data["changed"], data["capital_id"]) == ("changed", ["capital_id"], None)
+    assert (await realm.do(ChangeFaction(faction_id=ASH, self_run=True))).capital_id is None
+    await realm.sound()
+
+
 # -- members -------------------------------------------------------------------------------------------------
 
 
@@ -338,6 +371,20 @@ async def test_those_who_manage_stand_above_those_they_manage(realm: Realm) -> N
         "rank_too_low", AddMember(faction_id=ASH, member_id=FAY, rank="lord", character_id=CYN)
     )
     await realm.do(SetRank(faction_id=ASH, member_id=ADA, rank="squire", character_id=ADA))  # who leads may
+
+
+async def test_nobody_stands_above_the_leader_whatever_its_rank(realm: Realm) -> None:
+    await realm.do([
+        SetRank(faction_id=ASH, member_id=BEN, rank="lord"),
+        ChangeFaction(faction_id=ASH, roles={"ambassador": ["manage_members"], "general": []}),
+        SetLeader(faction_id=ASH, member_id=CYN),
+    ])  # fmt: skip
+    for command in (
+        RemoveMember(faction_id=ASH, member_id=CYN, character_id=BEN),
+        SetRank(faction_id=ASH, member_id=CYN, rank="squire", character_id=BEN),
+    ):
+        await realm.refused("rank_too_low", command)
+    await realm.do(RemoveMember(faction_id=ASH, member_id=DOT, character_id=BEN))
 
 
 async def test_players_act_through_their_characters_only(realm: Realm) -> None:
@@ -409,6 +456,27 @@ async def test_when_the_leader_goes_the_next_in_rank_leads(realm: Realm, going: 
     await realm.sound()
 
 
+@pytest.mark.parametrize(
+    "going",
+    [
+        DeleteCharacter(character_id=ADA), Leave(character_id=ADA), RemoveMember(faction_id=ASH, member_id=ADA),
+    ],
+)  # fmt: skip
+async def test_who_may_follow_a_leader_is_locked_before_the_faction(realm: Realm, going: Command) -> None:
+    async with realm.server.runtime.database.reading() as other, other.transaction():
+        await other.execute(
+            "SELECT 1 FROM faction_members WHERE world_id = $1 AND character_id = $2 FOR NO KEY UPDATE",
+            realm.world_id, DOT,
+        )  # fmt: skip
+        gone = asyncio.create_task(realm.do(going))
+        await until(lambda: blocked(realm, other))
+        await other.execute(
+            "SELECT 1 FROM factions WHERE world_id = $1 FOR NO KEY UPDATE NOWAIT", realm.world_id
+        )
+    await gone
+    assert await realm.leader() == BEN
+
+
 async def test_the_last_one_out_leaves_nobody_in_charge(realm: Realm) -> None:
     await realm.do([DeleteCharacter(character_id=EVE), DeleteCharacter(character_id=DOT)])
     assert await realm.leader(FORD) is None
@@ -433,6 +501,33 @@ async def test_sums_come_and_go_through_the_ledger(realm: Realm) -> None:
     rows = await realm.fetch("SELECT balance FROM ledger_accounts WHERE world_id = $1 AND owner_id = $2", FAY)
     assert [row["balance"] for row in rows] == [300]
     await realm.sound()
+
+
+async def test_references_of_players_are_in_nobodys_way(realm: Realm) -> None:
+    ada = await realm.player(ADA)
+    spend = SpendTreasury(faction_id=ASH, amount=1, reference="treaty:7:0", character_id=ADA)
+    assert [(await realm.do(spend, ada)).replayed for _ in range(2)] == [False, True]
+    assert (await realm.events())[-1][1]["reference"] == "treaty:7:0"
+    other = spend.model_copy(update={"amount": 2})
+    assert (await realm.refused("reference_reused", other, ada)).facts["reference"] == "treaty:7:0"
+    due = Payment(ASH, FORD, 700, "diplomacy.treaty", "Tribute.", "treaty:7:0")
+    [paid] = await realm.read(lambda tx: service.pay_all(tx, [due]))
+    assert not isinstance(paid, Refused) and not paid.replayed
+    assert await realm.treasury(FORD) == 700
+    await realm.sound()
+
+
+async def test_a_refusal_does_not_tell_what_others_have(realm: Realm) -> None:
+    ada = await realm.player(ADA)
+    await realm.do(DefineCurrency(code="gold", name="Gold", max_balance=100))
+    await realm.do([GrantTreasury(faction_id=who, amount=60, currency="gold") for who in (ASH, FORD)])
+    for command in (
+        SpendTreasury(faction_id=ASH, to_id=FORD, amount=50, currency="gold", character_id=ADA),
+        DissolveFaction(faction_id=ASH, heir_id=FORD, character_id=ADA),
+    ):
+        told = await realm.refused("balance_limit", command, ada)
+        assert told.facts == {"owner_id": str(FORD), "currency": "gold"} and "60" not in str(told.detail)
+        assert (await realm.refused("balance_limit", command)).facts["balance"] == 60
 
 
 async def test_troops_are_paid_for_and_come_on_top(realm: Realm) -> None:

@@ -45,7 +45,7 @@ from fablewright.systems.factions.events import (
     TreasuryMoved,
 )
 from fablewright.systems.factions.pack import PACK
-from fablewright.systems.factions.reactions import FORGET_DELETED, HOLDING
+from fablewright.systems.factions.reactions import FORGET_DELETED, HOLDING, UNSEATED
 from fablewright.systems.factions.router import router
 
 system = System(
@@ -68,7 +68,7 @@ system = System(
         Founded, Changed, Dissolved, MemberJoined, MemberLeft, RankChanged, LeaderChanged, TreasuryMoved,
         ReputationChanged, StrengthChanged,
     ),
-    guarding=(FORGET_DELETED, HOLDING),
+    guarding=(FORGET_DELETED, HOLDING, UNSEATED),
     routers=(router,),
     checks=CHECKS,
     principals=service.principals,

@@ -37,6 +37,20 @@ CHECKS = (
                              WHERE r.world_id = f.world_id AND r.controller_id = f.id AND r.removed_at IS NULL))""",
     ),
     Check(
+        "factions.capitals_are_there",
+        """SELECT f.world_id, 'the capital of faction ' || f.id || ', region ' || f.capital_id || ', is no more'
+           FROM factions f
+           LEFT JOIN regions r ON r.world_id = f.world_id AND r.id = f.capital_id AND r.removed_at IS NULL
+           WHERE f.capital_id IS NOT NULL AND f.dissolved_at IS NULL AND r.id IS NULL""",
+    ),
+    Check(
+        "factions.the_dissolved_have_no_money",
+        """SELECT f.world_id, 'faction ' || f.id || ' was dissolved, but has ' || a.balance - a.held || ' '
+                  || a.currency
+           FROM factions f JOIN ledger_accounts a ON a.world_id = f.world_id AND a.owner_id = f.id
+           WHERE f.dissolved_at IS NOT NULL AND a.balance > a.held""",
+    ),
+    Check(
         "factions.regions_are_held_by_factions",
         """SELECT r.world_id, 'region ' || r.id || ' is held by ' || r.controller_id || ', which is no faction'
            FROM regions r

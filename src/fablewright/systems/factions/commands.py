@@ -199,8 +199,8 @@ class ChangeFaction(Command):
 class DissolveFaction(Command):
     """End a faction. Its members are free, its past stays; what it owns and its regions go to the heir.
 
-    Without an heir its money, of all currencies, goes to the sink, and nobody holds the regions. A game master
-    may, or its leader.
+    Without an heir its money, of all currencies, goes to the sink, its goods are gone, and nobody holds the regions.
+    A game master may, or its leader.
     """
 
     model_config = ConfigDict(
@@ -372,7 +372,9 @@ class SpendTreasury(Command):
         None, description="Left out: that of its treasury. What others paid in theirs is spent by naming it."
     )
     reason: Reason = ""
-    reference: Reference | None = Field(None, description="The same again is not paid twice.")
+    reference: Reference | None = Field(
+        None, description="The same again is not paid twice. Other factions may use the same word."
+    )
     character_id: As = None
 
 

@@ -1,6 +1,6 @@
 """Who belongs to factions, as what, and who leads them."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final, Literal
 from uuid import UUID
 
@@ -65,10 +65,10 @@ async def add_member(tx: Transaction, command: AddMember) -> MemberView:
 async def remove_member(tx: Transaction, command: RemoveMember) -> None:
     """Send a member away; if it led, the next in rank follows."""
     by = await _manager(tx, command.faction_id, command.character_id)
-    member = await _one(tx, command.faction_id, command.member_id)
+    member = _of(command.faction_id, command.member_id, await roster.going(tx, [command.member_id]))
     faction = (await roster.require(tx, [command.faction_id]))[command.faction_id]
     if by is not None:
-        rules.check_above(faction, by, member.rank)
+        rules.check_above(faction, by, member.rank, whom=member.character_id)
     await end(tx, [member], "removed", reason=command.reason, by_id=command.character_id)
     if faction.leader_id == member.character_id:
         await succeed(tx, faction, "removed")
@@ -77,7 +77,8 @@ async def remove_member(tx: Transaction, command: RemoveMember) -> None:
 async def set_rank(tx: Transaction, command: SetRank) -> MemberView:
     """Give a member another rank or role; who already has them stays without an event."""
     by = await _manager(tx, command.faction_id, command.character_id)
-    member = await _one(tx, command.faction_id, command.member_id)
+    found = await roster.memberships(tx, [command.member_id], lock=True)
+    member = _of(command.faction_id, command.member_id, found)
     faction = (await roster.require(tx, [command.faction_id]))[command.faction_id]
     rank = member.rank if command.rank is None else command.rank
     role = None if command.remove_role else member.role if command.role is None else command.role
@@ -87,7 +88,7 @@ async def set_rank(tx: Transaction, command: SetRank) -> MemberView:
         if member.role == RULER:
             raise rules.ROLE_IS_THE_LEADERS()
     if by is not None:
-        rules.check_above(faction, by, member.rank, rank)
+        rules.check_above(faction, by, member.rank, rank, whom=member.character_id)
         rules.check_hands_out(faction, by, None if role == member.role else role)
     after = Member(member.id, faction.id, member.character_id, rank, role, member.joined_at)
     if after != member:
@@ -103,8 +104,7 @@ async def set_rank(tx: Transaction, command: SetRank) -> MemberView:
 
 async def leave(tx: Transaction, command: Leave) -> None:
     """Let a character go; if it led, the next in rank follows."""
-    found = await roster.memberships(tx, [command.character_id], lock=True)
-    member = found.get(command.character_id)
+    member = (await roster.going(tx, [command.character_id])).get(command.character_id)
     if member is None:
         raise rules.NOT_A_MEMBER(
             "The character belongs to no faction.", character_id=str(command.character_id)
@@ -175,7 +175,7 @@ async def succeed(
     tx: Transaction, faction: Faction, why: LeaderCause, *, cause: EventRecord | None = None
 ) -> None:
     """Let the next in rank lead a faction whose leader is gone; if nobody is left, nobody leads it."""
-    left = (await roster.members(tx, [faction.id], lock=True))[faction.id]
+    left = (await roster.members(tx, [faction.id], lock=True))[faction.id]  # `going` has locked them
     heir = rules.successor(faction, left)
     await lead(tx, faction, None if heir is None else heir.character_id, why, cause=cause)
 
@@ -193,7 +193,7 @@ async def lead(
 async def forget(tx: Transaction, records: Sequence[EventRecord]) -> None:
     """Deleted characters belong to nothing any more; where one led, the next in rank follows."""
     causes = {i: record for record in records for i in record.about}
-    gone = await roster.memberships(tx, causes, lock=True)
+    gone = await roster.going(tx, causes)
     if not gone:
         return
     factions = await roster.load(tx, {member.faction_id for member in gone.values()})
@@ -211,9 +211,9 @@ async def _manager(tx: Transaction, faction_id: UUID, character_id: UUID | None)
     return (await roster.memberships(tx, [character_id]))[character_id]
 
 
-async def _one(tx: Transaction, faction_id: UUID, character_id: UUID) -> Member:
-    """A member, locked. Refuses `not_a_member`."""
-    member = (await roster.memberships(tx, [character_id], lock=True)).get(character_id)
+def _of(faction_id: UUID, character_id: UUID, found: Mapping[UUID, Member]) -> Member:
+    """The member of a faction among memberships, by character. Refuses `not_a_member`."""
+    member = found.get(character_id)
     if member is None or member.faction_id != faction_id:
         raise rules.NOT_A_MEMBER(character_id=str(character_id), faction_id=str(faction_id))
     return member

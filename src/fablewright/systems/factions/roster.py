@@ -34,6 +34,15 @@ _OPEN: Final = f"SELECT {MEMBER} FROM faction_members m WHERE m.world_id = $1 AN
 MEMBERSHIPS: Final = f"{_OPEN} AND m.character_id = ANY($2::uuid[]) ORDER BY m.id"
 MEMBERS_OF: Final = f"{_OPEN} AND m.faction_id = ANY($2::uuid[]) ORDER BY m.id"
 LOCKED: Final = " FOR NO KEY UPDATE"
+GOING: Final = f"""
+{_OPEN} AND m.id IN (
+    SELECT o.id FROM faction_members o
+    WHERE o.world_id = $1 AND o.left_at IS NULL AND o.character_id = ANY($2::uuid[])
+    UNION SELECT o.id FROM factions f
+    JOIN faction_members o ON o.world_id = f.world_id AND o.faction_id = f.id AND o.left_at IS NULL
+    WHERE f.world_id = $1 AND f.leader_id = ANY($2::uuid[]))
+ORDER BY m.id{LOCKED}
+"""  # noqa: S608
 # The membership is shared with others who decide on it, and kept from ending until the commit; a dissolved faction
 # has none.
 MAY: Final = f"""
@@ -94,6 +103,16 @@ async def memberships(
     wanted = sorted(set(character_ids))
     rows = await tx.fetch(MEMBERSHIPS + (LOCKED if lock else ""), tx.world_id, wanted) if wanted else []
     return {row["character_id"]: Member(*row) for row in rows}
+
+
+async def going(tx: Transaction, character_ids: Iterable[UUID]) -> dict[UUID, Member]:
+    """The memberships of characters that are to go, by character, locked; lock factions after.
+
+    Where one of them leads, all members of its faction are locked with it: one of those will follow.
+    """
+    wanted = set(character_ids)
+    rows = await tx.fetch(GOING, tx.world_id, sorted(wanted))
+    return {row["character_id"]: Member(*row) for row in rows if row["character_id"] in wanted}
 
 
 async def members(

@@ -231,10 +231,15 @@ def check_role(faction: Faction, role: str | None) -> None:
         raise ROLE_IS_THE_LEADERS()
 
 
-def check_above(faction: Faction, by: Member, *ranks: str) -> None:
-    """Whether one who manages members stands above all these ranks; the leader does. Refuses `rank_too_low`."""
+def check_above(faction: Faction, by: Member, *ranks: str, whom: UUID | None = None) -> None:
+    """Whether one who manages members stands above all these ranks, and above the member `whom`.
+
+    The leader stands above all, and nobody above the leader, whatever rank it has. Refuses `rank_too_low`.
+    """
     if by.character_id == faction.leader_id:
         return
+    if whom is not None and whom == faction.leader_id:
+        raise RANK_TOO_LOW("Nobody stands above the leader.", rank=by.rank, wanted=RULER)
     own = faction.ranks.index(by.rank)
     for rank in ranks:
         if faction.ranks.index(rank) <= own:

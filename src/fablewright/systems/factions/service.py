@@ -3,7 +3,7 @@
 Locks, in this order: characters, regions, memberships, factions, accounts of the ledger.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, replace
 from typing import Any, Final
 from uuid import UUID
@@ -65,6 +65,7 @@ UPDATE factions SET name = $3, kind = $4, description = $5, color = $6, ideology
     roles = $10, ranks = $11, capital_id = $12, self_run = $13
 WHERE world_id = $1 AND id = $2
 """
+SEATED: Final = "SELECT id FROM factions WHERE world_id = $1 AND capital_id = ANY($2::uuid[])"
 DISSOLVE: Final = "UPDATE factions SET dissolved_at = $3, leader_id = NULL WHERE world_id = $1 AND id = $2"
 WRITE_REPUTATIONS: Final = """
 UPDATE factions f SET reputation = v.reputation, reputation_at = v.at
@@ -185,11 +186,25 @@ async def change_faction(tx: Transaction, command: ChangeFaction) -> FactionView
     rules.check_vocabulary(after, belonging)
     if after.name != before.name:
         await _check_name(tx, after)
-    await _check_references(tx, after)
+    await _check_references(
+        tx, after.capital_id if after.capital_id != before.capital_id else None,
+        after.currency if after.currency != before.currency else None,
+    )  # fmt: skip
     await tx.execute(UPDATE, tx.world_id, after.id, *_values(after))
     changed = [f for f in CHANGEABLE if getattr(after, f) != getattr(before, f)]
     tx.emit(Changed(**_portrait(after), changed=changed))
     return faction_view(after, tx.now)
+
+
+async def lose_capitals(tx: Transaction, region_ids: Iterable[UUID]) -> None:
+    """Factions whose capital is no more have none. The regions are locked already, and come before factions."""
+    gone = set(region_ids)
+    rows = await tx.fetch(SEATED, tx.world_id, sorted(gone))
+    found = (await load(tx, [row["id"] for row in rows])).values() if rows else ()
+    for before in [f for f in found if f.capital_id in gone and f.dissolved_at is None]:
+        after = replace(before, capital_id=None)
+        await tx.execute(UPDATE, tx.world_id, after.id, *_values(after))
+        tx.emit(Changed(**_portrait(after), changed=["capital_id"]))
 
 
 async def dissolve_faction(tx: Transaction, command: DissolveFaction) -> None:
@@ -279,7 +294,7 @@ async def _check_new(tx: Transaction, faction: Faction) -> None:
     if many >= MOST_FACTIONS:
         raise rules.TOO_MANY_FACTIONS(most=MOST_FACTIONS)
     await _check_name(tx, faction)
-    await _check_references(tx, faction)
+    await _check_references(tx, faction.capital_id, faction.currency)
 
 
 async def _check_name(tx: Transaction, faction: Faction) -> None:
@@ -291,13 +306,12 @@ async def _check_name(tx: Transaction, faction: Faction) -> None:
         raise rules.FACTION_NAME_TAKEN(name=faction.name, faction_id=str(other))
 
 
-async def _check_references(tx: Transaction, faction: Faction) -> None:
-    """Whether its capital and its currency exist. Refuses `region_not_found`, `currency_not_found`."""
-    capital = faction.capital_id
+async def _check_references(tx: Transaction, capital: UUID | None, currency: str | None) -> None:
+    """Whether a new capital and a new currency exist. Refuses `region_not_found`, `currency_not_found`."""
     if capital is not None and capital not in await regions.regions(tx, [capital]):
         raise rules.REGION_NOT_FOUND(region_id=str(capital))
-    if faction.currency not in await ledger.currencies(tx):
-        raise CURRENCY_NOT_FOUND(currency=faction.currency)
+    if currency is not None and currency not in await ledger.currencies(tx):
+        raise CURRENCY_NOT_FOUND(currency=currency)
 
 
 def _changed(faction: Faction, command: ChangeFaction) -> Faction:

@@ -14,14 +14,12 @@ from fablewright.systems.factions.events import TreasuryMoved
 from fablewright.systems.factions.rules import FACTION_NOT_FOUND, PAYEE_NOT_FOUND, Faction
 from fablewright.systems.factions.views import TreasuryView
 from fablewright.systems.ledger import service as ledger
+from fablewright.systems.ledger.rules import for_payer, kept_reference, sent_reference
 from fablewright.systems.ledger.service import TransferState
 
 CURRENCIES: Final = "SELECT id, currency FROM factions WHERE world_id = $1 AND id = ANY($2::uuid[])"
 
-OWNED: Final = """
-SELECT currency, balance - held AS available FROM ledger_accounts
-WHERE world_id = $1 AND owner_id = $2 AND balance > held ORDER BY currency
-"""
+OWNED: Final = "SELECT currency FROM ledger_accounts WHERE world_id = $1 AND owner_id = $2 ORDER BY currency"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,12 +48,18 @@ async def pay(
     """Move a sum, and tell the two sides; see `Payment`.
 
     Refuses what `ledger.Book.transfer` does: `insufficient_funds`, `balance_limit`, `same_account`, …, and
-    `faction_not_found` if no side is a faction and no currency is named.
+    `faction_not_found` if no side is a faction and no currency is named. What the other side has, only game masters
+    are told.
     """
     payment = Payment(from_id, to_id, amount, kind, reason, reference, currency, by_id)
-    made = (await pay_all(tx, [payment]))[0]
+    return _made(tx, payment, (await pay_all(tx, [payment]))[0])
+
+
+def _made(tx: Transaction, payment: Payment, made: TransferState | Refused) -> TransferState:
+    """The transfer, or the refusal as it is told to who asks."""
     if isinstance(made, Refused):
-        raise made
+        sent = sent_reference(payment.from_id, payment.reference)
+        raise for_payer(made, sent, knows_all=characters.is_game_master(tx.request))
     return made
 
 
@@ -97,7 +101,8 @@ async def pay_all(tx: Transaction, payments: Sequence[Payment]) -> list[Transfer
 def _told(made: TransferState, payment: Payment) -> TreasuryMoved:
     return TreasuryMoved(
         transfer_id=made.id, from_id=made.debit, to_id=made.credit, currency=made.currency, amount=made.amount,
-        kind=made.kind, reason=made.reason, reference=made.reference, by_id=payment.by_id,
+        kind=made.kind, reason=made.reason, reference=sent_reference(made.debit, made.reference),
+        by_id=payment.by_id,
     )  # fmt: skip
 
 
@@ -130,23 +135,28 @@ async def spend(tx: Transaction, command: SpendTreasury) -> TreasuryView:
             raise PAYEE_NOT_FOUND(to_id=str(to_id))
     made = await pay(
         tx, faction.id, to_id or ledger.SINK, command.amount, kind="factions.spend", reason=command.reason,
-        reference=command.reference, currency=command.currency or faction.currency, by_id=command.character_id,
+        reference=kept_reference(faction.id, command.reference), currency=command.currency or faction.currency,
+        by_id=command.character_id,
     )  # fmt: skip
     return _answer(made, faction.id)
 
 
 async def bequeath(tx: Transaction, faction: Faction, heir_id: UUID | None, by_id: UUID | None) -> None:
     """Let all that a faction can spend, of every currency, go to its heir, or else to the sink."""
+    to_id = heir_id or ledger.SINK
+    codes = [row["currency"] for row in await tx.fetch(OWNED, tx.world_id, faction.id)]
+    book = await ledger.open_book(
+        tx, [(who, code) for who in (faction.id, to_id) for code in codes], create=True
+    )
     payments = [
         Payment(
-            faction.id, heir_id or ledger.SINK, row["available"], "factions.dissolved",
-            f"{faction.name} was dissolved.", currency=row["currency"], by_id=by_id,
+            faction.id, to_id, has, "factions.dissolved", f"{faction.name} was dissolved.", currency=code,
+            by_id=by_id,
         )
-        for row in await tx.fetch(OWNED, tx.world_id, faction.id)
+        for code in codes if (has := book.accounts[faction.id, code].available) > 0
     ]  # fmt: skip
-    for made in await pay_all(tx, payments):
-        if isinstance(made, Refused):
-            raise made
+    for payment, made in zip(payments, await pay_all(tx, payments), strict=True):
+        _made(tx, payment, made)
 
 
 def _answer(made: TransferState, faction_id: UUID) -> TreasuryView:

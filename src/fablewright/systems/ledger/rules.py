@@ -1,8 +1,9 @@
 """What the ledger refuses, and the small rules around it. The arithmetic itself is in `book`."""
 
 from typing import Final
+from uuid import UUID
 
-from fablewright.core.refusal import CONFLICT, FORBIDDEN, INVALID, NOT_FOUND, Refusal
+from fablewright.core.refusal import CONFLICT, FORBIDDEN, INVALID, NOT_FOUND, Refusal, Refused
 
 MOST_AMOUNT: Final = 2**53
 """The largest sum of one transfer, and the most an account can hold: what a JSON number keeps exactly."""
@@ -76,3 +77,31 @@ def check_own(kind: str) -> None:
         raise KEPT_BY_ANOTHER_SYSTEM(
             f"It is of the kind {kind!r}, which {system} keeps.", kind=kind, system=system
         )
+
+
+# -- payments that players order -----------------------------------------------------------------------------
+
+
+def kept_reference(who: UUID, sent: str | None) -> str | None:
+    """How the ledger keeps the reference that a player's payment out of the account of `who` was sent with.
+
+    What one player calls a payment thus cannot be in the way of another's, nor of what the game itself pays.
+    """
+    return None if sent is None else f"{who}:{sent}"
+
+
+def sent_reference(who: UUID, kept: str | None) -> str | None:
+    """With which reference a payment out of the account of `who` was sent, that the ledger keeps under this one."""
+    return None if kept is None else kept.removeprefix(f"{who}:")
+
+
+def for_payer(refused: Refused, reference: str | None, *, knows_all: bool) -> Refused:
+    """A refusal as it is told to who pays: with the reference that was sent, and what the other side has only to who
+    knows all accounts."""
+    facts = refused.facts
+    if refused.refusal is REFERENCE_REUSED:
+        said = f"Another payment has the reference {reference!r}."
+        return Refused(REFERENCE_REUSED, said, facts | {"reference": reference})
+    if refused.refusal is BALANCE_LIMIT and not knows_all:
+        return Refused(BALANCE_LIMIT, None, {name: facts[name] for name in ("owner_id", "currency")})
+    return refused

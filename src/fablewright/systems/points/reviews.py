@@ -11,7 +11,12 @@ from fablewright.core.database import array_of
 from fablewright.core.transaction import Transaction
 from fablewright.systems.ledger import service as ledger
 from fablewright.systems.ledger.events import HoldReleased
-from fablewright.systems.ledger.rules import ALREADY_REVERSED, HOLD_NOT_FOUND, TRANSFER_NOT_FOUND
+from fablewright.systems.ledger.rules import (
+    ALREADY_REVERSED,
+    HOLD_NOT_FOUND,
+    TRANSFER_NOT_FOUND,
+    sent_reference,
+)
 from fablewright.systems.ledger.service import Book, HoldState, TransferState
 from fablewright.systems.points import awards, standings, verdicts
 from fablewright.systems.points.awards import AwardAsk, Batch, Plan
@@ -25,7 +30,6 @@ from fablewright.systems.points.rules import (
     POINTS,
     VERDICT_CLOSED,
     VERDICT_NOT_FOUND,
-    sent_reference,
     streak_day_on,
     streak_on,
 )

@@ -229,19 +229,6 @@ class Part:
     factor: float
 
 
-def kept_reference(who: UUID, sent: str | None) -> str | None:
-    """How the ledger keeps the reference that a character's payment was sent with.
-
-    What one player calls a payment thus cannot be in the way of another's, nor of what the game itself gives.
-    """
-    return None if sent is None else f"{who}:{sent}"
-
-
-def sent_reference(who: UUID, kept: str | None) -> str | None:
-    """With which reference a payment of a character was sent, that the ledger keeps under this one."""
-    return None if kept is None else kept.removeprefix(f"{who}:")
-
-
 def multiplied(
     rule: Rule, base: int, level: int, streak: int, bonuses: Sequence[Bonus], now: int
 ) -> tuple[int, list[Part]]:

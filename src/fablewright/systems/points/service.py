@@ -12,7 +12,7 @@ from fablewright.core.refusal import Refused
 from fablewright.core.transaction import EventRecord, Request, Transaction
 from fablewright.systems.ledger import service as ledger
 from fablewright.systems.ledger.events import Held
-from fablewright.systems.ledger.rules import BALANCE_LIMIT, CURRENCY_NOT_FOUND, REFERENCE_REUSED
+from fablewright.systems.ledger.rules import CURRENCY_NOT_FOUND, for_payer, kept_reference
 from fablewright.systems.ledger.service import MINT, SINK, Book, HoldState, Planned
 from fablewright.systems.points import rules, verdicts, views
 from fablewright.systems.points.awards import AwardAsk, award_many, defined
@@ -261,7 +261,7 @@ async def spend(tx: Transaction, requests: Sequence[Request]) -> list[PaymentVie
         tx,
         [(c.character_id, c.currency) for c in commands],
         create=True,
-        references=[rules.kept_reference(c.character_id, c.reference) for c in commands],
+        references=[kept_reference(c.character_id, c.reference) for c in commands],
     )
     results: list[PaymentView | Refused] = []
     for request, command in zip(requests, commands, strict=True):
@@ -271,7 +271,7 @@ async def spend(tx: Transaction, requests: Sequence[Request]) -> list[PaymentVie
             with book.atomic():
                 made = book.transfer(
                     command.character_id, SINK, command.currency, command.amount, kind=SPEND,
-                    reason=command.reason, reference=rules.kept_reference(command.character_id, command.reference),
+                    reason=command.reason, reference=kept_reference(command.character_id, command.reference),
                 )  # fmt: skip
                 if not made.replayed:
                     assert made.debit_after is not None
@@ -282,7 +282,7 @@ async def spend(tx: Transaction, requests: Sequence[Request]) -> list[PaymentVie
                     )  # fmt: skip
                     book.told(made, tx.emit(spent, by=request).id)
         except Refused as refused:
-            results.append(_for_payer(refused, request, command.reference))
+            results.append(for_payer(refused, command.reference, knows_all=_knows_all(request)))
             continue
         results.append(_payment(book, command.character_id, made, command.reference))
     await ledger.write(tx, book)
@@ -319,7 +319,7 @@ async def give(tx: Transaction, requests: Sequence[Request]) -> list[PaymentView
     alive = await _alive(tx, (who for c in commands for who in (c.from_id, c.to_id)))
     book = await ledger.open_book(
         tx, [(who, c.currency) for c in commands for who in (c.from_id, c.to_id)], create=True,
-        references=[rules.kept_reference(c.from_id, c.reference) for c in commands],
+        references=[kept_reference(c.from_id, c.reference) for c in commands],
     )  # fmt: skip
     gifts = _Gifts(tx, book, (await defined(tx)).guards.gift_circle)
     await gifts.look_back(commands)
@@ -330,7 +330,7 @@ async def give(tx: Transaction, requests: Sequence[Request]) -> list[PaymentView
             _must_live(alive, command.to_id)
             results.append(gifts.give(request, command))
         except Refused as refused:
-            results.append(_for_payer(refused, request, command.reference))
+            results.append(for_payer(refused, command.reference, knows_all=_knows_all(request)))
     await gifts.write()
     return results
 
@@ -354,7 +354,7 @@ class _Gifts:
         book.new_id = ledger.ids_for(self.tx, request)
         terms: dict[str, Any] = {
             "kind": GIFT_KIND, "reason": command.reason,
-            "reference": rules.kept_reference(command.from_id, command.reference),
+            "reference": kept_reference(command.from_id, command.reference),
         }  # fmt: skip
         sides = command.from_id, command.to_id, command.currency, command.amount
         if terms["reference"] in book.earlier:  # what was decided then stays, whatever would be found now
@@ -424,18 +424,9 @@ def _payment(book: Book, who: UUID, made: Planned | HoldState, reference: str | 
     )  # fmt: skip
 
 
-def _for_payer(refused: Refused, request: Request, reference: str | None) -> Refused:
-    """A refusal as it is told to who pays: with the reference that was sent, and without what the other side has."""
-    facts = refused.facts
-    if refused.refusal is REFERENCE_REUSED:
-        return Refused(
-            REFERENCE_REUSED,
-            f"Another payment has the reference {reference!r}.",
-            facts | {"reference": reference},
-        )
-    if refused.refusal is BALANCE_LIMIT and (request.role is None or request.role < Role.GAME_MASTER):
-        return Refused(BALANCE_LIMIT, None, {name: facts[name] for name in ("owner_id", "currency")})
-    return refused
+def _knows_all(request: Request) -> bool:
+    """Whether who asks may know what others have."""
+    return (request.role or Role.OBSERVER) >= Role.GAME_MASTER
 
 
 async def _alive(tx: Transaction, ids: Iterable[UUID]) -> set[UUID]:
