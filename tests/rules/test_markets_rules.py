@@ -224,7 +224,22 @@ def test_one_more_restriction_never_lets_more_through_nor_taxes_less(
 
 def test_no_region_sends_more_than_it_has() -> None:
     found = flows([route(1, per_day=150.0), route(2, to_region=WEST, per_day=50.0)], REGIONS, [], 0)
-    assert [flow.moved for flow in found] == [pytest.approx(75), pytest.approx(25)]
+    assert [flow.moved for flow in found] == pytest.approx([200 / 3, 100 / 3])
+
+
+@pytest.mark.parametrize(
+    ("holder", "moved"),
+    [
+        (ASH, [20, 80]),  # who holds the region goes first
+        (None, [100 / 6, 500 / 6]),  # nobody does: each its part of what there is, however much it wants
+        (ELM, [0, 100]),
+    ],
+)
+def test_nobody_takes_all_by_wanting_much(holder: UUID | None, moved: list[float]) -> None:
+    lands = {**REGIONS, NORTH: region(NORTH, holder)}
+    own, other = route(1, owner_id=ASH, per_day=20), route(2, owner_id=ELM, per_day=1e9, to_region=WEST)
+    found = flows([own, other], lands, [], 0)
+    assert [flow.moved for flow in found] == pytest.approx(moved)
 
 
 @pytest.mark.parametrize(
@@ -300,6 +315,15 @@ def test_a_market_settles_where_its_routes_let_it() -> None:
         ({}, 0.9, (10, 16), 120, {OAK: 120}),  # taxed away
         ({}, 0, (16, 10), 10, {ASH: 5, OAK: 5}),  # a twentieth of the value at least
         ({"to_region": WEST}, 0, (10, 16), 120, {ASH: 60}),  # nobody is there to take the rest
+        (
+            {"owner_id": ELM, "share": 1},
+            0,
+            (10, 16),
+            120,
+            {ASH: 12, OAK: 12, ELM: 96},
+        ),  # nobody takes all of it
+        ({"owner_id": OAK, "share": 1}, 0, (10, 16), 120, {ASH: 12, OAK: 108}),
+        ({"owner_id": ELM, "share": 1, "to_region": WEST}, 0, (10, 16), 120, {ASH: 12, ELM: 108}),
     ],
 )
 def test_what_a_route_earns_and_who_gets_it(
@@ -396,6 +420,16 @@ def test_what_restrictions_leave_of_buying_and_selling(
             assert refused.code == "trade_barred" and refused.facts["source"] == "test"
             found.append("barred")
     assert found == [buys, sells]
+
+
+def test_what_bars_a_deal_is_what_cuts_all_of_it() -> None:
+    half, all_ = (
+        rule(from_id=ASH, to_id=OAK, rate=0.5),
+        replace(rule(from_id=ASH, to_id=OAK), source="sanction:7"),
+    )
+    with pytest.raises(Refused) as error:
+        dealt([half, all_], "grain", region(NORTH, ASH), {OAK}, buying=True)
+    assert error.value.facts["source"] == "sanction:7"
 
 
 def test_in_a_region_that_nobody_holds_who_belongs_to_nobody_is_free() -> None:

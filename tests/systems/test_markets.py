@@ -18,7 +18,7 @@ from fablewright.core.refusal import Refused
 from fablewright.core.timers import FireTimers
 from fablewright.core.transaction import Request, Transaction
 from fablewright.systems.characters.commands import CreateCharacter
-from fablewright.systems.factions.commands import AddMember, DissolveFaction, FoundFaction
+from fablewright.systems.factions.commands import AddMember, DissolveFaction, FoundFaction, GrantTreasury
 from fablewright.systems.ledger.commands import DefineCurrency, Transfer
 from fablewright.systems.markets import restraints, service, views
 from fablewright.systems.markets.commands import (
@@ -281,6 +281,18 @@ async def test_routes_are_refused_by_name(trade: Trade) -> None:
     await trade.fine()
 
 
+async def test_a_faction_does_not_take_all_routes_of_the_world(
+    trade: Trade, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(service, "MOST_ROUTES_OF_ONE", 1)
+    mine = {"faction_id": ASH, "character_id": ADA}
+    await trade.route(trade.player, **mine)
+    more = OpenRoute(from_region=NORTH, to_region=WEST, good="grain", per_day=1, **mine)
+    assert (await trade.refused("too_many_routes", more, trade.player)).facts["most"] == 1
+    await trade.route(trade.player, faction_id=OAK, character_id=BEN)
+    await trade.route(faction_id=ASH, to_region=WEST)  # a game master opens any
+
+
 async def test_what_nobody_has_is_not_traded_in_a_ring(trade: Trade) -> None:
     mine = {"faction_id": ASH, "character_id": ADA, "good": "iron", "per_day": 1e9, "share": 1}
     there = await trade.route(trade.player, **mine, from_region=NORTH, to_region=WEST)
@@ -348,6 +360,46 @@ async def test_routes_end_with_their_faction_and_their_region(trade: Trade) -> N
     gone = await trade.fetch("SELECT imports FROM market_goods WHERE world_id = $1 AND region_id = $2", SOUTH)
     assert {row["imports"] for row in gone} == {0}  # its markets stay as they were, without trade
     await trade.fine()
+
+
+async def test_what_a_faction_has_in_stock_goes_to_its_heir(trade: Trade) -> None:
+    for who in (OAK, ASH):
+        await trade.do(GrantTreasury(faction_id=who, amount=10_000))
+        await trade.do(Buy(faction_id=who, region_id=NORTH, good="grain", units=3))
+    await trade.do(DissolveFaction(faction_id=ASH, heir_id=OAK))
+    stocks = "SELECT owner_id, units FROM market_stocks WHERE world_id = $1"
+    assert [tuple(row) for row in await trade.fetch(stocks)] == [(OAK, 6)]
+    await trade.fine()
+    await trade.do(DissolveFaction(faction_id=OAK))
+    assert await trade.fetch(stocks) == []
+    await trade.fine()
+
+
+async def test_a_trade_day_that_waited_pays_nobody_who_was_dissolved(trade: Trade) -> None:
+    """The dissolution has the treasury when the day comes to pay into it."""
+    await trade.route(trade.player, faction_id=ASH, character_id=ADA)
+    await trade.do(GrantTreasury(faction_id=ASH, amount=5))
+    async with trade.server.runtime.database.reading() as other, other.transaction():
+        await other.execute(
+            "UPDATE ledger_accounts SET balance = 0 WHERE world_id = $1 AND owner_id = $2",
+            trade.world_id,
+            ASH,
+        )
+        await other.execute(
+            "UPDATE factions SET dissolved_at = 0, leader_id = NULL WHERE world_id = $1 AND id = $2",
+            trade.world_id, ASH,
+        )  # fmt: skip
+        passing = asyncio.create_task(trade.days(1))
+
+        async def waits() -> bool:
+            sql = "SELECT count(*) AS n FROM pg_locks WHERE NOT granted AND $1 = ANY(pg_blocking_pids(pid))"
+            return bool((await trade.server.fetch(sql, other.get_server_pid()))[0]["n"])
+
+        await until(waits)
+    await passing
+    [traded] = [e["data"] for e in await trade.events("markets.traded")]
+    assert str(ASH) not in [told["faction_id"] for told in traded["incomes"]]
+    assert await trade.balance(ASH, "gold") == 0
 
 
 # -- restrictions --------------------------------------------------------------------------------------------

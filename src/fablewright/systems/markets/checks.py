@@ -45,4 +45,14 @@ CHECKS = (
            JOIN regions r ON r.world_id = t.world_id AND r.id IN (t.from_region, t.to_region)
            WHERE t.closed_at IS NULL AND r.removed_at IS NOT NULL""",
     ),
+    Check(
+        "markets.the_dissolved_have_no_routes_and_no_stocks",
+        """SELECT f.world_id, 'faction ' || f.id || ' was dissolved, but has open routes or goods in stock'
+           FROM factions f
+           WHERE f.dissolved_at IS NOT NULL
+             AND (EXISTS (SELECT FROM trade_routes t
+                          WHERE t.world_id = f.world_id AND t.owner_id = f.id AND t.closed_at IS NULL)
+                  OR EXISTS (SELECT FROM market_stocks s
+                             WHERE s.world_id = f.world_id AND s.owner_id = f.id AND s.units > 0))""",
+    ),
 )

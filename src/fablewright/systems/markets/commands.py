@@ -47,6 +47,8 @@ MOST_GOODS: Final = 200
 """Goods of a world."""
 MOST_ROUTES: Final = 5_000
 """Open trade routes of a world: the trade day moves them all."""
+MOST_ROUTES_OF_ONE: Final = 500
+"""Of these, routes of one faction, as far as its members open them: nobody takes the world's whole number."""
 MOST_RESTRICTIONS: Final = 2_000
 """Restrictions of a world that are neither lifted nor over, without the blockades of wars."""
 MOST_UNITS: Final = 1_000_000_000
@@ -166,7 +168,9 @@ class OpenRoute(Command):
     good: GoodKey
     per_day: PerDay = Field(description="Units per world day, if there are as many and nothing restrains it.")
     share: Share = Field(
-        0.5, description="What its faction keeps; the rest goes to those who hold the two ends."
+        0.5,
+        description="What its faction keeps; the rest goes to those who hold the two ends, a tenth at least to each "
+        "who is not that faction itself.",
     )
 
 

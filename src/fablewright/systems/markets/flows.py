@@ -12,6 +12,8 @@ from fablewright.systems.regions.rules import RegionState
 
 LEAST_MARGIN: Final = 0.05
 """What a merchant earns of the value at least, where goods are not dearer than whence they came."""
+LEAST_PASSAGE: Final = 0.1
+"""What who holds an end of another's route gets at least of what is left after tariffs, whatever `share` says."""
 
 
 # -- routes --------------------------------------------------------------------------------------------------
@@ -22,7 +24,7 @@ class RouteState:
     """A way on which `per_day` units of a good are to go from one region to another.
 
     `owner_id` is the faction that trades (None: merchants whom nobody commands), `share` (0..1) what it keeps of
-    what the route earns; the rest goes to those who hold the two ends.
+    what the route earns; the rest goes to those who hold the two ends, and `LEAST_PASSAGE` to each in any case.
     """
 
     id: UUID
@@ -91,15 +93,16 @@ def flows(
     """What each route carries at world time `now`.
 
     A region sends what it yields, and of what others have sent it of their own yield, it sends on: so nothing is
-    carried more than twice a day, in rings neither. Where routes want more, each gets its part. Routes of which a
-    region is not known carry nothing and are left out.
+    carried more than twice a day, in rings neither. Where routes want more, those of who holds the region go first,
+    and of what these leave each other one gets its part. Routes of which a region is not known carry nothing and are
+    left out.
     """
     holding = filed(r for r in restrictions if r.holds(now))
     wanted = [
         restrained(route, regions, holding) for route in routes
         if route.from_region in regions and route.to_region in regions
     ]  # fmt: skip
-    starts = [(flow.route.from_region, flow.route.good) for flow in wanted]
+    starts = [_start(flow.route, regions) for flow in wanted]
     own = _sent(
         starts, [flow.moved for flow in wanted], lambda place: regions[place[0]].resources.get(place[1], 0.0)
     )
@@ -114,13 +117,31 @@ def flows(
     ]  # fmt: skip
 
 
-def _sent(starts: Sequence[Place], wants: Sequence[float], offered: Callable[[Place], float]) -> list[float]:
-    """What leaves of what is wanted from each of `starts`: each gets its part of what is offered there."""
-    leaving: dict[Place, float] = defaultdict(float)
-    for place, want in zip(starts, wants, strict=True):
-        leaving[place] += want
-    parts = {place: min(1.0, offered(place) / want) if want > 0 else 0.0 for place, want in leaving.items()}
-    return [want * parts[place] for place, want in zip(starts, wants, strict=True)]
+Start = tuple[Place, bool]
+"""Where a route takes its goods, and whether it goes first there: its faction holds the region."""
+
+
+def _start(route: RouteState, regions: Mapping[UUID, RegionState]) -> Start:
+    holder = regions[route.from_region].controller_id
+    return (route.from_region, route.good), holder is not None and holder == route.owner_id
+
+
+def _sent(starts: Sequence[Start], wants: Sequence[float], offered: Callable[[Place], float]) -> list[float]:
+    """What leaves of what is wanted from each of `starts`.
+
+    Who goes first gets its part of all that is offered there, the others theirs of the rest. Nobody's part grows by
+    wanting more than there is.
+    """
+    there = {place: offered(place) for place, _ in starts}
+    wants = [min(want, there[place]) for (place, _), want in zip(starts, wants, strict=True)]
+    leaving: dict[Start, float] = defaultdict(float)
+    for start, want in zip(starts, wants, strict=True):
+        leaving[start] += want
+    parts: dict[Start, float] = {}
+    for (place, first), want in leaving.items():
+        left = there[place] if first else max(0.0, there[place] - leaving.get((place, True), 0.0))
+        parts[place, first] = min(1.0, left / want) if want > 0 else 0.0
+    return [want * parts[start] for start, want in zip(starts, wants, strict=True)]
 
 
 def traffic(flowing: Iterable[Flow]) -> dict[Place, Traffic]:
@@ -178,7 +199,8 @@ def earned(flow: Flow, price_from: float, price_to: float, regions: Mapping[UUID
 
     Merchants earn the difference, and a twentieth of the value at least. Tariffs are taken on the value at the
     beginning, up to all that is earned, and go to who holds the end. Of the rest the owner gets its share, and
-    those who hold the two ends get half each of what is left.
+    those who hold the two ends get half each of what is left; `LEAST_PASSAGE` of the rest at least, if they are not
+    the owner themselves.
     """
     route = flow.route
     gross = flow.moved * max(price_to - price_from, LEAST_MARGIN * price_to)
@@ -187,8 +209,10 @@ def earned(flow: Flow, price_from: float, price_to: float, regions: Mapping[UUID
     own = net * route.share if route.owner_id is not None else 0.0
     half = (net - own) / 2
     ends = regions[route.from_region].controller_id, regions[route.to_region].controller_id
+    passages = [half if end in (None, route.owner_id) else max(half, LEAST_PASSAGE * net) for end in ends]
+    own -= sum(passage - half for passage in passages)
     parts = (
-        (route.owner_id, own, "trade"), (ends[0], half, "passage"), (ends[1], half, "passage"),
+        (route.owner_id, own, "trade"), (ends[0], passages[0], "passage"), (ends[1], passages[1], "passage"),
         (ends[1], duty, "duty"),
     )  # fmt: skip
     return Earned(

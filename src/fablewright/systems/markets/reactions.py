@@ -10,11 +10,15 @@ from fablewright.systems.regions.events import RegionRemoved, RegionsDefined
 
 
 async def close(tx: Transaction, events: list[EventRecord]) -> None:
-    """Routes of factions that were dissolved, and to or from regions that were removed, are closed."""
+    """Routes of factions that were dissolved, and to or from regions that were removed, are closed.
+
+    What such a faction has in stock goes to its heir, as its money does.
+    """
     gone: dict[UUID, str] = {}
     for record in events:
         if isinstance(record.event, Dissolved):
             gone[record.event.faction_id] = "Its faction was dissolved."
+            await service.inherit(tx, record.event.faction_id, record.event.heir_id)
         elif isinstance(record.event, RegionRemoved):
             gone[record.event.region_id] = "One of its ends is no more."
     for subject, reason in sorted(gone.items()):

@@ -351,7 +351,7 @@ def dealt(
     ends = [{region.id} if holder is None else {region.id, holder}, traders]
     leaves = bound(restrictions, good, *(ends if buying else ends[::-1]), internal=holder in traders)
     if leaves.left <= 0:
-        cut = next(r for r in leaves.by if r.kind is not Restraint.TARIFF and r.rate > 0)
+        cut = next(r for r in leaves.by if r.kind is not Restraint.TARIFF and r.rate >= 1)
         raise TRADE_BARRED(
             f"The {cut.kind} of {cut.source} cuts this trade.",
             source=cut.source,

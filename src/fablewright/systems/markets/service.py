@@ -19,6 +19,7 @@ from fablewright.systems.markets import rules, trade
 from fablewright.systems.markets.commands import (
     MOST_GOODS,
     MOST_ROUTES,
+    MOST_ROUTES_OF_ONE,
     CloseRoute,
     DefineGoods,
     OpenRoute,
@@ -59,12 +60,22 @@ INSERT INTO trade_routes (world_id, id, from_region, to_region, good, per_day, o
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
 ON CONFLICT (world_id, from_region, to_region, good, owner_id) WHERE closed_at IS NULL DO NOTHING
 """
+MANY_ROUTES: Final = """
+SELECT count(*) AS all, count(*) FILTER (WHERE owner_id = $2) AS own
+FROM trade_routes WHERE world_id = $1 AND closed_at IS NULL
+"""
 OWNER: Final = "SELECT owner_id FROM trade_routes WHERE world_id = $1 AND id = $2"
 CLOSE_ROUTES: Final = """
 UPDATE trade_routes SET closed_at = $3, closed_reason = $4, moved = 0, tariff = 0
 WHERE world_id = $1 AND id = ANY($2::uuid[]) AND closed_at IS NULL
 RETURNING id, from_region, to_region, good, owner_id
 """
+LEAVE_STOCKS: Final = "DELETE FROM market_stocks WHERE world_id = $1 AND owner_id = $2"
+INHERIT_STOCKS: Final = f"""
+WITH left_ AS ({LEAVE_STOCKS} RETURNING good, units)
+INSERT INTO market_stocks AS s (world_id, owner_id, good, units) SELECT $1, $3, good, units FROM left_
+ON CONFLICT (world_id, owner_id, good) DO UPDATE SET units = s.units + excluded.units
+"""  # noqa: S608
 ROUTES_OF: Final = """
 SELECT id, from_region, to_region, good, per_day, owner_id, share FROM trade_routes
 WHERE world_id = $1 AND closed_at IS NULL
@@ -136,6 +147,15 @@ async def forget(tx: Transaction, region_ids: Iterable[UUID]) -> None:
     )  # fmt: skip
 
 
+async def inherit(tx: Transaction, owner_id: UUID, heir_id: UUID | None) -> None:
+    """What a faction that is no more has in stock goes to its heir; without one it is gone."""
+    await trade.lock(tx)
+    if heir_id is None:
+        await tx.execute(LEAVE_STOCKS, tx.world_id, owner_id)
+    else:
+        await tx.execute(INHERIT_STOCKS, tx.world_id, owner_id, heir_id)
+
+
 # -- routes --------------------------------------------------------------------------------------------------
 
 
@@ -154,11 +174,11 @@ async def open_route(tx: Transaction, command: OpenRoute) -> dict[str, Any]:
     ):
         raise rules.NO_FOOTHOLD(faction_id=str(command.faction_id))
     await trade.lock(tx)
-    many = await tx.fetchval(
-        "SELECT count(*) FROM trade_routes WHERE world_id = $1 AND closed_at IS NULL", tx.world_id
-    )
-    if many >= MOST_ROUTES:
+    many = await tx.fetchrow(MANY_ROUTES, tx.world_id, command.faction_id)
+    if many["all"] >= MOST_ROUTES:
         raise rules.TOO_MANY_ROUTES(most=MOST_ROUTES)
+    if command.character_id is not None and many["own"] >= MOST_ROUTES_OF_ONE:
+        raise rules.TOO_MANY_ROUTES("The faction has as many routes as it can open.", most=MOST_ROUTES_OF_ONE)
     route_id = tx.new_id()
     made = await tx.execute(
         ADD_ROUTE, tx.world_id, route_id, command.from_region, command.to_region, good.key, command.per_day,

@@ -14,7 +14,6 @@ from fablewright.core.clock import DAY
 from fablewright.core.definitions import Definitions
 from fablewright.core.refusal import Refused
 from fablewright.core.transaction import Timer, Transaction
-from fablewright.systems.factions import service as factions
 from fablewright.systems.ledger import service as ledger
 from fablewright.systems.markets import flows, rules
 from fablewright.systems.markets.events import IncomeTold, PriceChanged, PriceTold, RouteTold, Traded
@@ -54,9 +53,11 @@ WHERE r.world_id = $1 AND r.id = v.id
 """
 PAYEES: Final = """
 WITH ways AS (SELECT owner_id, from_region, to_region FROM trade_routes WHERE world_id = $1 AND closed_at IS NULL)
-SELECT owner_id AS id FROM ways WHERE owner_id IS NOT NULL
-UNION SELECT controller_id FROM regions WHERE world_id = $1 AND controller_id IS NOT NULL
-    AND id IN (SELECT from_region FROM ways UNION SELECT to_region FROM ways)
+SELECT id, currency FROM factions
+WHERE world_id = $1 AND dissolved_at IS NULL AND (
+    id IN (SELECT owner_id FROM ways) OR id IN (
+        SELECT controller_id FROM regions WHERE world_id = $1
+        AND id IN (SELECT from_region FROM ways UNION SELECT to_region FROM ways)))
 """
 HOLDING: Final = """
 SELECT id, source, kind, good, from_id, to_id, rate, reason, from_at, until_at FROM trade_restrictions
@@ -198,8 +199,10 @@ async def _next(tx: Transaction, day: int) -> None:
 async def trade_day(tx: Transaction, timers: Sequence[Timer]) -> None:
     """Move all routes of the world for a day: income to treasuries, drift of markets, and what to tell of it."""
     day = max(int(timer.data["day"]) for timer in timers)
-    currencies = await _currencies(tx)
-    book = await ledger.open_book(tx, currencies.items(), create=True) if currencies else None
+    found = await _currencies(tx)
+    book = await ledger.open_book(tx, found.items(), create=True) if found else None
+    # Who was dissolved while this waited for an account has none to be paid into.
+    currencies = dict(found.items() & (await _currencies(tx)).items()) if found else {}
     at_hand = await scene(tx)
     flowing, changed = flow(at_hand)
     made = [_earned(at_hand, each) for each in flowing if each.moved > 0]
@@ -218,9 +221,7 @@ async def trade_day(tx: Transaction, timers: Sequence[Timer]) -> None:
 
 async def _currencies(tx: Transaction) -> dict[UUID, str]:
     """The currency of each faction that may earn something on the routes of the world."""
-    ids = [row["id"] for row in await tx.fetch(PAYEES, tx.world_id)]
-    found = await factions.load(tx, ids, lock=False) if ids else {}
-    return {i: f.currency for i, f in found.items() if f.dissolved_at is None}
+    return {row["id"]: row["currency"] for row in await tx.fetch(PAYEES, tx.world_id)}
 
 
 def _earned(at_hand: Scene, each: Flow) -> Earned:
