@@ -30,6 +30,9 @@ TROOPS = st.floats(1, 100_000)
         ("broken_treaty", {}, 0.75),
         ("ultimatum_rejected", {}, 0.5),
         ("ultimatum_rejected", {"evidence": 0.0}, 0.2),
+        ("ultimatum_rejected", {"evidence": 0.4, "severity": 1.0}, 0.2),
+        ("incident", {"evidence": 0.4, "severity": 1.0, "rung": 0.5}, 0.14),
+        ("incident", {"evidence": 0.6, "severity": 1.0, "rung": 0.5}, 0.356),
     ],
 )
 def test_how_just_a_war_seems(cause: str, facts: dict[str, float], expected: float) -> None:

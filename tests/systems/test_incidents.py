@@ -11,8 +11,11 @@ from sqlalchemy import text
 from fablewright.core.clock import DAY
 from fablewright.core.refusal import Refused
 from fablewright.systems.characters.commands import CreateCharacter
+from fablewright.systems.dialogue.commands import Interact
+from fablewright.systems.diplomacy.treaty_commands import SpyOnFaction
 from fablewright.systems.diplomacy.war_commands import (
     AnswerIncident,
+    DeclareWar,
     EscalateIncident,
     ImposeSanction,
     ReportIncident,
@@ -227,8 +230,8 @@ async def test_only_a_deed_between_the_two_is_evidence(server: Server) -> None:
         found_id: UUID = rows[0]["id"]
         return found_id
 
-    async def claimed(event_id: UUID) -> tuple[float, str]:
-        report = spying(a, b, kind="assassination", event_id=event_id, character_id=spy)
+    async def claimed(event_id: UUID, kind: str = "assassination") -> tuple[float, str]:
+        report = spying(a, b, kind=kind, event_id=event_id, character_id=spy)
         made = await server.do(report, player.actor, world_id)
         return made.evidence, made.rung
 
@@ -237,11 +240,19 @@ async def test_only_a_deed_between_the_two_is_evidence(server: Server) -> None:
         assert await claimed(await last(f"diplomacy.{said}")) == (0.4, "recall"), (
             "what one says shows nothing"
         )
-    for target in (c, a):
-        ban = ImposeSanction(faction_id=b, target_id=target, kind="travel_ban", reason="spies")
+    for doer, target in ((b, c), (a, b), (b, a)):
+        ban = ImposeSanction(faction_id=doer, target_id=target, kind="travel_ban", reason="spies")
         await server.do(ban, owner.actor, world_id)
-        shown = (0.4, "recall") if target == c else (1.0, "sanctions")
+        shown = (1.0, "sanctions") if (doer, target) == (b, a) else (0.4, "recall")
         assert await claimed(await last("diplomacy.sanction_imposed")) == shown
+    await server.do(SpyOnFaction(faction_id=a, target_id=b, character_id=spy), player.actor, world_id)
+    assert await claimed(await last("diplomacy.spied")) == (0.4, "recall")
+    for words in ((spy, theirs), (theirs, spy)):
+        chat = Interact(initiator_id=words[0], target_id=words[1], type="chat", content="You thieves!")
+        await server.do(chat, owner.actor, world_id)
+        shown = (1.0 if words[0] == theirs else 0.4, "protest")
+        assert await claimed(await last("dialogue.interacted"), "insult") == shown
+    assert await claimed(await last("dialogue.interacted")) == (0.4, "recall"), "words are no murder"
     async with server.runtime.database.writing() as hand:
         await hand.execute(
             text("UPDATE events SET audience = ARRAY[CAST(:b AS uuid)] WHERE id = :id"),
@@ -259,3 +270,14 @@ async def test_hearsay_that_is_denied_costs_the_accuser_face(server: Server) -> 
         await server.do(AnswerIncident(incident_id=made.id, answer="denial"), owner.actor, world_id)
     rows = await server.fetch("SELECT id, reputation FROM factions WHERE world_id = $1", world_id)
     assert {row["id"]: row["reputation"] for row in rows} == {a: -3, b: -3}
+
+
+async def test_going_up_the_ladder_is_not_a_try_to_settle_it(server: Server) -> None:
+    owner, world_id, a, b = await two(server)
+    made = await server.do(spying(a, b), owner.actor, world_id)
+    await server.do(AnswerIncident(incident_id=made.id, answer="denial"), owner.actor, world_id)
+    for _ in range(3):
+        await server.do(EscalateIncident(incident_id=made.id), owner.actor, world_id)
+    war = DeclareWar(attacker_id=a, defender_id=b, cause="incident", cause_id=made.id)
+    parts = {p.what: p.amount for p in (await server.do(war, owner.actor, world_id)).legitimacy_parts}
+    assert parts["last_resort"] == 0.05, "it was denied once"

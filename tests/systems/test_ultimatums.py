@@ -133,6 +133,31 @@ async def test_silence_is_a_no(server: Server, consequence: Consequence, event: 
     await sound(server, world_id)
 
 
+async def test_an_ultimatum_about_hearsay_makes_no_just_war(server: Server) -> None:
+    owner, world_id, a, b = await two(server)
+    hearsay = spying(a, b, kind="assassination", evidence=0.4)
+    incident = await server.do(hearsay, owner.actor, world_id)
+    made = await server.do(demand(a, b, incident_id=incident.id), owner.actor, world_id)
+    with pytest.raises(Refused, match="cause_unfounded"):
+        cause = DeclareWar(attacker_id=a, defender_id=b, cause="incident", cause_id=incident.id)
+        await server.do(cause, owner.actor, world_id)
+    await server.do(AnswerUltimatum(ultimatum_id=made.id, accept=False), owner.actor, world_id)
+    cause = DeclareWar(attacker_id=a, defender_id=b, cause="ultimatum_rejected", cause_id=made.id)
+    war = await server.do(cause, owner.actor, world_id)
+    assert war.legitimacy < 0.4 and await reputation(server, a) < -3
+
+
+async def test_what_follows_from_an_ultimatum_is_as_plain_as_what_it_was_about(server: Server) -> None:
+    owner, world_id, a, b = await two(server)
+    plain = await server.do(spying(a, b, evidence=0.7), owner.actor, world_id)
+    murder = Consequence(kind="incident", incident="assassination", severity=1.0)
+    for about in (None, plain.id):
+        await server.do(demand(a, b, murder, incident_id=about), owner.actor, world_id)
+        await advance(server, owner, world_id, 14 * DAY)
+    came = await told(server, world_id, "diplomacy.incident_occurred")
+    assert [(e["evidence"], e["rung"]) for e in came[1:]] == [(0.4, "recall"), (0.7, "sanctions")]
+
+
 async def test_backing_down_costs_face_and_more_after_a_no(server: Server) -> None:
     owner, world_id, a, b = await two(server)
     faces = []

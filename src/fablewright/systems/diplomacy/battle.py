@@ -13,6 +13,7 @@ from typing import Final, Literal, get_args
 from fablewright.core.clock import DAY, elapsed, half_life_factor
 from fablewright.core.dice import Dice
 from fablewright.core.refusal import CONFLICT, INVALID, NOT_FOUND, Refusal
+from fablewright.systems.diplomacy.ladder import HEARSAY
 
 Cause = Literal[
     "defence",
@@ -116,15 +117,16 @@ def legitimacy(
     """How just a war seems to those who look on.
 
     - `evidence`, `severity`, `rung` (0..1): how plain and how bad the wrong is, and how far up the ladder; of an
-      ultimatum, those of the incident it was about: one that is about none has no evidence;
+      ultimatum, those of the incident it was about: one that is about none has no evidence. Hearsay is none;
     - `tension` (0..100) of the pair; `tried` (>= 0): offers to settle it that were turned down (last resort);
     - `strength_ratio`: the attacker's strength over the defender's (proportion: falling on the weak is no glory).
     """
     base = LEGITIMACY[cause]
     parts = [Part("cause", base)]
     if cause in ("incident", "ultimatum_rejected"):
-        parts.append(Part("evidence", base * (evidence - 1) * 0.6))
-        parts.append(Part("severity", 0.3 * (severity - 0.5)))
+        proof = evidence if evidence > HEARSAY else 0.0
+        parts.append(Part("evidence", base * (proof - 1) * 0.6))
+        parts.append(Part("severity", 0.3 * (severity - 0.5) * proof))
     if cause == "incident":
         parts.append(Part("ladder", 0.2 * (rung - 0.5)))
     parts.append(Part("tension", 0.1 * tension / 100))

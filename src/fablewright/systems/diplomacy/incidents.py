@@ -47,14 +47,18 @@ LOCK_ALL: Final = f"""
 SELECT {INCIDENT} FROM incidents WHERE world_id = $1 AND id = ANY($2::uuid[]) ORDER BY id FOR NO KEY UPDATE
 """  # noqa: S608
 # $4: for whom the audience matters, null for who sees all. A side is a faction, its members, and the regions it holds.
+# The sides that the event is about, whom it names first first: an event names who did it before to whom.
 EVIDENCE: Final = """
-SELECT e.type, NOT EXISTS (
-    SELECT 1 FROM unnest($3::uuid[]) AS side (id)
-    WHERE side.id <> ALL(e.about)
-      AND NOT EXISTS (SELECT 1 FROM faction_members m WHERE m.world_id = $1 AND m.faction_id = side.id
-                      AND m.left_at IS NULL AND m.character_id = ANY(e.about))
-      AND NOT EXISTS (SELECT 1 FROM regions r WHERE r.world_id = $1 AND r.controller_id = side.id
-                      AND r.id = ANY(e.about))) AS about_both
+SELECT e.type, ARRAY(
+    SELECT side.id FROM unnest($3::uuid[]) AS side (id)
+    JOIN unnest(CASE WHEN e.type LIKE 'diplomacy.%' THEN (e.data ->> 'faction_id')::uuid END || e.about)
+        WITH ORDINALITY AS named (id, place)
+        ON named.id = side.id
+        OR EXISTS (SELECT 1 FROM faction_members m WHERE m.world_id = $1 AND m.faction_id = side.id
+                   AND m.left_at IS NULL AND m.character_id = named.id)
+        OR EXISTS (SELECT 1 FROM regions r WHERE r.world_id = $1 AND r.controller_id = side.id
+                   AND r.id = named.id)
+    GROUP BY side.id ORDER BY min(named.place)) AS sides
 FROM events e
 WHERE e.world_id = $1 AND e.id = $2 AND ($4::uuid[] IS NULL OR e.audience IS NULL OR e.audience && $4)
 """
@@ -132,12 +136,12 @@ async def lock(tx: Transaction, incident_id: UUID) -> Any:
 
 
 async def raise_to(tx: Transaction, row: Any, rung: Rung, by_id: UUID | None, cause: EventRecord) -> None:
-    """Let an open incident (its locked row) be at a rung of the ladder at least."""
-    place = LADDER.index(rung)
+    """Let an open incident (its locked row) be at a rung of the ladder at least; hearsay only as far as it goes."""
+    place = ladder.highest(LADDER.index(rung), row["evidence"])
     if row["rung"] >= place:
         return
     await _change(tx, row["id"], Step(row["state"], place, 0.0), row["answer"])
-    escalated = IncidentEscalated(**_whom(row, by_id), rung=rung, previous=LADDER[row["rung"]])
+    escalated = IncidentEscalated(**_whom(row, by_id), rung=LADDER[place], previous=LADDER[row["rung"]])
     tx.emit(escalated, cause=cause)
 
 
@@ -176,7 +180,7 @@ async def report(tx: Transaction, command: ReportIncident) -> IncidentView:
 
 
 async def _shows(tx: Transaction, command: ReportIncident) -> bool:
-    """Whether the evidence counts in full: a deed in the log between the two shows it, or who may judge says so.
+    """Whether the evidence counts in full: a deed of the accused to the injured in the log shows it, or who may judge.
 
     Anybody else's word is hearsay, and what follows from words (an incident, an opinion) shows nothing. An event that
     the member may not know of is not there for it. Refuses `evidence_not_found`.
@@ -185,12 +189,11 @@ async def _shows(tx: Transaction, command: ReportIncident) -> bool:
     if command.event_id is None:
         return who is None
     knows = None if who is None else [i for i in (who, command.injured_id, tx.actor.user_id) if i is not None]
-    sides = [command.injured_id, command.accused_id]
+    sides = [command.accused_id, command.injured_id]
     row = await tx.fetchrow(EVIDENCE, tx.world_id, command.event_id, sides, knows)
     if row is None:
         raise EVENT_NOT_FOUND(event_id=str(command.event_id))
-    deed = row["type"] in ladder.SHOWING or not row["type"].startswith("diplomacy.")
-    return who is None or (deed and bool(row["about_both"]))
+    return who is None or (ladder.shows(command.kind, row["type"]) and row["sides"] == sides)
 
 
 async def answer(tx: Transaction, command: AnswerIncident) -> IncidentView:
@@ -253,7 +256,7 @@ async def escalate(tx: Transaction, command: EscalateIncident) -> IncidentView:
     book = await relations_book(tx, [(row["injured_id"], row["accused_id"])])
     row = await tx.fetchrow(LOCK, tx.world_id, command.incident_id)
     step = ladder.escalated(war_views.incident_of(row), tx.now)
-    await _change(tx, row["id"], step, row["answer"], tried=1)
+    await _change(tx, row["id"], step, row["answer"])
     told = tx.emit(
         IncidentEscalated(
             **_whom(row, command.character_id), rung=LADDER[step.rung], previous=LADDER[row["rung"]]

@@ -98,12 +98,13 @@ LEGAL: Final[Mapping[str, tuple[Answer, ...]]] = {
 }
 """Who has answered may still do better or worse, but not say again that it was not there."""
 HEARSAY: Final = 0.4
-"""The evidence (0..1) of a report that names no event which shows it, at most. Mere words begin below `sanctions`."""
+"""The evidence (0..1) of a report that names no event which shows it, at most."""
+MOST_OF_HEARSAY: Final = LADDER.index("sanctions") - 1
+"""Mere words begin below `sanctions`, and no ultimatum lifts them higher at once."""
 SHOWING: Final = frozenset(
     {
-        "diplomacy.battle_fought", "diplomacy.region_occupied", "diplomacy.sanction_breached",
-        "diplomacy.sanction_imposed", "diplomacy.spied", "diplomacy.treaty_violated", "diplomacy.ultimatum_issued",
-        "diplomacy.war_declared",
+        "diplomacy.battle_fought", "diplomacy.region_occupied", "diplomacy.sanction_imposed",
+        "diplomacy.treaty_violated", "diplomacy.ultimatum_issued", "diplomacy.war_declared",
     }
 )  # fmt: skip
 """What this system tells of that is a deed, not what somebody says or feels: of its events, only these are evidence."""
@@ -169,7 +170,19 @@ def first_rung(kind: str, severity: float, evidence: float) -> int:
     """Where an incident begins: a murder does not begin with friction, nor hearsay with a reason for war."""
     tension = tension_of(kind, severity)
     rung = 0 if tension < 10 else 1 if tension < 25 else 2 if tension < 40 else 3
-    return rung if evidence > HEARSAY else min(rung, LADDER.index("sanctions") - 1)
+    return highest(rung, evidence)
+
+
+def highest(rung: int, evidence: float) -> int:
+    """A rung, or the one below it that an incident reaches without being escalated, if it is mere hearsay."""
+    return rung if evidence > HEARSAY else min(rung, MOST_OF_HEARSAY)
+
+
+def shows(kind: str, event_type: str) -> bool:
+    """Whether an event of a type can show an incident of a kind: a deed can, and what is said between two an insult."""
+    if event_type.startswith("dialogue."):
+        return kind == "insult"
+    return event_type in SHOWING or not event_type.startswith("diplomacy.")
 
 
 def occurred(kind: str, severity: float, evidence: float) -> Step:

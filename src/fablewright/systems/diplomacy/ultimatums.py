@@ -306,9 +306,11 @@ async def _do(tx: Transaction, row: Any, promised: Consequence, told: EventRecor
             reason=f"ultimatum: {words}"[:500], incident_id=row["incident_id"],
         )  # fmt: skip
         return await sanctions.start(tx, asked, by_id=row["by_id"], cause=told)
+    about = row["incident_id"]
     happened = Happening(
-        promised.incident, issuer, target, promised.severity, description=words, event_id=told.id,
-        follows_id=row["incident_id"], by_id=row["by_id"],
+        promised.incident, issuer, target, promised.severity,
+        evidence=ladder.HEARSAY if about is None else (await incidents.peek(tx, about))["evidence"],
+        description=words, event_id=told.id, follows_id=about, by_id=row["by_id"],
     )  # fmt: skip
     return await incidents.occur(tx, happened, cause=told)
 
