@@ -125,6 +125,9 @@ async def test_a_war_for_the_coalition_calls_its_members(server: Server) -> None
     owner, world_id, (a, b, c, _) = await frightened(server)
     made = await server.do(FormCoalition(faction_id=b, target_id=a), owner.actor, world_id)
     await server.do(JoinCoalition(coalition_id=made.id, faction_id=c), owner.actor, world_id)
+    war = await server.do(DeclareWar(attacker_id=c, defender_id=a), owner.actor, world_id)
+    assert {p.faction_id for p in war.parties} == {a, c}, "conquest is nothing of theirs"
+    await server.do(MakePeace(war_id=war.id, faction_id=c), owner.actor, world_id)
     war = await server.do(
         DeclareWar(attacker_id=b, defender_id=a, cause="coalition", cause_id=made.id), owner.actor, world_id
     )

@@ -11,6 +11,7 @@ from sqlalchemy import text
 
 from fablewright.core.clock import DAY
 from fablewright.core.refusal import Refused
+from fablewright.systems.diplomacy import battle
 from fablewright.systems.diplomacy.clauses import Defend, NoAttack, SupportInWar
 from fablewright.systems.diplomacy.commands import SetRelation
 from fablewright.systems.diplomacy.treaty_commands import ImportTreaty, ProposeTreaty, SignTreaty
@@ -24,7 +25,7 @@ from fablewright.systems.diplomacy.war_commands import (
     MakePeace,
 )
 from fablewright.systems.factions.commands import DissolveFaction, SetStrength
-from fablewright.systems.regions.commands import DefineRegions, RegionValue, SetControl
+from fablewright.systems.regions.commands import DefineRegions, RegionValue, RemoveRegion, SetControl
 from tests.support import Person, Server, until
 from tests.systems.test_incidents import advance, found, happened, relation, spying, two
 
@@ -88,6 +89,51 @@ async def in_turn(
             await until(waiting)
         await other.rollback()
     return list(await asyncio.gather(*given, return_exceptions=True))
+
+
+async def blockaded(server: Server, world_id: UUID) -> list[set[UUID]]:
+    """The pairs that war keeps from trading, each once for each war that does."""
+    rows = await server.fetch(
+        "SELECT from_id, to_id FROM trade_restrictions WHERE world_id = $1 AND lifted_at IS NULL "
+        "AND kind = 'blockade'",
+        world_id,
+    )
+    return [{row["from_id"], row["to_id"]} for row in rows]
+
+
+async def truce_until(server: Server, world_id: UUID, a: UUID, b: UUID) -> int | None:
+    low, high = sorted((a, b))
+    rows = await server.fetch(
+        "SELECT truce_until FROM relations WHERE world_id = $1 AND low_id = $2 AND high_id = $3 AND status = 'truce'",
+        world_id, low, high,
+    )  # fmt: skip
+    return rows[0]["truce_until"] if rows else None
+
+
+async def sign(
+    server: Server, owner: Person, world_id: UUID, a: UUID, b: UUID, *, last: bool = True, **fields: Any
+) -> SignTreaty:
+    """Let two make peace by a treaty, and return the last signature of it."""
+    terms = {
+        "name": "Peace",
+        "kind": "peace",
+        "parties": [a, b],
+        "clauses": [NoAttack(a_id=a, b_id=b)],
+        **fields,
+    }
+    treaty = await server.do(ProposeTreaty(faction_id=a, **terms), owner.actor, world_id)
+    await server.do(SignTreaty(treaty_id=treaty["id"], faction_id=a), owner.actor, world_id)
+    signature = SignTreaty(treaty_id=treaty["id"], faction_id=b)
+    if last:
+        await server.do(signature, owner.actor, world_id)
+    return signature
+
+
+async def aggression(server: Server, world_id: UUID, faction_id: UUID) -> float:
+    rows = await server.fetch(
+        "SELECT aggression FROM warlike WHERE world_id = $1 AND faction_id = $2", world_id, faction_id
+    )
+    return float(rows[0]["aggression"])
 
 
 async def sound(server: Server, world_id: UUID) -> None:
@@ -255,10 +301,12 @@ async def test_both_declare_at_once(server: Server) -> None:
 # -- promises ------------------------------------------------------------------------------------------------
 
 
-async def pact(server: Server, owner: Person, world_id: UUID, *clauses: Any) -> None:
+async def pact(server: Server, owner: Person, world_id: UUID, *clauses: Any, secret: bool = False) -> None:
     """A treaty in force with these clauses."""
     parties = sorted({faction for clause in clauses for faction in clause.factions()})
-    made = ImportTreaty(name="Pact", kind="defence_pact", parties=parties, clauses=list(clauses))
+    made = ImportTreaty(
+        name="Pact", kind="defence_pact", parties=parties, clauses=list(clauses), secret=secret
+    )
     await server.do(made, owner.actor, world_id)
 
 
@@ -326,7 +374,24 @@ async def test_allies_that_are_friends_do_not_fight_each_other(server: Server) -
     ]  # fmt: skip
     with pytest.raises(Refused, match="not_enemies"):
         await server.do(FightBattle(war_id=war.id, faction_id=c, enemy_id=d), owner.actor, world_id)
-    assert not [f for f in await server.findings() if str(world_id) in f]
+    enemies = [{a, b}, {a, d}, {b, c}]
+    assert sorted(map(sorted, await blockaded(server, world_id))) == sorted(map(sorted, enemies))
+    await sound(server, world_id)
+
+    # They trade, until they are at war with each other after all.
+    await server.do(SetRelation(a_id=c, b_id=d, status="war"), owner.actor, world_id)
+    assert {c, d} in await blockaded(server, world_id)
+    await sound(server, world_id)
+    await server.do(SetRelation(a_id=c, b_id=d, status="truce"), owner.actor, world_id)
+    assert {c, d} not in await blockaded(server, world_id)
+    await sound(server, world_id)
+
+    # How long the war of others makes a truce hold is not for those who had one of their own.
+    until_then = await truce_until(server, world_id, c, d)
+    await sign(server, owner, world_id, a, b)
+    assert await truce_until(server, world_id, c, d) == until_then
+    assert await truce_until(server, world_id, a, d) is not None
+    await sound(server, world_id)
 
 
 async def test_enemies_do_not_trade(server: Server) -> None:
@@ -335,13 +400,10 @@ async def test_enemies_do_not_trade(server: Server) -> None:
     war = await server.do(DeclareWar(attacker_id=a, defender_id=b), owner.actor, world_id)
     await server.do(CallToArms(war_id=war.id, faction_id=b, ally_id=ally), owner.actor, world_id)
     await server.do(AnswerCall(war_id=war.id, faction_id=ally, come=True), owner.actor, world_id)
-    sql = "SELECT from_id, to_id FROM trade_restrictions WHERE world_id = $1 AND lifted_at IS NULL"
-    assert {frozenset(row) for row in await server.fetch(sql, world_id)} == {
-        frozenset((a, b)),
-        frozenset((a, ally)),
-    }
+    pairs = await blockaded(server, world_id)
+    assert len(pairs) == 2 and {a, b} in pairs and {a, ally} in pairs
     await server.do(MakePeace(war_id=war.id, faction_id=a), owner.actor, world_id)
-    assert await server.fetch(sql, world_id) == []
+    assert await blockaded(server, world_id) == []
 
 
 # -- by decree -----------------------------------------------------------------------------------------------
@@ -414,6 +476,45 @@ async def test_who_comes_while_peace_is_made_is_at_peace(server: Server) -> None
     )  # fmt: skip
     assert not [r for r in results if isinstance(r, BaseException)], results
     assert (await relation(server, world_id, a, ally))[1] == "truce"
+    await sound(server, world_id)
+
+
+async def campaign(server: Server) -> tuple[Person, UUID, UUID, list[UUID]]:
+    """A war of the third of four factions (by id, as they are locked) on the first; all others are called.
+
+    The second is called by the third, which leads the attackers, the last by the first.
+    """
+    owner, world_id, *ids = await two(server, strength=100)
+    ids += [await found(server, owner, world_id, name, strength=100) for name in ("Cedar", "Dogwood")]
+    d, e, a, j = sorted(ids)
+    war = await server.do(DeclareWar(attacker_id=a, defender_id=d), owner.actor, world_id)
+    for caller, called in ((a, e), (d, j)):
+        await server.do(CallToArms(war_id=war.id, faction_id=caller, ally_id=called), owner.actor, world_id)
+    return owner, world_id, war.id, [a, d, e, j]
+
+
+async def test_who_comes_while_another_leaves_does_not_fight_it(server: Server) -> None:
+    owner, world_id, war_id, (a, d, e, j) = await campaign(server)
+    await server.do(AnswerCall(war_id=war_id, faction_id=e, come=True), owner.actor, world_id)
+    signature = await sign(server, owner, world_id, d, e, last=False)
+    results = await in_turn(
+        server, owner, world_id, d, signature, AnswerCall(war_id=war_id, faction_id=j, come=True)
+    )
+    assert not [r for r in results if isinstance(r, BaseException)], results
+    assert len(await told(server, world_id, "diplomacy.war_declared")) == 1
+    assert {frozenset(pair) for pair in await blockaded(server, world_id)} == {
+        frozenset((a, d)), frozenset((a, j))
+    }  # fmt: skip
+    await sound(server, world_id)
+
+
+async def test_who_come_at_once_to_opposite_sides_are_enemies(server: Server) -> None:
+    owner, world_id, war_id, (_, d, e, j) = await campaign(server)
+    come = [AnswerCall(war_id=war_id, faction_id=i, come=True) for i in (e, j)]
+    results = await in_turn(server, owner, world_id, d, *come)
+    assert not [r for r in results if isinstance(r, BaseException)], results
+    assert (await relation(server, world_id, e, j))[1] == "war"
+    assert {e, j} in await blockaded(server, world_id)
     await sound(server, world_id)
 
 
@@ -518,16 +619,11 @@ async def test_who_made_its_own_peace_trades_with_all_its_enemies(server: Server
     for caller, called in ((d, i), (a, j)):
         await server.do(CallToArms(war_id=war.id, faction_id=caller, ally_id=called), owner.actor, world_id)
         await server.do(AnswerCall(war_id=war.id, faction_id=called, come=True), owner.actor, world_id)
-    peace = ImportTreaty(name="Peace", kind="peace", parties=[a, i], clauses=[NoAttack(a_id=a, b_id=i)])
-    made = ProposeTreaty(**peace.model_dump(include={"name", "kind", "parties", "clauses"}), faction_id=a)
-    treaty = await server.do(made, owner.actor, world_id)
-    for party in (a, i):
-        await server.do(SignTreaty(treaty_id=treaty["id"], faction_id=party), owner.actor, world_id)
+    await sign(server, owner, world_id, a, i)
     assert len(await told(server, world_id, "diplomacy.war_party_left")) == 1
-    rows = await server.fetch(
-        "SELECT from_id, to_id FROM trade_restrictions WHERE world_id = $1 AND lifted_at IS NULL", world_id
-    )
-    assert {frozenset(row) for row in rows} == {frozenset((a, d)), frozenset((d, j))}
+    assert {frozenset(pair) for pair in await blockaded(server, world_id)} == {
+        frozenset((a, d)), frozenset((d, j))
+    }  # fmt: skip
     await sound(server, world_id)
 
 
@@ -545,3 +641,84 @@ async def test_what_is_retaken_is_not_given_to_a_faction_that_is_no_more(server:
     await server.do(MakePeace(war_id=war.id, faction_id=a), owner.actor, world_id)
     assert await holder(server, world_id, mill) == d
     await sound(server, world_id)
+
+
+# -- what becomes of what was taken --------------------------------------------------------------------------
+
+
+async def test_what_a_game_master_takes_off_the_map_or_gives_away_is_not_occupied(server: Server) -> None:
+    owner, world_id, a, b = await two(server, strength=1000)
+    other = await found(server, owner, world_id, "Cedar")
+    fens, mill, gate = [await region(server, owner, world_id, name, b) for name in ("Fens", "Mill", "Gate")]
+    war = await server.do(DeclareWar(attacker_id=a, defender_id=b), owner.actor, world_id)
+    for land in (fens, mill, gate):
+        await conquer(server, owner, world_id, war.id, a, b, land)
+    await server.do(RemoveRegion(region_id=fens), owner.actor, world_id)
+    await server.do(SetControl(region_id=mill, controller_id=other), owner.actor, world_id)
+    await sound(server, world_id)
+    await sign(server, owner, world_id, a, b)
+    assert len(await told(server, world_id, "diplomacy.peace_made")) == 1
+    assert [await holder(server, world_id, land) for land in (mill, gate)] == [other, b]
+    await sound(server, world_id)
+
+
+async def test_regions_signed_away_by_an_ally_frighten_as_others_do(server: Server) -> None:
+    owner, world_id, a, d = await two(server, strength=1000)
+    i = await found(server, owner, world_id, "Cedar")
+    lands = [await region(server, owner, world_id, name, i) for name in ("Fens", "Mill")]
+    war = await server.do(DeclareWar(attacker_id=a, defender_id=d), owner.actor, world_id)
+    await server.do(CallToArms(war_id=war.id, faction_id=d, ally_id=i), owner.actor, world_id)
+    await server.do(AnswerCall(war_id=war.id, faction_id=i, come=True), owner.actor, world_id)
+    for land in lands:
+        await conquer(server, owner, world_id, war.id, a, i, land)
+    before = await aggression(server, world_id, a)
+    await sign(server, owner, world_id, a, i, kind="ceasefire")
+    assert await aggression(server, world_id, a) == before + 12
+    assert [await holder(server, world_id, land) for land in lands] == [a, a]
+
+
+async def test_a_secret_peace_holds_as_long_as_an_open_one(server: Server) -> None:
+    owner, world_id, a, b = await two(server, strength=1000)
+    gate = await region(server, owner, world_id, "Gate", b)
+    war = await server.do(DeclareWar(attacker_id=a, defender_id=b), owner.actor, world_id)
+    await conquer(server, owner, world_id, war.id, a, b, gate)
+    await sign(server, owner, world_id, a, b, secret=True)
+    (peace,) = await told(server, world_id, "diplomacy.peace_made")
+    assert peace["treaty_id"] is None and peace["score"] > 50
+    assert await truce_until(server, world_id, a, b) == peace["truce_until"] == (
+        battle.truce_days(peace["score"]) * DAY
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("secret", [True, False])
+async def test_what_was_broken_in_secret_is_no_cause(server: Server, secret: bool) -> None:
+    owner, world_id, a, b = await two(server)
+    await pact(server, owner, world_id, Defend(protector_id=b, protected_id=a), secret=secret)
+    async with server.runtime.database.writing() as hand:
+        await hand.execute(
+            text(
+                "INSERT INTO treaty_violations (world_id, id, treaty_id, clause_id, faction_id, kind, text, state, at) "
+                "SELECT c.world_id, c.id, c.treaty_id, c.id, :b, 'defend', 'x', 'confirmed', 0 "
+                "FROM treaty_clauses c WHERE c.world_id = :world"
+            ),
+            {"b": b, "world": world_id},
+        )
+        await hand.commit()
+    declare = DeclareWar(attacker_id=a, defender_id=b, cause="broken_treaty")
+    if secret:
+        with pytest.raises(Refused, match="cause_unfounded"):
+            await server.do(declare, owner.actor, world_id)
+    else:
+        assert (await server.do(declare, owner.actor, world_id)).cause_id is not None
+
+
+async def test_who_came_of_its_own_will_was_not_attacked(server: Server) -> None:
+    owner, world_id, a, b = await two(server)
+    ally, shield = [await found(server, owner, world_id, name) for name in ("Cedar", "Dogwood")]
+    await pact(server, owner, world_id, Defend(protector_id=shield, protected_id=ally))
+    war = await server.do(DeclareWar(attacker_id=a, defender_id=b), owner.actor, world_id)
+    await server.do(CallToArms(war_id=war.id, faction_id=b, ally_id=ally), owner.actor, world_id)
+    await server.do(AnswerCall(war_id=war.id, faction_id=ally, come=True), owner.actor, world_id)
+    await server.do(CallToArms(war_id=war.id, faction_id=ally, ally_id=shield), owner.actor, world_id)
+    await server.do(AnswerCall(war_id=war.id, faction_id=shield, come=False), owner.actor, world_id)
+    assert [e["bound"] for e in await told(server, world_id, "diplomacy.call_answered")] == [False, False]

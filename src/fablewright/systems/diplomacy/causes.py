@@ -32,10 +32,14 @@ FOUNDED: Final = {
     "WHERE w.world_id = $1 AND w.ended_at IS NULL AND ($4::uuid IS NULL OR w.id = $4) ORDER BY w.id DESC LIMIT 1",
     "broken_treaty": "SELECT v.treaty_id AS id FROM treaty_violations v JOIN treaty_parties p ON p.world_id = $1 "
     "AND p.treaty_id = v.treaty_id AND p.faction_id = $2 "
+    "JOIN treaties t ON t.world_id = $1 AND t.id = v.treaty_id AND NOT t.secret "
     "WHERE v.world_id = $1 AND v.faction_id = $3 AND ($4::uuid IS NULL OR v.treaty_id = $4) "
     "AND v.state = 'confirmed' AND v.at >= $5 ORDER BY v.id DESC LIMIT 1",
 }  # fmt: skip
-"""By cause, what gives it to $2 against $3: the one named as $4, or any ($5: since when it counts)."""
+"""By cause, what gives it to $2 against $3: the one named as $4, or any ($5: since when it counts).
+
+All see the cause of a war: what only the parties of a secret treaty know of is none.
+"""
 GROWS_OLD: Final = ("ultimatum_rejected", "broken_treaty")
 """Causes that are reason for war for a while only."""
 FRESH_FOR: Final = 720 * DAY
@@ -90,13 +94,13 @@ async def legitimacy(
 
 
 async def bound_to_come(
-    tx: Transaction, attacker_id: UUID, defender_id: UUID
+    tx: Transaction, attacker_id: UUID, defender_id: UUID, cause: str
 ) -> dict[tuple[UUID, UUID], bool]:
-    """Who is bound to come in a war of these two, by clauses in force or a common coalition.
+    """Who is bound to come in a war of these two for this cause, by clauses in force or a common coalition.
 
     By (caller, called), whether all know of it: what only secret treaties promise, the two know alone.
     The defender calls whoever promised to defend or support it and its coalition against the attacker; the attacker
-    whoever promised to support it in such a war, and its coalition against the defender.
+    whoever promised to support it in such a war, and, in a war for it, its coalition against the defender.
     """
     found: dict[tuple[UUID, UUID], bool] = {}
     for owed in await obligations(tx, tx.world_id, [attacker_id, defender_id], ("defend", "support_in_war")):
@@ -112,18 +116,24 @@ async def bound_to_come(
                 continue
         if called not in (attacker_id, defender_id):
             found[caller, called] = found.get((caller, called), False) or not owed.secret
-    for caller, enemy in ((defender_id, attacker_id), (attacker_id, defender_id)):
+    common = [(defender_id, attacker_id)]
+    if cause == "coalition":
+        common.append((attacker_id, defender_id))
+    for caller, enemy in common:
         for row in await tx.fetch(COALITIONS, tx.world_id, caller, enemy):
             found[caller, row["faction_id"]] = True
     return dict(sorted(found.items(), key=lambda item: (item[0][0] != defender_id, item[0])))
 
 
 async def promised(
-    tx: Transaction, faction_id: UUID, caller_id: UUID, against_id: UUID, *, attacks: bool
+    tx: Transaction, war: Any, faction_id: UUID, caller_id: UUID, against_id: UUID
 ) -> bool | None:
-    """Whether all know that a faction promised to come when this one is at war with that one; None if it did not.
+    """Whether all know that a faction promised to come to a war when this party of it calls; None if it did not.
 
-    `attacks`: whether the caller does.
+    Of all who fight there only the defender was attacked: an ally came of its own will, whichever side it is on.
     """
-    sides = (caller_id, against_id) if attacks else (against_id, caller_id)
-    return (await bound_to_come(tx, *sides)).get((caller_id, faction_id))
+    if caller_id == war["defender_id"]:
+        sides, cause = (against_id, caller_id), war["cause"]
+    else:
+        sides, cause = (caller_id, against_id), war["cause"] if caller_id == war["attacker_id"] else ""
+    return (await bound_to_come(tx, *sides, cause)).get((caller_id, faction_id))

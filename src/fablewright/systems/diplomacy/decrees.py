@@ -1,4 +1,4 @@
-"""What becomes of wars when a game master says what two factions are, and when a faction is no more.
+"""What becomes of wars when a game master says what two factions are, and when a faction or a region is no more.
 
 Apart from `wars` since nobody declares or makes peace here. It stands last among the parts of this system: what a peace
 treaty has ended by then is over.
@@ -16,15 +16,19 @@ from fablewright.systems.diplomacy.service import relations_book, write
 from fablewright.systems.diplomacy.war_events import WarDeclared, WarPartyLeft
 from fablewright.systems.factions import service as factions
 from fablewright.systems.factions.events import Dissolved
+from fablewright.systems.regions.events import ControlChanged, RegionRemoved
 
 FAIR_AS_DECREED: Final = battle.Legitimacy(battle.FAIR, (battle.Part("decree", battle.FAIR),))
 """Of a war that nobody declared nobody knows how just it is."""
 
 AGAINST: Final = """
-SELECT w.id FROM wars w
+SELECT w.id, w.attacker_id = ANY($4::uuid[]) AND w.defender_id = ANY($4::uuid[]) AS led, EXISTS (
+    SELECT 1 FROM trade_restrictions r
+    WHERE r.world_id = $1 AND r.source = 'war:' || w.id || ':' || $2 || ':' || $3 AND r.lifted_at IS NULL) AS blockaded
+FROM wars w
 JOIN war_parties a ON a.world_id = $1 AND a.war_id = w.id AND a.faction_id = $2 AND a.state = 'fighting'
 JOIN war_parties b ON b.world_id = $1 AND b.war_id = w.id AND b.faction_id = $3 AND b.state = 'fighting'
-WHERE w.world_id = $1 AND w.ended_at IS NULL AND a.side <> b.side LIMIT 1
+WHERE w.world_id = $1 AND w.ended_at IS NULL AND a.side <> b.side ORDER BY w.id
 """
 STATUS: Final = "SELECT status FROM relations WHERE world_id = $1 AND low_id = $2 AND high_id = $3"
 PARTY_IN: Final = """
@@ -35,10 +39,18 @@ WHERE p.world_id = $1 AND p.faction_id = $2 AND p.state IN ('called', 'fighting'
 SET_PARTY: Final = """
 UPDATE war_parties SET state = $4, left_at = $5 WHERE world_id = $1 AND war_id = $2 AND faction_id = $3
 """
+TAKEN_OVER: Final = """
+UPDATE occupations o SET until_at = $4 FROM unnest($2::uuid[], $3::uuid[]) AS v (region_id, holder_id)
+WHERE o.world_id = $1 AND o.region_id = v.region_id AND o.until_at IS NULL
+  AND o.occupier_id IS DISTINCT FROM v.holder_id
+"""
 
 
 async def follow(tx: Transaction, records: list[EventRecord]) -> None:
-    """Let every war between two leaders be one in the books, and every such war in the books be one."""
+    """Let every war between two leaders be one in the books, and every such war in the books be one.
+
+    Those who fight on other sides of a war without being at war with each other trade.
+    """
     seen: dict[tuple[UUID, UUID], EventRecord] = {}
     for record in records:
         event = record.event
@@ -46,10 +58,15 @@ async def follow(tx: Transaction, records: list[EventRecord]) -> None:
             seen[event.low_id, event.high_id] = record
     for (low, high), record in seen.items():
         status = await tx.fetchval(STATUS, tx.world_id, low, high)
-        if status != "war":
-            for war_id in await wars.open_between(tx, low, high):
-                await wars.end(tx, war_id, cause=record)
-        elif not await tx.fetchval(AGAINST, tx.world_id, low, high):
+        fought = await tx.fetch(AGAINST, tx.world_id, low, high, [low, high])
+        for war in fought:
+            if status == "war" and not war["blockaded"]:
+                await wars.blockade(tx, war["id"], low, [high], record)
+            elif status != "war" and war["led"]:
+                await wars.end(tx, war["id"], cause=record)
+            elif status != "war" and war["blockaded"]:
+                await wars.unblock(tx, war["id"], [(low, high)], record)
+        if status == "war" and not fought:
             await _adopt(tx, low, high, record)
 
 
@@ -110,7 +127,21 @@ async def _leave(tx: Transaction, row: Any, record: EventRecord) -> None:
     await wars.unblock(tx, row["war_id"], [(row["faction_id"], enemy) for enemy in enemies], told)
 
 
+async def taken_over(tx: Transaction, records: list[EventRecord]) -> None:
+    """What somebody else was given, or is no more, nobody occupies any longer."""
+    lands: list[UUID] = []
+    holders: list[UUID | None] = []
+    for record in records:
+        event = record.event
+        if isinstance(event, RegionRemoved) or (isinstance(event, ControlChanged) and event.controller_id):
+            lands.append(event.region_id)
+            holders.append(None if isinstance(event, RegionRemoved) else event.controller_id)
+    if lands:
+        await tx.execute(TAKEN_OVER, tx.world_id, lands, holders, tx.now)
+
+
 GUARDING = (
+    Reaction("diplomacy.lands_taken_over", (ControlChanged, RegionRemoved), taken_over),
     Reaction("diplomacy.wars_as_decreed", (StatusChanged,), follow),
     Reaction("diplomacy.wars_of_dissolved", (Dissolved,), dissolved),
 )

@@ -7,6 +7,7 @@ A `ceasefire` leaves to each what it has taken. After a `peace` the regions go b
 those that it leaves to who took them: a clause keeps their former holder out.
 """
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 from uuid import UUID
@@ -55,7 +56,9 @@ async def _end(tx: Transaction, war: Any, event: TreatyInForce, record: EventRec
     leaders = {war["attacker_id"], war["defender_id"]}
     if leaders <= set(event.party_ids):
         by = event.party_ids[0] if event.party_ids[0] in leaders else war["attacker_id"]
-        await wars.end(tx, war["id"], keep=kept, treaty_id=_treaty(event), faction_id=by, cause=record)
+        await wars.end(
+            tx, war["id"], keep=kept, treaty_id=_treaty(event), signed=event.party_ids, faction_id=by, cause=record
+        )  # fmt: skip
     else:
         await _leave(tx, war, event, record, fighting, standing, set(kept))
 
@@ -107,6 +110,8 @@ async def _leave(
         )  # fmt: skip
         tx.emit(left, cause=record)
         await campaigns.weary(tx, i, wars=-1)
+    for occupier, took in sorted(Counter(o["occupier_id"] for o in ended if o["region_id"] in kept).items()):
+        await campaigns.weary(tx, occupier, aggression=battle.AGGRESSION_OF_REGION * took)
     await wars.unblock(tx, war["id"], pairs, record)
     await wars.give_back(tx, [o for o in ended if o["region_id"] not in kept], record)
 

@@ -100,11 +100,18 @@ CHECKS = (
     Check(
         "diplomacy.blockades_are_between_enemies",
         """SELECT r.world_id, 'blockade ' || r.source || ' stands, but the two do not fight each other in that war'
-           FROM trade_restrictions r
-           WHERE r.lifted_at IS NULL AND r.source LIKE 'war:%' AND (
+           FROM trade_restrictions r LEFT JOIN relations b ON b.world_id = r.world_id
+               AND b.low_id = least(r.from_id, r.to_id) AND b.high_id = greatest(r.from_id, r.to_id)
+           WHERE r.lifted_at IS NULL AND r.source LIKE 'war:%' AND (b.status IS DISTINCT FROM 'war' OR (
                SELECT count(DISTINCT p.side) FROM war_parties p
                WHERE p.world_id = r.world_id AND p.war_id = split_part(r.source, ':', 2)::uuid
-                 AND p.faction_id IN (r.from_id, r.to_id) AND p.state = 'fighting') <> 2""",
+                 AND p.faction_id IN (r.from_id, r.to_id) AND p.state = 'fighting') <> 2)""",
+    ),
+    Check(
+        "diplomacy.what_is_occupied_is_held",
+        """SELECT o.world_id, 'region ' || o.region_id || ' is occupied, but not held by who took it'
+           FROM occupations o JOIN regions r ON r.world_id = o.world_id AND r.id = o.region_id
+           WHERE o.until_at IS NULL AND (r.removed_at IS NOT NULL OR r.controller_id <> o.occupier_id)""",
     ),
     Check(
         "diplomacy.calls_lapse",

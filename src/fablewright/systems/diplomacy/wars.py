@@ -161,15 +161,16 @@ async def wage(
     ]  # fmt: skip
     await write(tx, book)
     await blockade(tx, war_id, attacker_id, [defender_id], told)
-    await _summon(tx, war_id, attacker_id, defender_id, allies, told)
+    await _summon(tx, war_id, attacker_id, defender_id, cause, allies, told)
     return await view(tx, war_id)
 
 
 async def _summon(
-    tx: Transaction, war_id: UUID, attacker_id: UUID, defender_id: UUID, allies: Iterable[UUID], cause: EventRecord
+    tx: Transaction, war_id: UUID, attacker_id: UUID, defender_id: UUID, why: str, allies: Iterable[UUID],
+    cause: EventRecord,
 ) -> None:  # fmt: skip
     """Call the defender's allies and who is known to be bound to come; remind those who promised it in secret."""
-    bound = await bound_to_come(tx, attacker_id, defender_id)
+    bound = await bound_to_come(tx, attacker_id, defender_id, why)
     calls = dict.fromkeys((defender_id, ally) for ally in allies)
     calls |= dict.fromkeys(pair for pair, known in bound.items() if known)
     for caller, ally in calls:
@@ -274,21 +275,16 @@ async def lapse(tx: Transaction, timers: Sequence[Timer]) -> None:
 async def _answer(
     tx: Transaction, war_id: UUID, faction_id: UUID, come: bool, by_id: UUID | None, *, silent: bool = False
 ) -> None:
-    seen = {p["faction_id"]: p for p in await tx.fetch(war_views.PARTIES, tx.world_id, [war_id])}
-    called = seen.get(faction_id)
+    parties = await _parties(tx, war_id)
+    called = parties.get(faction_id)
     caller_id = None if called is None else called["called_by_id"]
-    enemies = [
-        i
-        for i, p in seen.items()
-        if called is not None and p["side"] != called["side"] and p["state"] == "fighting"
-    ]
+    side: Any = None if called is None else called["side"]
+    enemies = [i for i, p in parties.items() if p["state"] == "fighting" and side == SIDES[p["side"]]]
     pairs = [(faction_id, i) for i in (*(enemies if come else ()), caller_id) if i is not None]
-    await factions.load(tx, {faction_id, *(i for pair in pairs for i in pair)})
     book = await relations_book(tx, pairs)
-    war, parties = await locked(tx, war_id)
-    if faction_id not in parties or parties[faction_id]["state"] != "called":
+    war, _ = await locked(tx, war_id)
+    if called is None or called["state"] != "called":
         raise battle.NO_CALL(war_id=str(war_id), faction_id=str(faction_id))
-    side = parties[faction_id]["side"]
     if come:
         await tx.execute(ADD_PARTY, tx.world_id, war_id, faction_id, side, "fighting", caller_id, tx.now)
         await weary(tx, faction_id, wars=1)
@@ -308,7 +304,7 @@ async def _answer(
     known: bool | None = None
     if caller_id is not None:
         allied = book.status(caller_id, faction_id) == "allied"
-        known = allied or await promised(tx, faction_id, caller_id, enemy, attacks=side == "attacker")
+        known = allied or await promised(tx, war, faction_id, caller_id, enemy)
     told = tx.emit(
         CallAnswered(
             war_id=war_id, faction_id=faction_id, caller_id=caller_id, against_id=enemy, come=come, side=side,
@@ -319,7 +315,8 @@ async def _answer(
         await _remembered(tx, book, faction_id, caller_id, come, None if excused else known, told.id)
     await write(tx, book)
     if come:
-        await blockade(tx, war_id, faction_id, enemies, told)
+        fought = [i for i in enemies if book.status(faction_id, i) == "war"]
+        await blockade(tx, war_id, faction_id, fought, told)
 
 
 async def _kept_away(tx: Transaction, faction_id: UUID, enemy_id: UUID) -> bool:
@@ -382,20 +379,35 @@ async def halt(tx: Transaction, war_id: UUID) -> tuple[dict[UUID, str], list[Any
     Whoever fights, comes or takes a region locks its own faction and its enemies' before: what is read once all of
     them are locked stays true.
     """
-    seen = await tx.fetch(war_views.PARTIES, tx.world_id, [war_id])
     standing = await tx.fetch(STANDING, tx.world_id, war_id)
     await regions.regions(tx, [o["region_id"] for o in standing], lock=True)
-    await factions.load(tx, {*(p["faction_id"] for p in seen), *(o["holder_id"] for o in standing)})
-    parties = await tx.fetch(war_views.PARTIES, tx.world_id, [war_id])
-    fighting = {p["faction_id"]: p["side"] for p in parties if p["state"] == "fighting"}
+    parties = await _parties(tx, war_id, also=[o["holder_id"] for o in standing])
+    fighting = {i: p["side"] for i, p in parties.items() if p["state"] == "fighting"}
     return fighting, await tx.fetch(STANDING, tx.world_id, war_id)
 
 
+async def _parties(tx: Transaction, war_id: UUID, *, also: Iterable[UUID] = ()) -> dict[UUID, Any]:
+    """The parties of a war as they stay until the commit, by faction: all of them are locked, and these others."""
+    seen: set[UUID] | None = None
+    while True:
+        parties = {p["faction_id"]: p for p in await tx.fetch(war_views.PARTIES, tx.world_id, [war_id])}
+        if seen is not None and parties.keys() <= seen:
+            return parties
+        seen = parties.keys() | set(also)
+        await factions.load(tx, seen)
+
+
 async def give_back(tx: Transaction, occupations: Sequence[Any], cause: EventRecord) -> None:
-    """Let those who held regions before they were taken hold them again, if they still stand."""
+    """Let those who held regions before they were taken hold them again, if they still stand.
+
+    Who holds one by now without having taken it keeps it, and one that is off the map goes to nobody.
+    """
     holders = await factions.load(tx, {o["holder_id"] for o in occupations})
+    lands = await regions.regions(tx, [o["region_id"] for o in occupations], lock=True)
     for o in occupations:
-        if holders[o["holder_id"]].dissolved_at is None:
+        land = lands.get(o["region_id"])
+        taken = land is not None and land.controller_id in (o["occupier_id"], None)
+        if taken and holders[o["holder_id"]].dissolved_at is None:
             await regions.set_control(
                 tx, o["region_id"], o["holder_id"], reason="given back in peace", cause=cause
             )
@@ -403,14 +415,16 @@ async def give_back(tx: Transaction, occupations: Sequence[Any], cause: EventRec
 
 async def end(
     tx: Transaction, war_id: UUID, *, keep: Iterable[UUID] = (), treaty_id: UUID | None = None,
-    by_id: UUID | None = None, faction_id: UUID | None = None, cause: EventRecord | None = None,
+    signed: Iterable[UUID] = (), by_id: UUID | None = None, faction_id: UUID | None = None,
+    cause: EventRecord | None = None,
 ) -> None:  # fmt: skip
     """End a war: a truce holds between the sides, regions that are not kept go back to who held them.
 
-    For peace treaties, too. Refuses `war_not_found`, `war_over`, `not_of_the_enemy`.
+    For peace treaties, too: `signed` are the parties of one, among whom it has made a truce already; `treaty_id` names
+    it if all may know of it. Refuses `war_not_found`, `war_over`, `not_of_the_enemy`.
     """
     fighting, standing = await halt(tx, war_id)
-    kept = set(keep)
+    kept, agreed = set(keep), set(signed)
     if unknown := kept - {o["region_id"] for o in standing}:
         raise battle.NOT_OF_THE_ENEMY(
             "Only regions occupied in this war can be kept.", region_ids=sorted(map(str, unknown))
@@ -426,8 +440,8 @@ async def end(
     score = final.value
     outcome = "attacker" if score >= CLEAR else "defender" if score <= -CLEAR else "draw"
     for a, b in pairs:
-        # A treaty has made it a truce already: how long it holds is for the war to say.
-        ends = book.status(a, b) in (("war",) if treaty_id is None else ("war", "truce"))
+        # How long a truce holds that a treaty has made is for the war to say.
+        ends = book.status(a, b) == "war" or (book.status(a, b) == "truce" and {a, b} <= agreed)
         if ends and not await tx.fetchval(COMMON_WARS, tx.world_id, a, b, war_id):
             book.move(a, b, "truce", "peace was made", truce_days=battle.truce_days(score))
             book.tense(a, b, -15.0, "peace was made")
@@ -466,16 +480,6 @@ async def _close(
         tx.world_id, war_id, tx.now,
     )  # fmt: skip
     await tx.cancel_timers(CALL_LAPSES, war_id=str(war_id))
-
-
-async def open_between(tx: Transaction, a: UUID, b: UUID) -> list[UUID]:
-    """The open wars that these two lead against each other, for peace treaties."""
-    rows = await tx.fetch(
-        "SELECT id FROM wars WHERE world_id = $1 AND ended_at IS NULL AND attacker_id = ANY($2::uuid[]) "
-        "AND defender_id = ANY($2::uuid[]) ORDER BY id",
-        tx.world_id, [a, b],
-    )  # fmt: skip
-    return [row["id"] for row in rows]
 
 
 # -- helpers -------------------------------------------------------------------------------------------------
