@@ -112,6 +112,22 @@ def test_three_agree_or_none_does() -> None:
     assert sitting("alliance", table, OAK, 360).agreed is None
 
 
+@pytest.mark.parametrize(
+    ("now", "best", "lean", "by"),
+    [
+        (-10.0, -20.0, 0.0, 2.5),
+        (-10.0, -30.0, 0.0, bargaining.MOST_GIVEN_BACK),
+        (-20.0, -10.0, 0.0, 0.0),
+        (-1e6, -1e9, 0.0, 0.0),
+        (-56.0, -1e9, 0.0, 1.0),
+        (-10.0, -20.0, 39.0, 1.0),
+    ],
+)
+def test_what_is_better_than_the_best_is_met(now: float, best: float, lean: float, by: float) -> None:
+    """But not from beyond all measure to what is merely unacceptable, nor the same twice."""
+    assert bargaining.given_back(seat(ASH, OAK, lean=lean), now, best) == pytest.approx(by)
+
+
 SHARE = st.floats(0, 1)
 
 

@@ -226,6 +226,39 @@ def test_what_is_promised_counts_as_far_as_it_can_be_kept() -> None:
     assert worth(shells(50)) == 0
 
 
+def test_trade_that_is_cut_off_from_me_is_no_gift() -> None:
+    against_me, against_elm = (NoTrade(faction_id=OAK, with_id=i) for i in (ASH, ELM))
+    found = evaluate(view(), [against_me])
+    assert found.utility == pytest.approx(-9.0) and found.reasons == ("trade they cut us off from (-9.0)",)
+    assert evaluate(view(), [against_elm]).utility > 0
+
+
+def test_goods_that_nobody_trades_are_worth_nothing_and_all_together_one_trade() -> None:
+    many = [NoTrade(faction_id=OAK, with_id=ELM, good=f"good_{n}") for n in range(6)]
+    me = view(goods={clause.good for clause in many})
+    whole = evaluate(me, [NoTrade(faction_id=OAK, with_id=ELM)]).utility
+    assert evaluate(view(), many).utility == 0
+    assert evaluate(me, many[:1]).utility == pytest.approx(whole / 2)
+    assert evaluate(me, many).utility == pytest.approx(whole) and whole > 0
+
+
+def test_who_has_an_income_and_an_empty_chest_can_promise_tribute() -> None:
+    me = view(treasury=50, wealth=9_000.0, power=0.9)
+    tribute: list[AnyClause] = [gives(100, 30), Defend(protector_id=OAK, protected_id=ASH)]
+    assert evaluate(me, tribute).verdict == "accept"
+    assert evaluate(me, [gives(100), *tribute]).forbidden == ("we cannot pay 100: there are 50",)
+
+
+@pytest.mark.parametrize(("also", "asked"), [(0, 500), (37, 463), (600, None)])
+def test_no_counter_offer_tells_what_is_in_the_treasury(also: int, asked: int | None) -> None:
+    """What can be paid is told to all at the table as roughly as they know it."""
+    me = view(treasury=537, wealth=3_000.0, power=0.9, opinion=100.0)
+    to_elm = [Pay(from_id=ASH, to_id=ELM, amount=also)] if also else []
+    found = evaluate(me, [gives(1_200), *to_elm, Defend(protector_id=OAK, protected_id=ASH)])
+    changed_to = [c.clause.amount for c in found.changes if c.place == 0 and isinstance(c.clause, Pay)]
+    assert found.forbidden and changed_to == ([asked] if asked else [])
+
+
 def test_who_asks_for_tribute_asks_for_what_can_be_paid() -> None:
     me = view(means=100, income=2.0, opinion=-100.0)
     found = evaluate(me, [gets(1, 30)])
@@ -273,6 +306,7 @@ VIEWS = st.builds(
     needs=st.dictionaries(st.sampled_from(evaluator.NEEDS), SHARE),
     people=st.dictionaries(st.sampled_from([(ASH, SPY), (OAK, SPY)]), SHARE),
     lands=st.dictionaries(st.just(MARCH), SHARE),
+    goods=st.frozensets(st.just("salt")),
     lean=st.floats(-10, 10),
 )  # fmt: skip
 AMOUNTS, PERIODS = st.integers(1, 1_000), st.one_of(st.none(), st.integers(1, 400))
@@ -293,6 +327,7 @@ BAD: st.SearchStrategy[AnyClause] = st.one_of(
     st.just(Defend(protector_id=ASH, protected_id=OAK)),
     st.sampled_from([HandOver(faction_id=ASH, to_id=OAK, character_id=c) for c in (SPY, LEADER)]),
     st.just(NoTrade(faction_id=ASH, with_id=ELM)),
+    st.just(NoTrade(faction_id=OAK, with_id=ASH)),
     st.just(SupportInWar(faction_id=ASH, ally_id=OAK, against_id=ELM)),
 )
 """Clauses by which Ash only gives."""

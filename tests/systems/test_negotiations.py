@@ -14,7 +14,14 @@ from fablewright.core.messages import Command
 from fablewright.core.refusal import Refused
 from fablewright.core.transaction import Request, Timer, Transaction
 from fablewright.systems.characters.commands import CreateCharacter, UpdateCharacter
-from fablewright.systems.diplomacy import evaluator, nego_timers, negotiations, perspectives, persuasion
+from fablewright.systems.diplomacy import (
+    bargaining,
+    evaluator,
+    nego_timers,
+    negotiations,
+    perspectives,
+    persuasion,
+)
 from fablewright.systems.diplomacy.clauses import (
     AnyClause,
     Custom,
@@ -38,12 +45,14 @@ from fablewright.systems.diplomacy.nego_commands import (
 from fablewright.systems.diplomacy.treaty_commands import AMOUNT_NOT_COVERED, SignTreaty
 from fablewright.systems.factions.commands import (
     ChangeFaction,
+    DissolveFaction,
     FoundFaction,
     GrantTreasury,
     MemberValue,
     RemoveMember,
 )
 from fablewright.systems.ledger.commands import DefineCurrency, Transfer
+from fablewright.systems.markets.commands import DefineGoods, GoodValue
 from fablewright.systems.worlds.commands import AdvanceWorld
 from tests.support import Person, Server, until
 
@@ -269,6 +278,17 @@ async def test_nobody_offers_what_is_not_there(table: Table, clause: AnyClause) 
         "clause_names_nobody", MakeOffer(negotiation_id=talks, faction_id=ASH, clauses=[FAIR, clause])
     )
     assert refused.facts["ids"] == [str(UUID(int=9))]
+
+
+async def test_who_is_no_more_is_named_by_no_offer(table: Table) -> None:
+    await table.do([FoundFaction(id=DALE, name="Dale"), DissolveFaction(faction_id=DALE)])
+    talks = await table.talks()
+    for clause in (
+        NoTrade(faction_id=ASH, with_id=DALE),
+        SupportInWar(faction_id=ASH, ally_id=FORD, against_id=DALE),
+    ):
+        offer = MakeOffer(negotiation_id=talks, faction_id=ASH, clauses=[clause])
+        await table.refused("clause_names_nobody", offer)
 
 
 async def test_two_hold_so_many_talks_at_once(table: Table, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -554,6 +574,39 @@ async def test_what_is_persuaded_can_be_accepted(table: Table, monkeypatch: pyte
     await table.offer(talks, *asks)
     made = await table.do(Deliberate(negotiation_id=talks, faction_id=MOOR))
     assert (made.verdict, made.state) == ("accept", "agreed")
+
+
+async def test_nobody_is_pumped_by_turns_of_bad_and_worse_offers(table: Table) -> None:
+    talks = await table.talks(MOOR)
+    for amount in (10**9, 10**8, 900, 600, 900, 600, 900, 600):
+        await table.offer(talks, pays(amount, MOOR, ASH))
+        made = await table.do(Deliberate(negotiation_id=talks, faction_id=MOOR))
+        assert made.verdict != "accept"
+    (seat,) = await table.fetch(
+        "SELECT lean FROM negotiation_parties WHERE world_id = $1 AND faction_id = $2", MOOR
+    )
+    assert seat["lean"] <= bargaining.MOST_GIVEN_BACK
+
+
+async def test_who_was_taken_over_by_a_user_does_not_sign_by_itself(table: Table) -> None:
+    talks = await table.talks(MOOR)
+    await table.offer(talks, pays(900, ASH, MOOR))
+    await table.do(ChangeFaction(faction_id=MOOR, self_run=False))
+    await table.advance(3 * DAY)
+    assert await table.state(talks) == "open" and not await table.events("offer_weighed")
+
+
+async def test_goods_that_no_market_knows_are_no_price(table: Table) -> None:
+    await table.do(DefineGoods(goods=[GoodValue(key="salt", name="Salt", base_price=4)]))
+    offer = [NoTrade(faction_id=ASH, with_id=FORD, good=good) for good in ("salt", "moonbeams")]
+
+    async def work(tx: Transaction) -> Any:
+        return (await perspectives.perspectives(tx, [ASH, MOOR], {}, offer))[MOOR]
+
+    request = Request(AdvanceWorld(by_ms=1), table.owner.actor, UUID(int=1), UUID(int=2))
+    view, _ = await table.server.runtime.engine.transact(Scope(table.world_id), request, work)
+    salt, moonbeams = (evaluator.terms(view, [clause]) for clause in offer)
+    assert salt > moonbeams == 0
 
 
 async def test_hatred_refuses_with_reasons(table: Table) -> None:

@@ -22,6 +22,8 @@ from fablewright.systems.diplomacy.clauses import (
     SupportInWar,
 )
 from fablewright.systems.diplomacy.evaluator import (
+    ENOUGH,
+    PATIENCE,
     Counterpart,
     Evaluation,
     FactionView,
@@ -34,7 +36,7 @@ from fablewright.systems.diplomacy.stakes import need_of_money, wealth
 MOST_LEAN: Final = 40.0
 """How far talks can move a faction, either way (points)."""
 RECIPROCITY: Final = 0.25
-"""What a faction gives back of what the other side's offer has become better by."""
+"""What a faction gives back of what the other side's offer is better by than the best before."""
 MOST_GIVEN_BACK: Final = 3.0
 """The same, at most at once (points)."""
 HALF_WAY: Final = 0.5
@@ -137,9 +139,14 @@ def guessed(view: FactionView, known: Counterpart) -> FactionView:
     )  # fmt: skip
 
 
-def given_back(view: FactionView, now: Evaluation, before: Evaluation) -> float:
-    """What a faction leans to since the other side's offer has become better (points, 0 or more)."""
-    better = min(MOST_GIVEN_BACK, max(0.0, RECIPROCITY * (now.utility - before.utility)))
+def given_back(view: FactionView, now: float, best: float) -> float:
+    """What a faction leans to since the other side's offer is better than its best before (points, 0 or more).
+
+    Both are utilities, but for what the talks have brought. To go from beyond all measure to what is merely
+    unacceptable is no favour: what lacks more than `PATIENCE` counts as lacking that.
+    """
+    least = ENOUGH - PATIENCE
+    better = min(MOST_GIVEN_BACK, RECIPROCITY * max(0.0, max(now, least) - max(best, least)))
     return min(better, MOST_LEAN - view.lean)
 
 
@@ -213,8 +220,8 @@ class _Table:
         self.last = number + MOST_AT_ONCE
         self.turns = list(views)
         self.offer: Offered | None = None
-        self.heard: dict[tuple[UUID, UUID], Evaluation] = {}
-        """By who answered and whose offer it was: what it made of the last one."""
+        self.heard: dict[tuple[UUID, UUID], float] = {}
+        """By who answered and whose offers they were: the best utility so far, but for what the talks have brought."""
         self.done = Sitting(concessions=dict.fromkeys(views, 0))
 
     def speak(self) -> bool:
@@ -238,12 +245,12 @@ class _Table:
         offer = self.offer
         assert offer is not None
         found = evaluate(self.views[me], offer.clauses, self.days)
-        before = self.heard.get((me, offer.faction_id))
-        if before is not None:
-            self._lean(me, given_back(self.views[me], found, before))
+        now, best = found.utility - self.views[me].lean, self.heard.get((me, offer.faction_id))
+        if best is not None:
+            self._lean(me, given_back(self.views[me], now, best))
             self._lean(me, HALF_WAY * concession(self.views[me]))
             found = evaluate(self.views[me], offer.clauses, self.days)
-        self.heard[me, offer.faction_id] = found
+        self.heard[me, offer.faction_id] = now if best is None else max(now, best)
         if found.verdict == "counter" and self.number >= self.last:
             found = replace(found, verdict="refuse", counter=(), changes=())
         self.done.said.append(Answered(offer.number, me, found))

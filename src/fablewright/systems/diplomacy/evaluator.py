@@ -21,7 +21,7 @@ from uuid import UUID
 from fablewright.core.clock import DAY
 from fablewright.core.dice import derived_uuid
 from fablewright.systems.diplomacy.clauses import MOST_CLAUSES, AnyClause, HandOver, Pay, contradiction
-from fablewright.systems.diplomacy.stakes import MOST_OF_A_KIND, NEEDS, REASONS, WORTH, Stake, stakes
+from fablewright.systems.diplomacy.stakes import CUT_OFF, NEEDS, REASONS, WORTH, Stake, roughly, stakes
 
 __all__ = [
     "NEEDS",
@@ -120,9 +120,9 @@ class FactionView:
 
     `wealth` (>= 1) is what 100 points are worth in money, `treasury` what it can pay at once. `needs` are 0..1 by name
     (`NEEDS`). `people` says what characters are worth, 0..1, by whose they are and who they are, `lands` the same of
-    regions; what is not there is worth nothing to get. Its leader it never hands over. `weariness` 0..100 is what war
-    with one of them has left of it, `lean` what the talks have brought (points). `lost` holds `fingerprint`s of offers
-    it made and lost.
+    regions; what is not there is worth nothing to get. `goods` are those that are traded at all. Its leader it never
+    hands over. `weariness` 0..100 is what war with one of them has left of it, `lean` what the talks have brought
+    (points). `lost` holds `fingerprint`s of offers it made and lost.
     """
 
     id: UUID
@@ -136,6 +136,7 @@ class FactionView:
     needs: Mapping[str, float] = field(default_factory=dict)
     people: Mapping[tuple[UUID, UUID], float] = field(default_factory=dict)
     lands: Mapping[UUID, float] = field(default_factory=dict)
+    goods: Collection[str] = frozenset()
     weariness: float = 0.0
     lean: float = 0.0
     lost: Collection[UUID] = frozenset()
@@ -199,26 +200,32 @@ def _size(view: FactionView, stake: Stake) -> float:
         return stake.size * 1.4 * view.people.get((stake.giver, stake.subject), unknown)
     if stake.kind == "keep_out" and stake.subject is not None:
         return stake.size * 1.5 * view.lands.get(stake.subject, unknown)
+    if stake.kind == "no_trade" and stake.what is not None and stake.what not in view.goods:
+        return stake.size * unknown
     return stake.size
+
+
+def _gets(view: FactionView, stake: Stake) -> bool:
+    """Whether a stake is given to the faction."""
+    return stake.taker in (None, view.id) and view.id not in (stake.giver, stake.against)
 
 
 def _believed(view: FactionView, offer: Sequence[AnyClause], days: int) -> list[float]:
     """How much of what each clause gives to the faction counts: of money what the giver can have until then, of other
-    things no more than `MOST_OF_A_KIND`. Money of others is worth nothing to it."""
+    things no more than `WORTH` says. Money of others is worth nothing to it."""
     sizes = [0.0] * len(offer)
     left: dict[tuple[UUID, str], float] = {}
     found = [
-        (n, stake) for n, clause in enumerate(offer) for stake in stakes(clause, days)
-        if stake.giver != view.id and stake.taker in (None, view.id)
+        (n, stake) for n, clause in enumerate(offer) for stake in stakes(clause, days) if _gets(view, stake)
     ]  # fmt: skip
     for n, stake in sorted(
         found, key=lambda f: f[1].promise
     ):  # first what is paid at once, which counts in full
         size, giver = _size(view, stake), stake.giver
-        bounds = {stake.kind: float(MOST_OF_A_KIND)}
+        bounds = {stake.kind: WORTH[stake.kind].most}
         if stake.kind == "pay":
             other = view.others.get(giver)
-            if other is None or stake.currency != view.currency:
+            if other is None or stake.what != view.currency:
                 continue
             bounds = {"pay": other.means + other.income * days}
             if not stake.promise:
@@ -245,11 +252,12 @@ def _item(view: FactionView, clause: AnyClause, days: int, size: float) -> _Item
         worth = WORTH[stake.kind]
         gets, gives = REASONS[stake.kind]
         unit = view.wealth if stake.kind == "pay" else 1.0
-        if stake.giver == view.id:
+        if view.id in (stake.giver, stake.against):
+            gives = CUT_OFF if stake.giver != view.id else gives
             base = -worth.cost * _size(view, stake) / unit
             moved = base * max(0.2, 1.0 + _leaning(view.temper, worth.costs))
             parts += (Part("terms", base, gives), Part("personality", moved - base, gives))
-        elif stake.taker in (None, view.id):
+        elif _gets(view, stake):
             other = view.others.get(stake.giver)
             base = worth.gain * size / unit * (0.2 + 1.6 * other.power if worth.by_power and other else 1.0)
             needed = base * (1.0 + view.needs.get(worth.need, 0.0))
@@ -290,9 +298,12 @@ def standing(view: FactionView) -> tuple[Part, ...]:
 
 def _paid_at_once(view: FactionView, offer: Sequence[AnyClause]) -> int:
     """What the faction would have to pay at the signing."""
-    return sum(
-        c.amount for c in offer if isinstance(c, Pay) and c.from_id == view.id and c.currency == view.currency
-    )
+    return sum(c.amount for c in offer if isinstance(c, Pay) and _at_once(view, c))
+
+
+def _at_once(view: FactionView, clause: Pay) -> bool:
+    """Whether the faction would have to pay it out of what it has now."""
+    return (clause.from_id, clause.currency, clause.every_days) == (view.id, view.currency, None)
 
 
 def forbidden(view: FactionView, offer: Sequence[AnyClause]) -> tuple[str, ...]:
@@ -347,9 +358,18 @@ def would_propose(view: FactionView, offer: Sequence[AnyClause], days: int | Non
 
 def acceptable(view: FactionView, offer: Sequence[AnyClause], days: int | None = 360) -> bool:
     """Whether the faction would accept this offer."""
+    return utility(view, offer, days) >= ENOUGH - ROUNDING and not forbidden(view, offer)
+
+
+def utility(view: FactionView, offer: Sequence[AnyClause], days: int | None = 360) -> float:
+    """What an offer is worth to the faction, without its reasons."""
     parts = [part for item in _items(view, offer, horizon(days)) for part in item.parts]
-    utility = fsum(part.amount for part in (*parts, *standing(view)))
-    return utility >= ENOUGH - ROUNDING and not forbidden(view, offer)
+    return fsum(part.amount for part in (*parts, *standing(view)))
+
+
+def terms(view: FactionView, offer: Sequence[AnyClause], days: int | None = 360) -> float:
+    """What the clauses alone are worth to the faction, whatever it thinks of the others."""
+    return _worth(view, offer, horizon(days))
 
 
 def _heaviest(parts: Sequence[Part], sign: int, most: int = 3) -> tuple[str, ...]:
@@ -417,8 +437,10 @@ def _amounts(
     lacks: float,
 ) -> Iterator[Change]:  # fmt: skip
     if clause.from_id == view.id:
-        each, others = -value / clause.amount, _paid_at_once(view, offer) - clause.amount
-        least = min(clause.amount - ceil(lacks / each - ROUNDING), view.treasury - others)
+        least = clause.amount - ceil(lacks / (-value / clause.amount) - ROUNDING)
+        others = _paid_at_once(view, offer) - clause.amount
+        if _at_once(view, clause) and least > view.treasury - others:
+            least = roughly(view.treasury) - others  # all hear of it: nobody reads a treasury in it
         if 0 < least < clause.amount:
             yield _amount(view, offer, days, place, clause, least)
     elif clause.to_id == view.id and (other := view.others.get(clause.from_id)) is not None:

@@ -90,6 +90,8 @@ OFFERING: Final = (
     clauses.CLAUSE_UNKNOWN, clauses.CLAUSE_WITH_ITSELF, clauses.CLAUSE_STRANGERS, clauses.CLAUSES_CONTRADICT,
     CLAUSE_NAMES_NOBODY,
 )  # fmt: skip
+OF_SIGNING: Final = (AMOUNT_NOT_COVERED, PARTY_DISSOLVED, CLAUSE_NAMES_NOBODY)
+"""Why what was agreed cannot become a treaty."""
 BY_MEMBER: Final = at_least(Role.PLAYER, acts_as=("character_id",))
 ONE: Final = "01890a5d-ac96-774b-bcce-b302099a8091"
 TWO: Final = "01890a5d-ac96-774b-bcce-b302099a8092"
@@ -167,7 +169,7 @@ class AnswerOffer(_AtTable):
     )
     message_type = "diplomacy.answer_offer"
     allowed = BY_MEMBER
-    refusals = (*AT_TABLE, NO_OFFER_STANDS, OWN_OFFER, AMOUNT_NOT_COVERED, PARTY_DISSOLVED)
+    refusals = (*AT_TABLE, NO_OFFER_STANDS, OWN_OFFER, *OF_SIGNING)
 
     number: int = Field(ge=1, description="The number of the offer that is meant.")
     accept: bool
@@ -179,7 +181,7 @@ class Deliberate(_AtTable):
     model_config = ConfigDict(json_schema_extra={"examples": [{"negotiation_id": TALKS, "faction_id": TWO}]})
     message_type = "diplomacy.deliberate"
     allowed = at_least(Role.GAME_MASTER)
-    refusals = (*AT_TABLE, NO_OFFER_STANDS, OWN_OFFER, AMOUNT_NOT_COVERED, PARTY_DISSOLVED)
+    refusals = (*AT_TABLE, NO_OFFER_STANDS, OWN_OFFER, *OF_SIGNING)
 
 
 class Persuade(_AtTable):

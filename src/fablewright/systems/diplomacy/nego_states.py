@@ -114,7 +114,7 @@ WHERE p.world_id = $1 AND p.negotiation_id = ANY($2::uuid[])
 UNION SELECT o.negotiation_id, c ->> 'currency' FROM negotiation_offers o, jsonb_array_elements(o.clauses) AS c
 WHERE o.world_id = $1 AND o.negotiation_id = ANY($2::uuid[]) AND o.state = 'standing' AND c ->> 'type' = 'pay'
 """
-BEFORE: Final = f"{_OFFER} AND from_id = $3 AND number < $4 ORDER BY number DESC LIMIT 1"
+EARLIER: Final = f"{_OFFER} AND from_id = $3 AND number < $4 ORDER BY number"
 WRITE_SEAT: Final = """
 UPDATE negotiation_parties SET lean = $4, concessions = $5, tried = $6::jsonb
 WHERE world_id = $1 AND negotiation_id = $2 AND faction_id = $3

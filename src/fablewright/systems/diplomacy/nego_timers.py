@@ -31,11 +31,13 @@ async def _decide(tx: Transaction, talks: Talks, offer: Offer, seat: Seat) -> Ma
     """What a faction does about an offer: the evaluator says it, and it is told why."""
     me = seat.faction_id
     view = (await perspectives(tx, list(talks.seats), talks.leans(), offer.clauses))[me]
-    row = await tx.fetchrow(nego_states.BEFORE, tx.world_id, talks.id, offer.from_id, offer.number)
-    if row is not None:
-        stood = nego_states.offer_of(row)
-        came, was = (evaluator.evaluate(view, o.clauses, o.days) for o in (offer, stood))
-        seat.lean += bargaining.given_back(view, came, was)
+    rows = await tx.fetch(nego_states.EARLIER, tx.world_id, talks.id, offer.from_id, offer.number)
+    if rows:
+        calm = replace(view, lean=0.0)
+        now, *before = (
+            evaluator.utility(calm, o.clauses, o.days) for o in (offer, *map(nego_states.offer_of, rows))
+        )
+        seat.lean += bargaining.given_back(view, now, max(before))
         view = replace(view, lean=seat.lean)
         await nego_states.write_seat(tx, talks, seat)
     found = evaluator.evaluate(view, offer.clauses, offer.days)
@@ -100,7 +102,7 @@ async def take_turns(tx: Transaction, timers: list[Timer]) -> None:
 async def _take_turn(tx: Transaction, timer: Timer) -> None:
     me = UUID(timer.data["faction_id"])
     talks = await _still_open(tx, timer, me)
-    if talks is None:
+    if talks is None or not talks.seats[me].self_run:  # somebody may have taken it over since
         return
     if talks.gone:
         await negotiations.end(tx, talks, "walked_out", talks.gone[0], "it is no more")

@@ -13,10 +13,10 @@ from fablewright.core.transaction import Transaction
 from fablewright.systems.characters import service as characters
 from fablewright.systems.characters.service import CharacterState
 from fablewright.systems.diplomacy import evaluator, service, war_views
-from fablewright.systems.diplomacy.clauses import AnyClause, HandOver, KeepOut
+from fablewright.systems.diplomacy.clauses import AnyClause, HandOver, KeepOut, NoTrade
 from fablewright.systems.diplomacy.evaluator import Counterpart, FactionView, Leader, Temper
 from fablewright.systems.diplomacy.relations import Book
-from fablewright.systems.diplomacy.stakes import need_of_money, wealth
+from fablewright.systems.diplomacy.stakes import need_of_money, roughly, wealth
 from fablewright.systems.factions import service as factions
 from fablewright.systems.factions.rules import TRADE_DAYS
 from fablewright.systems.factions.service import Faction, Member, Power
@@ -34,12 +34,6 @@ WHERE world_id = $1 AND owner_id = ANY($2::uuid[]) AND currency = ANY($3::text[]
 
 
 # -- what is judged by -------------------------------------------------------------------------------------------
-
-
-def roughly(amount: int) -> int:
-    """A sum as others know it: its first digit, and zeros."""
-    digit = 10 ** (len(str(amount)) - 1) if amount > 0 else 1
-    return max(0, amount // digit * digit)
 
 
 def share(powers: Mapping[UUID, Power], of: UUID, beside: UUID) -> float:
@@ -114,6 +108,7 @@ SELECT w.id, w.battle_score FROM wars w WHERE w.world_id = $1 AND w.ended_at IS 
 )
 ORDER BY w.id
 """
+GOODS: Final = "SELECT key FROM goods WHERE world_id = $1 AND key = ANY($2::text[])"
 HOLDERS: Final = "SELECT id, controller_id FROM regions WHERE world_id = $1 AND id = ANY($2::uuid[])"
 
 
@@ -143,6 +138,8 @@ class Scene:
     wars: list[War]
     members: dict[UUID, Member]
     holders: dict[UUID, UUID | None]
+    goods: frozenset[str]
+    """Those that are traded, of those that are spoken of."""
 
     def views(self, ids: Sequence[UUID], leans: Mapping[UUID, float]) -> dict[UUID, FactionView]:
         """How each of the factions at a table sees the others. `leans` is what the talks have brought."""
@@ -161,7 +158,7 @@ class Scene:
             leader_id=faction.leader_id, treasury=treasury, wealth=wealth(treasury, month),
             currency=faction.currency, needs=needs(faction, others, self.book, self.powers, treasury),
             people={(m.faction_id, i): 0.9 if m.role else 0.15 for i, m in self.members.items()},
-            lands=self._lands(me, ids, fights),
+            lands=self._lands(me, ids, fights), goods=self.goods,
             weariness=max((w.weariness.get(me, 0.0) for w in fights), default=0.0), lean=lean,
             lost=frozenset(self.lost.get(me, ())),
         )  # fmt: skip
@@ -208,6 +205,7 @@ async def scene(
     leaders = {f.leader_id for f in found.values() if f.leader_id is not None}
     subjects = {c.character_id for c in offer if isinstance(c, HandOver)}
     regions = {c.region_id for c in offer if isinstance(c, KeepOut)}
+    goods = {c.good for c in offer if isinstance(c, NoTrade) and c.good is not None}
     lost: dict[UUID, set[UUID]] = {}
     for row in await tx.fetch(LOST, tx.world_id, ids, tx.now - evaluator.FORGETS_AFTER_MS):
         lost.setdefault(row["from_id"], set()).add(row["mark"])
@@ -221,6 +219,8 @@ async def scene(
         await factions.memberships(tx, subjects) if subjects else {},
         {r["id"]: r["controller_id"] for r in await tx.fetch(HOLDERS, tx.world_id, sorted(regions))}
         if regions else {},
+        frozenset(r["key"] for r in await tx.fetch(GOODS, tx.world_id, sorted(goods)))
+        if goods else frozenset(),
     )  # fmt: skip
 
 

@@ -25,12 +25,12 @@ NEEDS: Final = ("money", "security", "peace", "trade", "knowledge", "land", "aid
 """What a faction can be short of."""
 MOST_OF_A_KIND: Final = 2.0
 """Of things of one kind that somebody promises (to keep out of a region, to hand somebody over), together no more
-counts: a list of promises is not worth more the longer it is."""
+counts, unless `WORTH` says less: a list of promises is not worth more the longer it is."""
 
 
 class Stake(NamedTuple):
-    """Something that `giver` gives to `taker` (None: to all the others) by a clause: how much of it, and for how
-    long. `subject` is the character or region that it is about."""
+    """Something that `giver` gives to `taker` (None: to all the others but who it is `against`) by a clause: how much
+    of it. `subject` is the character or region that it is about. Whom it is against pays for it, too."""
 
     kind: str
     giver: UUID
@@ -39,15 +39,16 @@ class Stake(NamedTuple):
     subject: UUID | None = None
     promise: bool = True
     """Whether one must trust in it; what happens at the signing is none."""
-    currency: str | None = None
-    """Of money: in what."""
+    what: str | None = None
+    """Of money: in which currency. Of trade: in which good (None: in all)."""
+    against: UUID | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Worth:
     """What a kind of stake is worth: to who gets it and to who gives it (points), the need that it meets, how traits
-    of the giver (`costs`) and of the taker (`gains`) move it, around 0.5, and whether the power of the other side
-    does."""
+    of the giver (`costs`) and of the taker (`gains`) move it, around 0.5, whether the power of the other side does,
+    and how much of it counts together (`most`)."""
 
     gain: float
     cost: float
@@ -55,12 +56,13 @@ class Worth:
     costs: Mapping[str, float] = field(default_factory=dict)
     gains: Mapping[str, float] = field(default_factory=dict)
     by_power: bool = False
+    most: float = MOST_OF_A_KIND
 
 
 WORTH: Final[Mapping[str, Worth]] = {
     "pay": Worth(100.0, 100.0, "money", {"mercantile": 0.3}, {"mercantile": 0.3}),
     "keep_out": Worth(8.0, 7.0, "security", {"aggressive": 0.8}, {"isolationist": 0.4}, by_power=True),
-    "no_trade": Worth(6.0, 9.0, "trade", {"mercantile": 0.8}, {}),
+    "no_trade": Worth(6.0, 9.0, "trade", {"mercantile": 0.8}, {}, most=1.0),
     "defend": Worth(16.0, 13.0, "security", {"isolationist": 0.8, "aggressive": -0.4}, {}, by_power=True),
     "hand_over": Worth(14.0, 18.0, "knowledge", {"honourable": 0.6}, {"aggressive": 0.4}),
     "share_information": Worth(5.0, 4.0, "knowledge", {"isolationist": 0.6}, {}),
@@ -81,6 +83,14 @@ REASONS: Final[Mapping[str, tuple[str, str]]] = {
     "support_in_war": ("their help in war", "our help in war"),
 }
 """In words: what the taker gets and what the giver gives."""
+CUT_OFF: Final = "trade they cut us off from"
+"""In words: what is given to others against us."""
+
+
+def roughly(amount: int) -> int:
+    """A sum as others know it: its first digit, and zeros."""
+    digit = 10 ** (len(str(amount)) - 1) if amount > 0 else 1
+    return max(0, amount // digit * digit)
 
 
 def wealth(treasury: float, month: float) -> float:
@@ -106,7 +116,10 @@ def stakes(clause: AnyClause, days: int) -> tuple[Stake, ...]:
         case KeepOut():
             found = (Stake("keep_out", clause.faction_id, clause.for_id, 1.0, clause.region_id),)
         case NoTrade():
-            found = (Stake("no_trade", clause.faction_id, None, 1.0 if clause.good is None else 0.5),)
+            size = 1.0 if clause.good is None else 0.5
+            found = (
+                Stake("no_trade", clause.faction_id, None, size, None, True, clause.good, clause.with_id),
+            )
         case Defend():
             found = (Stake("defend", clause.protector_id, clause.protected_id),)
         case HandOver():
