@@ -96,6 +96,7 @@ def weight(options: Sequence[Option], act: str, kind: str | None = None) -> floa
     return max((o.weight for o in options if o.act == act and kind in (None, o.kind)), default=float("-inf"))
 
 
+LIE = Demand(INCIDENT, A, B, "war", 0, True, evidence=0.2)
 HATRED = Bond(opinion=-70, back=-60, tension=70, status="hostile", trust=0.2, grudge="burnt our mills")
 
 
@@ -119,6 +120,7 @@ def test_strangers_at_peace_mostly_rest() -> None:
         ("war", {"grievances": [grievance()]}, {}),
         ("war", {"broken": frozenset({(A, B)})}, {}),
         ("war", {"demands": [Demand(INCIDENT, A, B, "war", 0, True)]}, {}),
+        ("war", {"demands": [Demand(INCIDENT, A, B, "war", 0, True, 1.0)]}, {"demands": [LIE]}),
         ("raid", {"me": {"traits": WARLIKE}}, {"me": {"traits": GENTLE}}),
         ("raid", {"them": {"military": 300.0}}, {"them": {"military": 3000.0}}),
         ("slight", {"me": {"leader": Traits(agreeableness=0.0)}}, {"me": {"leader": Traits(agreeableness=1.0)}}),
@@ -155,7 +157,11 @@ def test_no_war_where_none_is_legal(bond: Bond, why: str) -> None:
         ({"broken": frozenset({(A, B)})}, "broken_treaty"),
         ({"lost": frozenset({(A, B)})}, "reconquest"),
         ({"leagues": [League(WAR, B, frozenset({A, C}))]}, "coalition"),
-        ({"demands": [Demand(INCIDENT, A, B, "war", 0, True)]}, "ultimatum_rejected"),
+        ({"demands": [Demand(INCIDENT, A, B, "war", 0, True, 1.0)]}, "ultimatum_rejected"),
+        (
+            {"grievances": [grievance(rung=4)], "demands": [Demand(INCIDENT, A, B, "war", 0, True)]},
+            "incident",
+        ),
         ({"me": {"ideology": {"faith": 0.9}}, "them": {"ideology": {"faith": -0.6}}}, "ideology"),
     ],
 )
@@ -290,13 +296,30 @@ def test_what_cannot_be_paid_is_not_accepted() -> None:
     assert acts(list(found)) == {"reject"}
 
 
+def draft(worth: float | None, **fields: Any) -> Pact:
+    """A draft that A has not signed, by what its clauses are worth to it; None if it would not accept them."""
+    terms = {} if worth is None else {A: worth}
+    values = {"missing": frozenset({A}), "open": True, "terms": terms, **fields}
+    return Pact(TREATY, "T", "tribute", frozenset({A, B}), **values)
+
+
 @pytest.mark.parametrize(
-    ("opinion", "pays", "signs"), [(50, B, True), (-60, A, False), (0, A, False), (0, B, True)]
+    ("opinion", "worth", "signs"), [(50, 20.0, True), (-60, 10.0, False), (0, -15.0, False), (0, 15.0, True)]
 )
-def test_who_signs_a_draft(opinion: float, pays: UUID, signs: bool) -> None:
-    pact = Pact(TREATY, "T", "tribute", frozenset({A, B}), {pays: 400.0}, missing=frozenset({A}), open=True)
-    found = list(warcraft.drafted(view(Bond(opinion=opinion, trust=0.5 + opinion / 200)), pact))
+def test_who_signs_a_draft(opinion: float, worth: float, signs: bool) -> None:
+    found = list(warcraft.drafted(view(Bond(opinion=opinion, trust=0.5 + opinion / 200)), draft(worth)))
     assert (weight(found, "sign") > max(weight(found, "wait"), weight(found, "reject_treaty"))) is signs
+
+
+def test_what_it_would_not_accept_at_the_table_a_faction_does_not_sign() -> None:
+    friends = view(Bond(opinion=100, trust=1.0), pacts=[draft(None)])
+    assert acts(list(warcraft.drafted(friends, draft(None)))) == {"wait", "reject_treaty"}
+
+
+def test_what_a_draft_is_worth_to_a_faction_is_told_to_nobody() -> None:
+    seen = view(Bond(opinion=60, trust=0.9))
+    rich, poor, none = (list(warcraft.drafted(seen.shown, draft(worth))) for worth in (25.0, 2.0, None))
+    assert rich == poor == none and "sign" in acts(none)
 
 
 # -- wars ----------------------------------------------------------------------------------------------------------
@@ -377,11 +400,11 @@ def untold(decision: statecraft.Decision) -> bool:
 
 
 def test_answers_to_secret_drafts_are_told_to_nobody() -> None:
-    draft = replace(SECRET, open=True, missing=frozenset({A}))
-    seen = view(Bond(opinion=60, trust=0.9), pacts=[draft])
+    oath = replace(SECRET, open=True, missing=frozenset({A}), terms={A: 10.0})
+    seen = view(Bond(opinion=60, trust=0.9), pacts=[oath])
     (decision,) = warcraft.answers(seen, Dice(1))
     assert decision.option.act == "sign" and decision.shown is None
-    told = view(Bond(opinion=60, trust=0.9), pacts=[replace(draft, secret=False)])
+    told = view(Bond(opinion=60, trust=0.9), pacts=[replace(oath, secret=False)])
     assert warcraft.answers(told, Dice(1))[0].shown is not None
 
 
@@ -415,13 +438,12 @@ def test_secret_friends_are_called_without_telling() -> None:
             {"bond": Bond(opinion=20)},
             {"bond": Bond(opinion=20), "talks": [Talk("trade", frozenset({A, B}), True, True)]},
         ),
-        ({}, {"broken": frozenset({(A, B)}), "secretly_broken": frozenset({(A, B)})}),
         (
             {"bond": HATRED},
             {"bond": replace(HATRED, opinion=-20, back=0, shown=(HATRED.opinion, HATRED.back))},
         ),
     ],
-    ids=["treasury", "treaty", "talks", "breach", "opinion"],
+    ids=["treasury", "treaty", "talks", "opinion"],
 )
 def test_what_only_some_know_is_no_part_of_what_all_are_told(
     one: dict[str, object], other: dict[str, object]
@@ -510,7 +532,7 @@ DOERS = {act: UUID(int=500 + n) for n, act in enumerate(ACTS)}
         ("form_coalition", {}, "form_coalition", {"faction_id": A, "target_id": B}, "sign_treaty"),
         ("join_coalition", {"about_id": WAR}, "join_coalition",
          {"coalition_id": WAR, "faction_id": A}, "sign_treaty"),
-        ("sign", {"about_id": TREATY}, "sign_treaty", {"treaty_id": TREATY, "faction_id": A}, "sign_treaty"),
+        ("sign", {"about_id": TREATY}, "sign_treaty", {"treaty_id": TREATY, "draft": 3}, "sign_treaty"),
         ("reject_treaty", {"about_id": TREATY}, "reject_treaty", {"treaty_id": TREATY}, "sign_treaty"),
         ("war", {"kind": "incident", "about_id": INCIDENT}, "declare_war",
          {"defender_id": B, "cause": "incident", "cause_id": INCIDENT}, "declare_war"),
@@ -529,7 +551,8 @@ def test_what_a_decision_makes_them_do(
     weary = {"exhaustion": 100.0, "able": DOERS, "treasury": 0}
     war = conflict(score=0.0)
     failed = [Talk("peace", frozenset({A, B}), False)] * warcraft.WHITE_PEACE_AFTER
-    world = stage(Bond(status="war"), weary, weary, wars=[war], talks=failed)
+    pacts = [draft(9.0, number=3)]
+    world = stage(Bond(status="war"), weary, weary, wars=[war], talks=failed, pacts=pacts)
     chosen = Option(act, (), 1.0, **{"target_id": B, "words": "the insult", **fields})
     weighing = statecraft.Weighing(chosen, (chosen,), 1)
     (given,) = envoys.commands(world, statecraft.Decision(A, "policy", weighing, weighing), Dice(1))

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 from uuid import UUID
 
 import orjson
@@ -11,10 +11,11 @@ import pytest
 from fablewright.core.clock import DAY
 from fablewright.core.dice import derived_uuid
 from fablewright.core.refusal import Refused
+from fablewright.core.transaction import Transaction
 from fablewright.systems.characters.commands import CreateCharacter, Personality
-from fablewright.systems.diplomacy.clauses import NoAttack
+from fablewright.systems.diplomacy.clauses import AnyClause, HandOver, NoAttack, Pay
 from fablewright.systems.diplomacy.commands import AddOpinion, SetRelation
-from fablewright.systems.diplomacy.treaty_commands import ProposeTreaty
+from fablewright.systems.diplomacy.treaty_commands import ChangeDraft, ProposeTreaty, SignTreaty
 from fablewright.systems.diplomacy.war_commands import DeclareWar, ReportIncident
 from fablewright.systems.director import court, envoys, mishaps, warcraft
 from fablewright.systems.director.commands import ConfigureDirector
@@ -361,7 +362,7 @@ async def test_what_never_fades_is_held_against_somebody_for_ever(server: Server
     async with server.runtime.database.reading() as connection:
         stage = await court.stage(Counting(world_id, 60 * DAY, connection, []))
     bond = stage.bonds[ash, birch]
-    assert (bond.opinion, bond.grudge) == (pytest.approx(-45), "feud")
+    assert bond.opinion == pytest.approx(-45) and bond.grudge == "feud"
 
 
 @dataclass
@@ -488,6 +489,73 @@ async def test_what_factions_do_about_secret_treaties_is_told_to_nobody_else(
     assert "Ashmark" in told and "Oath" not in told and drafted["treaty_id"] not in told
     assert str(made[0]["id"]) not in told, "nor that something was decided"
     await sound(server, world_id)
+
+
+async def test_no_draft_is_signed_that_would_not_be_accepted_at_the_table(server: Server) -> None:
+    owner = await server.person()
+    world_id = await land(server, owner)
+    ash, birch = of("Ashmark"), of("Birchholm")
+    await server.do(ChangeFaction(faction_id=ash, self_run=False), owner.actor, world_id)
+    await council(server, owner, world_id, 3000)
+    friends = AddOpinion(holder_id=birch, about_id=ash, key="old", amount=95, reason="old friends")
+    await server.do(friends, owner.actor, world_id)
+    offers: dict[str, list[AnyClause]] = {
+        "Peace": [NoAttack(a_id=ash, b_id=birch)],
+        "Ruin": [Pay(from_id=birch, to_id=ash, amount=5_000)],
+        "Shells": [
+            Pay(from_id=birch, to_id=ash, amount=5_000),
+            Pay(from_id=ash, to_id=birch, amount=10**6, currency="shells", every_days=30),
+        ],
+        "Treason": [
+            Pay(from_id=ash, to_id=birch, amount=4_000),
+            HandOver(faction_id=birch, to_id=ash, character_id=of("Birchholm", "leader")),
+        ],
+    }
+    drafts = [
+        ProposeTreaty(
+            id=derived_uuid("draft", name), name=name, parties=[ash, birch], faction_id=ash, clauses=clauses,
+            duration_days=360,
+        )
+        for name, clauses in offers.items()
+    ]  # fmt: skip
+    await server.runtime.engine.execute(drafts, owner.storyteller, world_id, key="drafts")
+    async with server.runtime.database.reading() as connection:
+        reader = court.Connected(world_id, 0, connection)
+        seen = await court.read_drafts(cast(Transaction, reader), await court.stage(reader))
+    worth = {p.name: p.terms for p in seen.pacts}
+    assert worth["Peace"].keys() == {birch} and worth["Peace"][birch] > 0
+    assert {name for name, terms in worth.items() if not terms} == {"Ruin", "Shells", "Treason"}
+    await server.do(
+        ChangeDraft(
+            treaty_id=derived_uuid("draft", "Peace"), name="Peace", parties=[ash, birch], faction_id=ash,
+            clauses=offers["Peace"], duration_days=720,
+        ),
+        owner.actor, world_id,
+    )  # fmt: skip
+    await advance(server, owner, world_id, 4 * DAY)
+    signed = await log(server, world_id, "diplomacy.treaty_signed")
+    assert [(s["name"], s["faction_id"]) for s in signed] == [("Peace", str(birch))]
+    await sound(server, world_id)
+
+
+@pytest.mark.parametrize("secret", [False, True])
+async def test_only_the_breach_of_an_open_treaty_is_a_reason_for_war(server: Server, secret: bool) -> None:
+    owner = await server.person()
+    world_id = await land(server, owner, self_run=False)
+    ash, birch = of("Ashmark"), of("Birchholm")
+    oath = derived_uuid("draft", "oath")
+    draft = ProposeTreaty(
+        id=oath, name="Oath", parties=[ash, birch], faction_id=ash, secret=secret,
+        clauses=[NoAttack(a_id=ash, b_id=birch)],
+    )  # fmt: skip
+    signing = [SignTreaty(treaty_id=oath, faction_id=i) for i in (ash, birch)]
+    await server.runtime.engine.execute([draft, *signing], owner.storyteller, world_id, key="oath")
+    await server.do(DeclareWar(attacker_id=ash, defender_id=birch, cause="conquest"), owner.actor, world_id)
+    (breach,) = await log(server, world_id, "diplomacy.treaty_violated")
+    assert breach["faction_id"] == str(ash)
+    async with server.runtime.database.reading() as connection:
+        seen = await court.stage(court.Connected(world_id, 0, connection))
+    assert seen.broken == (set() if secret else {(birch, ash)})
 
 
 async def test_nobody_learns_of_spies_and_gifts_from_councils(

@@ -134,7 +134,7 @@ def _answered(decisions: Sequence[Decision]) -> Counter[UUID]:
 
 async def _decide(tx: Transaction, *, answers_only: bool) -> tuple[Stage, list[Decision]]:
     """What everybody decides, in an order that chance gives: answers first, then wars, then what they begin."""
-    stage = await court.stage(tx)
+    stage = await court.read_drafts(tx, await court.stage(tx))
     asked = warcraft.asked(stage) if answers_only else stage.realms.keys()
     ids = [realm.id for realm in stage.realms.values() if realm.self_run and realm.id in asked]
     tx.dice.shuffle(ids)

@@ -5,7 +5,7 @@ that follow lock and check what they touch.
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final, Protocol, cast
 from uuid import UUID
 
@@ -13,7 +13,8 @@ from fablewright.core.clock import DAY
 from fablewright.core.transaction import Transaction
 from fablewright.systems.characters import service as characters
 from fablewright.systems.characters.rules import Traits
-from fablewright.systems.diplomacy import battle, ladder, war_views
+from fablewright.systems.diplomacy import battle, evaluator, ladder, perspectives, war_views
+from fablewright.systems.diplomacy.clauses import CLAUSE, AnyClause
 from fablewright.systems.diplomacy.relations import trust_now
 from fablewright.systems.diplomacy.rules import TENSION_HALF_LIFE_DAYS
 from fablewright.systems.director.realms import (
@@ -111,7 +112,7 @@ ORDER BY i.id
 """  # noqa: S608  fixed texts only
 WARS: Final = f"SELECT {war_views.WAR} FROM wars WHERE world_id = $1 AND ended_at IS NULL ORDER BY id"  # noqa: S608
 TREATIES: Final = """
-SELECT t.id, t.name, t.kind, t.secret, t.state IN ('draft', 'signed_partly') AS open,
+SELECT t.id, t.name, t.kind, t.secret, t.draft, t.duration_ms, t.state IN ('draft', 'signed_partly') AS open,
        array_agg(p.faction_id) AS parties,
        coalesce(array_agg(p.faction_id) FILTER (WHERE p.signed_at IS NULL), '{}') AS missing,
        coalesce(array_agg(p.faction_id) FILTER (WHERE p.leaves_at IS NOT NULL), '{}') AS leaving
@@ -125,8 +126,12 @@ SELECT c.treaty_id, c.type, c.terms ->> 'from_id' AS payer, (c.terms ->> 'amount
        (c.terms ->> 'every_days')::float8 AS every_days, c.terms ->> 'protector_id' AS protector,
        c.terms ->> 'protected_id' AS protected
 FROM treaty_clauses c JOIN treaties t ON t.world_id = c.world_id AND t.id = c.treaty_id
-    AND t.state IN ('draft', 'signed_partly', 'signed', 'in_force')
+    AND t.state IN ('signed', 'in_force')
 WHERE c.world_id = $1 AND c.ended_at IS NULL AND c.type IN ('pay', 'defend')
+"""
+TERMS: Final = """
+SELECT treaty_id, terms::text AS terms FROM treaty_clauses
+WHERE world_id = $1 AND treaty_id = ANY($2::uuid[]) AND ended_at IS NULL ORDER BY treaty_id, number
 """
 TALKS: Final = """
 SELECT n.kind, n.secret, n.state = 'open' AS open, array_agg(p.faction_id) AS parties FROM negotiations n
@@ -141,9 +146,10 @@ WHERE s.world_id = $1 AND s.lifted_at IS NULL GROUP BY s.world_id, s.id ORDER BY
 """
 DEMANDS: Final = """
 SELECT u.id, u.issuer_id, u.target_id, u.consequence ->> 'kind' AS threat, u.state <> 'issued' AS turned_down,
+       coalesce(i.evidence, 0) AS evidence, coalesce(i.severity, 0.5) AS severity,
        coalesce((SELECT sum((d ->> 'amount')::float8) FROM jsonb_array_elements(u.demands) AS d
                  WHERE d ->> 'type' = 'pay' AND d ->> 'from_id' = u.target_id::text), 0) AS sum
-FROM ultimatums u
+FROM ultimatums u LEFT JOIN incidents i ON i.world_id = $1 AND i.id = u.incident_id
 WHERE u.world_id = $1 AND (u.state = 'issued' OR (u.state IN ('rejected', 'expired') AND u.closed_at > $2
   AND u.outcome_id IS NULL AND NOT EXISTS (SELECT 1 FROM wars w WHERE w.world_id = $1 AND w.attacker_id = u.issuer_id
                   AND w.defender_id = u.target_id AND w.at >= u.closed_at)))
@@ -154,14 +160,14 @@ SELECT c.id, c.target_id, array_agg(m.faction_id) AS members FROM coalitions c
 JOIN coalition_members m ON m.world_id = c.world_id AND m.coalition_id = c.id AND m.left_at IS NULL
 WHERE c.world_id = $1 AND c.dissolved_at IS NULL GROUP BY c.world_id, c.id ORDER BY c.id
 """
+# Breaches of secret treaties are no reason for war: who named one would publish the treaty.
 BROKEN: Final = """
-SELECT p.faction_id AS victim, v.faction_id AS breaker, bool_and(t.secret) AS secret FROM treaty_violations v
-JOIN treaties t ON t.world_id = v.world_id AND t.id = v.treaty_id
+SELECT DISTINCT p.faction_id AS victim, v.faction_id AS breaker FROM treaty_violations v
+JOIN treaties t ON t.world_id = v.world_id AND t.id = v.treaty_id AND NOT t.secret
 JOIN treaty_parties p ON p.world_id = v.world_id AND p.treaty_id = v.treaty_id AND p.faction_id <> v.faction_id
 WHERE v.world_id = $1 AND v.state = 'confirmed' AND v.at > $2
   AND NOT EXISTS (SELECT 1 FROM wars w WHERE w.world_id = $1 AND w.attacker_id = p.faction_id
                   AND w.defender_id = v.faction_id AND w.at >= v.at)
-GROUP BY p.faction_id, v.faction_id
 """
 LOST: Final = """
 SELECT DISTINCT o.holder_id, r.controller_id FROM occupations o
@@ -175,7 +181,6 @@ async def stage(reader: Reader) -> Stage:
     world_id, now = reader.world_id, reader.now
     tx = cast(Transaction, reader)  # what is called with it only fetches
     standing = await factions.load_all(tx)
-    broken = await reader.fetch(BROKEN, world_id, now - REMEMBERED)
     return Stage(
         now=now, realms=await _realms(tx, standing), bonds=await _bonds(reader), lands=await _lands(reader),
         grievances=[_grievance(row) for row in await reader.fetch(INCIDENTS, world_id)],
@@ -189,14 +194,18 @@ async def stage(reader: Reader) -> Stage:
             for r in await reader.fetch(SANCTIONS, world_id)
         ],
         demands=[
-            Demand(r["id"], r["issuer_id"], r["target_id"], r["threat"] or "", int(r["sum"]), r["turned_down"])
+            Demand(
+                r["id"], r["issuer_id"], r["target_id"], r["threat"] or "", int(r["sum"]), r["turned_down"],
+                r["evidence"], r["severity"],
+            )
             for r in await reader.fetch(DEMANDS, world_id, now - REMEMBERED)
         ],
         leagues=[
             League(r["id"], r["target_id"], frozenset(r["members"])) for r in await reader.fetch(LEAGUES, world_id)
         ],
-        broken=frozenset((r["victim"], r["breaker"]) for r in broken),
-        secretly_broken=frozenset((r["victim"], r["breaker"]) for r in broken if r["secret"]),
+        broken=frozenset(
+            (r["victim"], r["breaker"]) for r in await reader.fetch(BROKEN, world_id, now - REMEMBERED)
+        ),
         lost=frozenset((r["holder_id"], r["controller_id"]) for r in await reader.fetch(LOST, world_id)),
     )  # fmt: skip
 
@@ -326,7 +335,31 @@ async def _pacts(reader: Reader) -> list[Pact]:
         Pact(
             r["id"], r["name"], r["kind"], frozenset(r["parties"]), dues.get(r["id"], {}),
             frozenset(defends.get(r["id"], ())), frozenset(r["leaving"]), frozenset(r["missing"]), r["open"],
-            r["secret"],
+            r["secret"], r["draft"], None if r["duration_ms"] is None else max(1, r["duration_ms"] // DAY),
         )
         for r in await reader.fetch(TREATIES, reader.world_id)
     ]  # fmt: skip
+
+
+async def read_drafts(tx: Transaction, stage: Stage) -> Stage:
+    """The same with what drafts are worth to who runs itself and has not signed, as its evaluator judges."""
+    drafts = {p.id: p for p in stage.pacts if p.open and any(_by_itself(stage, i) for i in p.missing)}
+    if not drafts:
+        return stage
+    offers: dict[UUID, list[AnyClause]] = {i: [] for i in drafts}
+    for row in await tx.fetch(TERMS, tx.world_id, sorted(drafts)):
+        offers[row["treaty_id"]].append(CLAUSE.validate_json(row["terms"]))
+    clauses = [clause for offer in offers.values() for clause in offer]
+    seen = await perspectives.scene(tx, [p.parties for p in drafts.values()], clauses)
+    for pact in drafts.values():
+        views, offer = seen.views(sorted(pact.parties), {}), offers[pact.id]
+        terms = {
+            i: evaluator.terms(views[i], offer, pact.days) for i in pact.missing
+            if _by_itself(stage, i) and evaluator.acceptable(views[i], offer, pact.days)
+        }  # fmt: skip
+        drafts[pact.id] = replace(pact, terms=terms)
+    return replace(stage, pacts=[drafts.get(p.id, p) for p in stage.pacts])
+
+
+def _by_itself(stage: Stage, faction_id: UUID) -> bool:
+    return faction_id in stage.realms and stage.realms[faction_id].self_run

@@ -232,7 +232,9 @@ def _join_coalition(e: Errand) -> list[Command]:
 
 
 def _sign(e: Errand) -> list[Command]:
-    return [treaties.SignTreaty(treaty_id=e.about, faction_id=e.me.id, character_id=e.who("sign_treaty"))]
+    read = next(p.number for p in e.stage.pacts if p.id == e.about)
+    who = e.who("sign_treaty")
+    return [treaties.SignTreaty(treaty_id=e.about, faction_id=e.me.id, character_id=who, draft=read)]
 
 
 def _reject_treaty(e: Errand) -> list[Command]:

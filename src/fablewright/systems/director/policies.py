@@ -408,9 +408,10 @@ def _cause(view: Outlook, other: Other) -> tuple[str, object, float, str]:
             found.append(("incident", g.id, just, wording(g)))
     for d in stage.demands:
         if d.turned_down and (d.issuer_id, d.target_id) == (me, other.id):
-            found.append(
-                ("ultimatum_rejected", d.id, battle.LEGITIMACY["ultimatum_rejected"], "the scorned ultimatum")
-            )
+            just = battle.legitimacy(
+                "ultimatum_rejected", evidence=d.evidence, severity=d.severity, tension=other.bond.tension, tried=1
+            ).value  # fmt: skip
+            found.append(("ultimatum_rejected", d.id, just, "the scorned ultimatum"))
     if (me, other.id) in stage.broken:
         found.append(("broken_treaty", None, battle.LEGITIMACY["broken_treaty"], "the broken treaty"))
     if (me, other.id) in stage.lost:

@@ -136,7 +136,11 @@ class Conflict:
 
 @dataclass(frozen=True, slots=True)
 class Pact:
-    """A treaty in force, or (`open`) one that waits for signatures. `dues` is what each party pays in a month."""
+    """A treaty in force, or (`open`) one that waits for signatures. `dues` is what each party pays in a month.
+
+    Of a draft, `number` tells which it is, `days` how long it shall hold (None: without an end), and `terms` what its
+    clauses are worth (points) to those whose evaluator would accept it: who is missing there does not sign.
+    """
 
     id: UUID
     name: str
@@ -148,6 +152,9 @@ class Pact:
     missing: frozenset[UUID] = frozenset()
     open: bool = False
     secret: bool = False
+    number: int = 1
+    days: int | None = None
+    terms: Mapping[UUID, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,7 +180,8 @@ class Embargo:
 
 @dataclass(frozen=True, slots=True)
 class Demand:
-    """An ultimatum: open, or (`turned_down`) one that was rejected or ran out of late."""
+    """An ultimatum: open, or (`turned_down`) one that was rejected or ran out of late. `evidence` and `severity` are
+    those of the incident it is about."""
 
     id: UUID
     issuer_id: UUID
@@ -181,6 +189,8 @@ class Demand:
     threat: str
     sum: int = 0
     turned_down: bool = False
+    evidence: float = 0.0
+    severity: float = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,11 +218,9 @@ class Stage:
     demands: Sequence[Demand] = ()
     leagues: Sequence[League] = ()
     broken: frozenset[tuple[UUID, UUID]] = frozenset()
-    """Who has confirmed breaches of common treaties against whom: (victim, who broke it)."""
+    """Who has confirmed breaches of common treaties against whom, as all know: (victim, who broke it)."""
     lost: frozenset[tuple[UUID, UUID]] = frozenset()
     """Who lost regions in a war that another holds now: (loser, holder)."""
-    secretly_broken: frozenset[tuple[UUID, UUID]] = frozenset()
-    """Those of `broken` that only the parties know of."""
     public: bool = False
     """Whether this is only what all can see."""
 
@@ -226,7 +234,6 @@ class Stage:
                 for pair, b in self.bonds.items()
             },
             pacts=[p for p in self.pacts if not p.secret], talks=[t for t in self.talks if not t.secret],
-            broken=self.broken - self.secretly_broken,
         )  # fmt: skip
 
     @cached_property

@@ -8,7 +8,7 @@ from functools import partial
 from uuid import UUID
 
 from fablewright.core.dice import Dice
-from fablewright.systems.director.policies import income, policies, wording
+from fablewright.systems.director.policies import policies, wording
 from fablewright.systems.director.realms import Conflict, Demand, Grievance, Land, Pact, Stage
 from fablewright.systems.director.statecraft import (
     Decision,
@@ -178,19 +178,23 @@ def threatened(view: Outlook, demand: Demand) -> Iterator[Option]:
 
 
 def drafted(view: Outlook, pact: Pact) -> Iterator[Option]:
-    """Whether to sign a treaty that others have drafted. Nobody else sees a secret one."""
+    """Whether to sign a treaty that others have drafted. Nobody else sees a secret one, nor what it is worth to whom.
+
+    What a faction would not agree to at the table it does not sign, however much it likes who asks.
+    """
     if pact.secret and view.stage.public:
         return
     n, others = view.nature, [i for i in pact.parties if i != view.me.id]
     bonds = [view.stage.bond(view.me.id, i) for i in others]
     liked, trusted = min(b.opinion for b in bonds), min(b.trust for b in bonds)
-    gets = sum(d for i, d in pact.dues.items() if i != view.me.id) - pact.dues.get(view.me.id, 0.0)
+    gains = 0.0 if view.stage.public else pact.terms.get(view.me.id)
     fields = {"target_id": min(others), "about_id": pact.id, "kind": pact.kind, "words": pact.name}
     parts = {
-        "tie": 0.2 * liked, "trust": 18.0 * (trusted - 0.5), "gain": max(-40.0, min(30.0, 40.0 * gets / income(view))),
-        "temper": -14.0 * n.isolationist + 6.0 * n.kind, "threat": 14.0 * view.threat, "custom": 6.0,
+        "tie": 0.2 * liked, "trust": 18.0 * (trusted - 0.5), "temper": -14.0 * n.isolationist + 6.0 * n.kind,
+        "threat": 14.0 * view.threat, "custom": 6.0,
     }  # fmt: skip
-    yield option("sign", parts, **fields)
+    if gains is not None:
+        yield option("sign", {**parts, "gain": max(-40.0, min(30.0, gains))}, **fields)
     yield option(
         "reject_treaty", {"habit": 3.0, "tie": -0.1 * liked, "trust": 10.0 * (0.5 - trusted)}, **fields
     )
