@@ -186,6 +186,12 @@ def test_a_folder_of_json_becomes_a_world(folder: Callable[..., Path]) -> None:
     assert found["worlds.create_world"][0].begins_at == 0
 
 
+def test_what_two_files_say_of_a_member_comes_together(folder: Callable[..., Path]) -> None:
+    members = [{"faction": 2, "npc": 12, "rank": "officer"}, {"faction": 2, "npc": 12, "rank": "officer"}]
+    _, elm = commands(read_foreign(folder(memberships=members), BUILT_IN))["factions.found_faction"]
+    assert [(m.rank, m.role) for m in elm.members] == [("officer", "ambassador")]
+
+
 def test_the_epoch_says_which_date_is_world_time_0(folder: Callable[..., Path]) -> None:
     foreign = read_foreign(folder(), BUILT_IN, epoch="1012-02-29T06:00:00")
     assert commands(foreign)["worlds.create_world"][0].begins_at == DAY
@@ -198,14 +204,20 @@ def test_the_epoch_says_which_date_is_world_time_0(folder: Callable[..., Path]) 
 
 def test_what_has_no_place_is_told_before_anything_is_made(folder: Callable[..., Path]) -> None:
     factions = [{**faction, "motto": "Burn", "crest": None} for faction in FACTIONS]
-    foreign = read_foreign(folder(weather=[{"sky": "rain"}] * 3, factions=factions), BUILT_IN)
+    people = [*CHARACTERS, {"name": "Tom", "role": "miller"}]
+    world = [WORLD, {"name": "Three Lands"}]
+    foreign = read_foreign(
+        folder(weather=[{"sky": "rain"}] * 3, factions=factions, npcs=people, world=world), BUILT_IN
+    )
     assert foreign.lines() == [
         "weather.json: nothing of a world is called so (3 entries)",
+        "world.json: it is not the first row of world (1 entry)",
         "factions.json, motto: no field of factions takes it (2 times, first in line 11)",
+        "npcs.json, role: it does not say of which faction (in line 18)",
     ]
     with pytest.raises(Refused) as refused:
         foreign.refuse_unmapped()
-    assert (refused.value.code, refused.value.facts["count"]) == ("import_unmapped", 2)
+    assert (refused.value.code, refused.value.facts["count"]) == ("import_unmapped", 4)
 
 
 @pytest.mark.parametrize(
@@ -231,6 +243,13 @@ def test_what_has_no_place_is_told_before_anything_is_made(folder: Callable[...,
           "nations": {"ash": {"name": "Ashmark"}, "elm": {"id": 1, "name": "Elm"}}},
          ["nations.json, line 2: 'ash' stands in factions.json, line 2 already",
           "nations.json, line 5, id: 1 stands in factions.json, line 5 already"]),
+        ({"memberships": [{"faction": 1, "npc": 12, "role": role} for role in ("general", "spymaster")]},
+         ["memberships.json, line 7, members: 'corvin_hale' stands there twice, and not the same: keep one"]),
+        ({"factions": [{"name": "Ash", "members": {"11": {}, "Queen Ysmay": {"rank": "lord"}}}]},
+         ["members: 'queen_ysmay' stands there twice, and not the same"]),
+        ({"memberships": [{"faction": 2, "npc": 12, "role": "general"}]},
+         ["npcs.json, line 14, role: 'role' stands there twice, and not the same"]),
+        ({"worlds": {"name": "Three Lands"}}, ["worlds.json, line 1: 'world' stands in world.json, line 1 already"]),
         ({"relations": [{"from": 1, "to": 99}]}, ["relations.json, line 4, relations[1].to: it names none of"]),
         ({"territories": {"fens": {"name": "F", "owner": "Nobody"}}},
          ["territories.json, line 4, controller: it names none of the factions: 'Nobody'"]),
@@ -388,7 +407,7 @@ def test_tables_and_columns_without_a_place_are_told(tmp_path: Path) -> None:
 
 def test_a_file_with_too_many_tables_is_told(tmp_path: Path) -> None:
     """Else those that come last by their names would be missing in the world."""
-    empty = [f"CREATE TABLE a{number:03} (x TEXT)" for number in range(MOST_TABLES)]
+    empty = ["BEGIN"] + [f"CREATE TABLE a{number:03} (x TEXT)" for number in range(MOST_TABLES)]
     with pytest.raises(Refused, match="it has more than 500 tables"):
         read_foreign(database(tmp_path, *empty), BUILT_IN)
 

@@ -139,6 +139,10 @@ class Fitter:
                 return nested
         return None
 
+    def means(self, section: str, column: str, name: str) -> bool:
+        """Whether a column of whole entries is that field, whatever else they have."""
+        return self.target(section, {name: Shape()}, column, "") == name
+
     def _meant(self, section: str, path: str) -> list[str]:
         last = path.rpartition(".")[2]
         return [m for m in (self.names.field(section, path), self.names.field("*", last)) if m]
@@ -221,8 +225,14 @@ class Fitter:
         for item in node.value:
             found = self.keyed(section, shape, part, item, path)
             if found is not None:
-                made[found[0]] = (item.line, found[1])
+                self.put_once(made, found[0], item.line, found[1], path)
         return Node(made, node.line)
+
+    def put_once(self, made: dict[str, Any], key: str, line: Any, node: Node, path: str) -> None:
+        """Put a value under its key. What stands there already may only say the same."""
+        there = made.setdefault(key, (line, node))[1]
+        if there is not node and there.plain() != node.plain():
+            self.faults.add("", line, path, f"{key!r} stands there twice, and not the same: keep one")
 
     def keyed(
         self, section: str, shape: Shape, part: PartOf, node: Node, path: str
@@ -277,14 +287,11 @@ class Fitter:
 
     def _mapping(self, section: str, shape: Shape, node: Node, path: str) -> Node:
         if shape.values is not None:
-            values = shape.values
-            return Node(
-                {
-                    self._key(shape, key, line, path): (line, self.fit(section, values, inner, path))
-                    for key, (line, inner) in node.value.items()
-                },
-                node.line,
-            )
+            made: dict[str, Any] = {}
+            for key, (line, inner) in node.value.items():
+                fitted = self.fit(section, shape.values, inner, path)
+                self.put_once(made, self._key(shape, key, line, path), line, fitted, path)
+            return Node(made, node.line)
         shape = shape if shape.models else (shape.items or shape)
         model = self._model(section, shape, node, path)
         return self.entry(section, model, node, path) if model is not None else node

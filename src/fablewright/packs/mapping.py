@@ -110,21 +110,9 @@ class Mapper:
             fields = row.node.value if isinstance(row.node.value, dict) else {}
             said = {c: inner.value for c, (_, inner) in fields.items() if inner.value is not None}
             id_ = next((v for c, v in said.items() if plain(c) == IDENTITY), None)
-            own = next(
-                (
-                    v
-                    for c, v in said.items()
-                    if self._fit.target(section.name, {"key": Shape()}, c, "") == "key"
-                ),
-                None,
-            )
-            named = next(
-                (
-                    v
-                    for c, v in said.items()
-                    if self._fit.target(section.name, {"name": Shape()}, c, "") == "name"
-                ),
-                None,
+            own, named = (
+                next((v for c, v in said.items() if self._fit.means(section.name, c, name)), None)
+                for name in ("key", "name")
             )
             given = {"": row.key, IDENTITY: id_, "key": own}
             self._stand_once(section.name, row.node.line, given)
@@ -142,10 +130,8 @@ class Mapper:
         for column, value in given.items():
             first = line if value is None else self._said.setdefault((section, str(value)), line)
             if first is not line:
-                where = f"{first.file}, {first.unit} {int(first)}"
-                self._faults.add(
-                    "", line, column, f"{value!r} stands in {where} already: give one of the two another"
-                )
+                said = f"{value!r} stands in {_where(first)} already: give one of the two another"
+                self._faults.add("", line, column, said)
 
     def _keyed(self, section: str, table: Table, keys: Sequence[str]) -> None:
         sheet = self._sheets[section]
@@ -189,7 +175,7 @@ class Mapper:
         sheet.file = sheet.file or table.file
         if _several(sheet.section):
             for row in table.rows:
-                sheet.entries[row.key or section] = self._fit.entry(section, model, row.node)
+                self._only(sheet, row.key or section, self._fit.entry(section, model, row.node))
             return
         if table.whole is None and section in shapes and shapes[section].items is not None:
             for row in table.rows:
@@ -198,11 +184,21 @@ class Mapper:
         node = table.whole or _pairs(table.rows) or (table.rows[0].node if table.rows else None)
         if node is None:
             return
+        if table.whole is None and node is table.rows[0].node:
+            for row in table.rows[1:]:
+                self._fit.leave(row.node.line, table.file, "", f"it is not the first row of {section}")
         if isinstance(node.value, dict):
             node = Node({c: v for c, v in node.value.items() if plain(c) != IDENTITY}, node.line)
             if section == WORLD:
                 self._begin(node)
-        sheet.entries[section] = self._fit.entry(section, model, node)
+        self._only(sheet, section, self._fit.entry(section, model, node))
+
+    def _only(self, sheet: _Sheet, key: str, entry: Node) -> None:
+        """Let this be the one entry of its name."""
+        there = sheet.entries.setdefault(key, entry)
+        if there is not entry:
+            said = f"{key!r} stands in {_where(there.line)} already: keep one"
+            self._faults.add("", entry.line, "", said)
 
     def _begin(self, node: Node) -> None:
         """Learn which date world time 0 stands for: `epoch`, or else the date at which the world begins."""
@@ -264,8 +260,8 @@ class Mapper:
         if shape.values is not None:
             into = entry.value.setdefault(field_, (node.line, Node({}, node.line)))[1]
             found = self._fit.keyed(section, shape, part, inner, field_)
-            if found is not None:
-                into.value[found[0]] = (node.line, found[1])
+            if found is not None and isinstance(into.value, dict):
+                self._fit.put_once(into.value, found[0], node.line, found[1], field_)
             return
         into = entry.value.setdefault(field_, (node.line, Node([], node.line)))[1]
         taken = self._fit.take(inner, part.take)
@@ -336,14 +332,18 @@ class Mapper:
                 entry, "controller", lambda faction, line, key=key: _add(faction, "holds", key, line)
             )
         for key, entry in self._entries("characters"):
-            rank, role = _pop(entry, "rank"), _pop(entry, "role")
+            said = [(n, *v) for n in ("rank", "role") if (v := _pop(entry, n)) is not None and v[1].value]
 
-            def join(faction: Node, line: Any, key: str = key, rank: Any = rank, role: Any = role) -> None:
-                said = {n: v for n, v in (("rank", rank), ("role", role)) if v is not None and v[1].value}
+            def join(faction: Node, line: Any, key: str = key, said: Sequence[Any] = said) -> None:
                 members = faction.value.setdefault("members", (line, Node({}, line)))[1]
                 if isinstance(members.value, dict):
-                    members.value.setdefault(key, (line, Node(said, line)))
+                    member = members.value.setdefault(key, (line, Node({}, line)))[1]
+                    for name, at, value in said if isinstance(member.value, dict) else ():
+                        self._fit.put_once(member.value, name, at, value, name)
 
+            if _plain(entry, "faction") in (None, ""):
+                for name, at, _ in said:
+                    self._fit.leave(at, "", name, "it does not say of which faction")
             self._to_faction(entry, "faction", join)
         for _, entry in self._entries(RELATIONS):
             for name, into in (("opinion", "opinions"), ("opinion_back", "opinions_back")):
@@ -434,6 +434,10 @@ class Mapper:
 def _several(section: Section) -> bool:
     """Whether there may be several documents, each under its name."""
     return any("*" in pattern for pattern in section.own.files)
+
+
+def _where(line: Any) -> str:
+    return f"{line.file}, {line.unit} {int(line)}"
 
 
 def _uuid(value: Any) -> UUID | None:
