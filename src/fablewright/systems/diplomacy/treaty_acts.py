@@ -1,7 +1,8 @@
 """Reads events as acts, in the form in which clauses look at what happens: who did what to whom.
 
 Apart from `watching`, which compares acts with clauses. What happens now is read with those who belong to factions, and
-hold regions, now; what is brought forward as evidence later, with those who did then.
+hold regions, now; what is brought forward as evidence later, with those who did then. An act has one doer: whoever
+trades with others has done so, not they.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -12,6 +13,7 @@ from uuid import UUID
 from fablewright.core.transaction import Transaction
 from fablewright.systems.diplomacy.clauses import Act
 from fablewright.systems.factions import service as factions
+from fablewright.systems.regions import service as regions
 
 HOLDERS: Final = "SELECT id, controller_id FROM regions WHERE world_id = $1 AND id = ANY($2::uuid[])"
 BELONGED: Final = """
@@ -31,10 +33,11 @@ Data = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """To which factions characters belong, and who holds regions."""
+    """To which factions characters belong, who holds regions, and in which region places lie."""
 
     belongs: Mapping[UUID, set[UUID]]
     holder: Mapping[UUID, UUID | None]
+    lies: Mapping[UUID, UUID]
 
 
 def _uuid(data: Data, name: str) -> UUID | None:
@@ -43,10 +46,34 @@ def _uuid(data: Data, name: str) -> UUID | None:
 
 
 def _came(data: Data, known: Known) -> list[Act]:
-    who, where = _uuid(data, "character_id"), _uuid(data, "region_id")
+    who, where = _uuid(data, "character_id"), _reached(data, known.lies)
     if who is None or where is None:
         return []
     return [Act("came", who, where), *(Act("entered", f, where) for f in sorted(known.belongs.get(who, ())))]
+
+
+def _reached(data: Data, lies: Mapping[UUID, UUID]) -> UUID | None:
+    """The region into which somebody came on a journey, or on foot from a place in another one."""
+    if (region := _uuid(data, "region_id")) is not None:
+        return region
+    ends = [None if place is None else lies.get(place) for place in _ends(data)]
+    return ends[0] if ends[0] != ends[1] else None
+
+
+def _ends(data: Data) -> tuple[UUID | None, UUID | None]:
+    """Where a walk ended, and where it began."""
+    return _uuid(data, "place_id"), _uuid(data, "from_id")
+
+
+def _put(data: Data, known: Known) -> list[Act]:
+    """A game master's hand brings characters somewhere; their factions have sent nobody."""
+    acts: list[Act] = []
+    for placed in data["placements"]:
+        who, place = _uuid(placed, "character_id"), _uuid(placed, "place_id")
+        region = known.lies.get(place) if place is not None and placed.get("to_id") is None else None
+        if who is not None and region is not None:
+            acts.append(Act("came", who, region))
+    return acts
 
 
 def _joined(data: Data, known: Known) -> list[Act]:
@@ -75,21 +102,22 @@ def _called(data: Data, known: Known) -> list[Act]:
 
 
 def _routed(data: Data, known: Known) -> list[Act]:
-    ends = [
-        known.holder.get(r) for r in (_uuid(data, "from_region"), _uuid(data, "to_region")) if r is not None
-    ]
-    sides = {f for f in (_uuid(data, "owner_id"), *ends) if f is not None}
-    return [
-        Act("traded", a, b, good=data.get("good")) for a in sorted(sides) for b in sorted(sides) if a != b
-    ]
+    ends = (_uuid(data, "from_region"), _uuid(data, "to_region"))
+    return _traded(data, {known.holder.get(r) for r in ends if r is not None})
+
+
+def _traded(data: Data, holders: set[UUID | None]) -> list[Act]:
+    """That the owner of a route, or who deals, trades with those in whose regions it does."""
+    owner = _uuid(data, "owner_id")
+    if owner is None:
+        return []
+    others = sorted(h for h in holders if h is not None and h != owner)
+    return [Act("traded", owner, other, good=data.get("good")) for other in others]
 
 
 def _dealt(data: Data, known: Known) -> list[Act]:
-    owner, region = _uuid(data, "owner_id"), _uuid(data, "region_id")
-    holder = None if region is None else known.holder.get(region)
-    if owner is None or holder is None or owner == holder:
-        return []
-    return [Act("traded", a, b, good=data.get("good")) for a, b in ((owner, holder), (holder, owner))]
+    region = _uuid(data, "region_id")
+    return [] if region is None else _traded(data, {known.holder.get(region)})
 
 
 def _banned(data: Data, known: Known) -> list[Act]:
@@ -106,7 +134,8 @@ def _sanctioned(data: Data, known: Known) -> list[Act]:
 
 
 READERS: Final[dict[str, Callable[[Data, Known], list[Act]]]] = {
-    "travel.crossed_border": _came, "travel.arrived": _came, "factions.member_joined": _joined,
+    "travel.crossed_border": _came, "travel.arrived": _came, "regions.arrived": _came,
+    "regions.characters_placed": _put, "factions.member_joined": _joined,
     "diplomacy.war_declared": _declared, "diplomacy.region_occupied": _occupied,
     "diplomacy.call_answered": _called, "markets.route_opened": _routed, "markets.bought": _dealt,
     "markets.sold": _dealt, "regions.movement_banned": _banned, "diplomacy.sanction_imposed": _sanctioned,
@@ -114,11 +143,24 @@ READERS: Final[dict[str, Callable[[Data, Known], list[Act]]]] = {
 """How events of each type are read; all others are of no concern."""
 
 
-def _asked(seen: Sequence[tuple[str, Data]]) -> tuple[set[UUID], set[UUID]]:
+async def _lies(tx: Transaction, seen: Sequence[tuple[str, Data]]) -> dict[UUID, UUID]:
+    """In which regions the places lie that these events (type, data) name."""
+    named: set[UUID | None] = set()
+    for kind, data in seen:
+        if kind == "regions.arrived":
+            named.update(_ends(data))
+        elif kind == "regions.characters_placed":
+            named.update(_uuid(placed, "place_id") for placed in data["placements"])
+    places = {place for place in named if place is not None}
+    return await regions.regions_of_places(tx, places) if places else {}
+
+
+def _asked(seen: Sequence[tuple[str, Data]], lies: Mapping[UUID, UUID]) -> tuple[set[UUID], set[UUID]]:
     """Whose factions, and the holders of which regions, must be known to read these events (type, data)."""
     came = {
-        who for kind, d in seen if READERS[kind] is _came and (who := _uuid(d, "character_id")) is not None
-    }
+        who for kind, d in seen
+        if READERS[kind] is _came and (who := _uuid(d, "character_id")) is not None and _reached(d, lies) is not None
+    }  # fmt: skip
     held = {
         region for kind, d in seen if READERS[kind] in (_routed, _dealt, _banned)
         for name in ("region_id", "from_region", "to_region") if (region := _uuid(d, name)) is not None
@@ -128,16 +170,18 @@ def _asked(seen: Sequence[tuple[str, Data]]) -> tuple[set[UUID], set[UUID]]:
 
 async def acts_of(tx: Transaction, seen: Sequence[tuple[str, Data]]) -> list[list[Act]]:
     """What was done in each of these events (type, data), which happen now."""
-    came, held = _asked(seen)
+    lies = await _lies(tx, seen)
+    came, held = _asked(seen, lies)
     belongs = await factions.allegiance(tx, came) if came else {}
     rows = await tx.fetch(HOLDERS, tx.world_id, sorted(held)) if held else []
-    known = Known(belongs, {row["id"]: row["controller_id"] for row in rows})
+    known = Known(belongs, {row["id"]: row["controller_id"] for row in rows}, lies)
     return [READERS[kind](data, known) for kind, data in seen]
 
 
 async def acts_then(tx: Transaction, kind: str, data: Data, seq: int, at: int) -> list[Act]:
     """What was done in an event of the log, by those who belonged to factions, and held regions, then."""
-    came, held = _asked([(kind, data)])
+    lies = await _lies(tx, [(kind, data)])  # places seldom change their region
+    came, held = _asked([(kind, data)], lies)
     belongs: dict[UUID, set[UUID]] = {}
     for row in await tx.fetch(BELONGED, tx.world_id, sorted(came), at) if came else ():
         belongs.setdefault(row["character_id"], set()).add(row["faction_id"])
@@ -147,4 +191,4 @@ async def acts_then(tx: Transaction, kind: str, data: Data, seq: int, at: int) -
         holder = {row["id"]: row["controller_id"] for row in rows}
         for row in await tx.fetch(TAKEN, tx.world_id, seq, sorted(held)):
             holder[UUID(row["id"])] = None if row["holder"] is None else UUID(row["holder"])
-    return READERS[kind](data, Known(belongs, holder))
+    return READERS[kind](data, Known(belongs, holder, lies))
