@@ -269,7 +269,7 @@ async def test_payments_that_are_due_together_are_one_batch(court: Court) -> Non
     )
     assert rows[0]["n"] == 1
     timers = await court.fetch(
-        "SELECT count(*) AS n FROM timers WHERE world_id = $1 AND kind = 'diplomacy.treaty_payments'"
+        "SELECT count(*) AS n FROM timers WHERE world_id = $1 AND kind = 'diplomacy.treaty_dues'"
     )
     assert timers[0]["n"] == 1
     await court.sound()

@@ -16,7 +16,7 @@ from fablewright.systems.diplomacy.treaty_commands import (
     TerminateTreaty,
     WithdrawFromTreaty,
 )
-from fablewright.systems.regions.commands import DefineRegions, RegionValue
+from fablewright.systems.regions.commands import DefineRegions, RegionValue, RemoveRegion
 from tests.support import Server
 from tests.systems.test_treaties import AMB, ASH, ELM, HILL, OAK, PEACE, Court, pays
 
@@ -96,6 +96,7 @@ async def test_treaties_are_written_and_read_again(server: Server, tmp_path: Pat
         ImportTreaty(name="Broken", closed_at=-9 * DAY, outcome="broken", reason="the raid", **past)
     )
     await court.propose(PEACE, name="Draft")
+    await court.do(RemoveRegion(region_id=HILL))
     await export_world(server.runtime, court.world_id, tmp_path / "pack")
     assert "Draft" not in (tmp_path / "pack" / "treaties.yaml").read_text()
     pack = read_pack(tmp_path / "pack", server.runtime.systems)

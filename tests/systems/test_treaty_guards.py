@@ -7,11 +7,11 @@ from uuid import UUID
 import orjson
 import pytest
 
-from fablewright.core.clock import DAY
+from fablewright.core.clock import DAY, Calendar
 from fablewright.core.refusal import Refused
-from fablewright.core.transaction import Transaction
+from fablewright.core.transaction import Timer, Transaction
 from fablewright.systems.characters.commands import CreateCharacter
-from fablewright.systems.diplomacy import treaty_states
+from fablewright.systems.diplomacy import treaties, treaty_states, treaty_timers
 from fablewright.systems.diplomacy.commands import AddOpinion, SetRelation
 from fablewright.systems.diplomacy.treaty_commands import (
     AccuseOfBreach,
@@ -23,12 +23,28 @@ from fablewright.systems.diplomacy.treaty_commands import (
     TerminateTreaty,
     WithdrawFromTreaty,
 )
-from fablewright.systems.diplomacy.treaty_timers import execute
 from fablewright.systems.diplomacy.war_commands import DeclareWar
-from fablewright.systems.factions.commands import AddMember, DissolveFaction, GrantTreasury, SetLeader
+from fablewright.systems.factions.commands import (
+    AddMember,
+    DissolveFaction,
+    GrantTreasury,
+    RemoveMember,
+    SetLeader,
+)
+from fablewright.systems.regions.commands import (
+    DefinePlaces,
+    DefineRegions,
+    Membership,
+    PathValue,
+    PlaceCharacters,
+    Placement,
+    PlaceValue,
+    RegionValue,
+    Walk,
+)
 from tests.support import Server
 from tests.systems.test_relations import inside
-from tests.systems.test_treaties import ASH, ELM, OAK, PEACE, Court, pays, status
+from tests.systems.test_treaties import AMB, ASH, ELM, HILL, OAK, PEACE, SERF, Court, pays, status
 
 
 @pytest.fixture
@@ -95,21 +111,55 @@ async def test_what_is_not_covered_does_not_say_what_there_is(court: Court) -> N
     assert "37" not in f"{refused.detail} {refused.facts}"
 
 
-async def test_sums_missed_while_nobody_ran_the_world_are_paid_one_after_the_other(court: Court) -> None:
-    await court.do(GrantTreasury(faction_id=ASH, amount=100, reason="taxes"))
-    await court.signed(pays(10, 30))
+async def test_sums_missed_while_nobody_ran_the_world_are_paid_up_to_the_end(court: Court) -> None:
+    await court.do(GrantTreasury(faction_id=ASH, amount=1000, reason="taxes"))
+    await court.signed(pays(100, 30))
+    over = await court.signed(pays(10, 30), duration_days=85)
+    left = await court.signed(pays(1, 30), parties=(ASH, ELM, OAK), notice_days=50)
+    await court.do(WithdrawFromTreaty(treaty_id=left, faction_id=ASH))
 
-    async def miss(tx: Transaction) -> None:  # a hundred days go by without a timer
-        await tx.execute("DELETE FROM timers WHERE world_id = $1", tx.world_id)
-        await tx.execute(
-            "UPDATE treaty_clauses SET due_at = due_at - $2 WHERE world_id = $1", tx.world_id, 100 * DAY
-        )
-        await execute(tx, [])
+    async def sleep(tx: Transaction) -> None:
+        moved = "UPDATE worlds SET anchor_world_ms = anchor_world_ms + $2 WHERE id = $1"
+        await tx.execute(moved, tx.world_id, 100 * DAY)
 
-    await inside(court.server, court.world_id, miss)
+    await inside(court.server, court.world_id, sleep)
     await court.advance(1)
-    assert await court.treasury(ELM) == 30
+    assert await court.treasury(ELM) == 321
+    assert [await court.state(t) for t in (over, left)] == ["expired", "in_force"]
     await court.sound()
+
+
+async def test_what_falls_due_when_a_treaty_ends_is_paid(court: Court) -> None:
+    await court.do(GrantTreasury(faction_id=ASH, amount=100, reason="taxes"))
+    midnight = Calendar().day_start(Calendar().day_number(await now(court)) + 1)
+    treaty = await court.signed(pays(10, 30), starts_at=midnight, duration_days=60)
+    await court.advance(62)
+    assert await court.state(treaty) == "expired"
+    assert await court.treasury(ELM) == 20
+    await court.sound()
+
+
+async def test_who_leaves_while_a_treaty_begins_pays_nothing(
+    court: Court, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await court.do(GrantTreasury(faction_id=ASH, amount=100, reason="taxes"))
+    third = {"type": "pay", "from_id": ELM, "to_id": OAK, "amount": 1}
+    await court.do(GrantTreasury(faction_id=ELM, amount=1, reason="taxes"))
+    start_at = await now(court) + DAY
+    all_three = (ASH, ELM, OAK)
+    treaty = await court.signed(pays(100), third, parties=all_three, starts_at=start_at, notice_days=0)
+    pay = treaties.pay_at_once
+
+    async def leaves(tx: Transaction, waiting: treaty_states.TreatyState) -> None:
+        await pay(tx, waiting)
+        if ASH in waiting.members:
+            await court.do(WithdrawFromTreaty(treaty_id=treaty, faction_id=ASH))
+
+    monkeypatch.setattr(treaty_timers, "pay_at_once", leaves)
+    due = Timer(UUID(int=1), "diplomacy.treaty_starts", start_at, {"treaty_id": str(treaty)})
+    await inside(court.server, court.world_id, lambda tx: treaty_timers.start(tx, [due]))
+    assert await court.state(treaty) == "in_force"
+    assert [await court.treasury(f) for f in all_three] == [100, 0, 1]
 
 
 async def test_a_command_does_not_write_back_when_a_sum_was_due(court: Court) -> None:
@@ -132,9 +182,12 @@ async def test_a_command_does_not_write_back_when_a_sum_was_due(court: Court) ->
 
 async def test_a_signature_is_for_the_draft_that_was_read(court: Court) -> None:
     treaty = await court.propose(PEACE)
-    await court.do(
-        ChangeDraft(treaty_id=treaty, faction_id=ASH, name="Other", parties=[ASH, ELM], clauses=[pays(1)])
-    )
+    terms = {"duration_days": 9, "on_breach": "break", "notice_days": 3, "grace_days": 2, "renews": True}
+    words = {"name": "Other", "parties": [ASH, ELM], "clauses": [pays(1)]}
+    await court.do(ChangeDraft(treaty_id=treaty, faction_id=ASH, **words, **terms))
+    told = (await court.events("treaty_drafted"))[-1]
+    assert terms.items() <= told.items()
+    assert (told["starts_at"], told["draft"], len(told["clauses"])) == (None, 2, 1)
     refused = await court.refused("draft_changed", SignTreaty(treaty_id=treaty, faction_id=ELM, draft=1))
     assert refused.facts == {"draft": 2}
     await court.do(SignTreaty(treaty_id=treaty, faction_id=ELM, draft=2))
@@ -176,6 +229,25 @@ async def test_clauses_name_who_is_there(court: Court, clause: dict[str, Any]) -
     assert error.value.facts["ids"] == [str(UUID(int=9))]
 
 
+async def test_drafts_lapse_and_only_those_of_members_are_counted(
+    court: Court, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(treaties, "MOST_DRAFTS", 1)
+    by_master = [await court.propose(PEACE) for _ in range(2)]
+    by_member = await court.propose(PEACE, character_id=AMB)
+    with pytest.raises(Refused, match="too_many_drafts"):
+        await court.propose(PEACE, character_id=AMB)
+    await court.advance(200)
+    changed = ChangeDraft(treaty_id=by_master[1], faction_id=ASH, name="Other", parties=[ASH, ELM])
+    await court.do(changed)
+    await court.sign(by_master[0], ASH)
+    await court.advance(166)
+    states = [await court.state(t) for t in (*by_master, by_member)]
+    assert states == ["expired", "draft", "expired"]
+    await court.propose(PEACE, character_id=AMB)
+    await court.sound()
+
+
 # -- breaches ------------------------------------------------------------------------------------------------
 
 
@@ -199,6 +271,55 @@ async def test_who_ends_a_treaty_in_grace_has_broken_it_all_the_same(court: Cour
     await court.advance(11)
     assert await court.violations() == [("unpaid", "confirmed", ASH)]
     assert await court.state(treaty) == "terminated"
+    await court.sound()
+
+
+async def test_who_goes_on_foot_comes_into_a_region(court: Court) -> None:
+    mill, ford, dale = UUID(int=501), UUID(int=502), UUID(int=402)
+    await court.do(DefinePlaces(
+        places=[PlaceValue(id=mill, name="Mill"), PlaceValue(id=ford, name="Ford")],
+        paths=[PathValue(a_id=mill, b_id=ford, minutes=60)],
+    ))  # fmt: skip
+    await court.do(DefineRegions(
+        regions=[RegionValue(id=HILL, name="Hill"), RegionValue(id=dale, name="Dale")],
+        places=[Membership(place_id=mill, region_id=HILL), Membership(place_id=ford, region_id=dale)],
+    ))  # fmt: skip
+    await court.do(
+        PlaceCharacters(placements=[Placement(character_id=c, place_id=ford) for c in (AMB, SERF)])
+    )
+    brought = {"type": "hand_over", "faction_id": ASH, "to_id": ELM, "region_id": HILL}
+    await court.signed({"type": "keep_out", "faction_id": ASH, "region_id": HILL})
+    await court.signed({**brought, "character_id": AMB}, {**brought, "character_id": SERF})
+    await court.do(Walk(character_id=AMB, place_id=mill))
+    await court.advance(0.1)
+    assert await court.violations() == [("entered", "confirmed", ASH)]
+    (told,) = await court.events("treaty_violated")
+    assert UUID(told["event_id"]) == await event(court, "regions.arrived")
+    await court.do(PlaceCharacters(placements=[Placement(character_id=SERF, place_id=mill)]))
+    assert [e["clause"] for e in await court.events("treaty_clause_fulfilled")] == [1, 2]
+    assert len(await court.violations()) == 1
+    await court.sound()
+
+
+async def test_who_was_handed_over_while_it_did_not_bind_was_not_kept_back(court: Court) -> None:
+    clause = {"type": "hand_over", "faction_id": ASH, "to_id": ELM, "character_id": SERF, "within_days": 10}
+    later = await court.signed(clause, starts_at=await now(court) + 5 * DAY)
+    rests = await court.signed(clause, grace_days=20)
+    await court.advance(16)
+    assert [v[1] for v in await court.violations()] == ["in_grace"] * 2
+    await both(court, SuspendTreaty, rests)
+    await both(court, SuspendTreaty, later)
+    await court.do(RemoveMember(faction_id=ASH, member_id=SERF))
+    await court.do(AddMember(faction_id=ELM, member_id=SERF))
+    trust = await court.trust(ELM, ASH)
+    await court.advance(15)
+    assert [v[1] for v in await court.violations()] == ["mended"] * 2
+    early = await court.signed(clause)
+    await court.advance(11)
+    assert len(await court.violations()) == 2
+    assert len(await court.events("treaty_clause_fulfilled")) == 3
+    assert await court.trust(ELM, ASH) <= trust
+    assert await court.state(early) == "in_force"
     await court.sound()
 
 
@@ -308,11 +429,42 @@ async def test_who_has_left_a_secret_treaty_hears_no_more_of_it(court: Court) ->
 # -- trust, history, checks ----------------------------------------------------------------------------------
 
 
-async def test_a_treaty_kept_to_its_end_builds_trust(court: Court) -> None:
-    await court.signed(PEACE, duration_days=10)
+@pytest.mark.parametrize(
+    ("clause", "days", "kept"),
+    [
+        (PEACE, 31, True),
+        (PEACE, 10, False),
+        ({"type": "custom", "text": "We greet each other.", "faction_id": ELM}, 31, False),
+        ({"type": "defend", "protector_id": ASH, "protected_id": ELM}, 31, False),
+    ],
+)
+async def test_a_promise_kept_to_the_end_builds_trust(
+    court: Court, clause: dict[str, Any], days: int, kept: bool
+) -> None:
+    await court.signed(clause, duration_days=days)
     before = await court.trust(ASH, ELM)
-    await court.advance(11)
-    assert await court.trust(ASH, ELM) > before
+    await court.advance(days + 1)
+    assert (await court.trust(ASH, ELM) > before) == kept
+
+
+async def test_many_treaties_are_not_worth_more_and_more(court: Court) -> None:
+    async def worth(secret: bool) -> float:
+        rows = await court.fetch(
+            "SELECT coalesce(sum(amount), 0) AS worth FROM opinions "
+            "WHERE world_id = $1 AND holder_id = $2 AND secret = $3",
+            ASH, secret,
+        )  # fmt: skip
+        return float(rows[0]["worth"])
+
+    await court.signed({"type": "custom", "text": "We greet each other."}, kind="trade")
+    assert await worth(False) == 0
+    for secret, kind, sum_ in (
+        (True, "defence_pact", 15), (False, "alliance", 20), (False, "defence_pact", 35), (False, "trade", 40),
+        (False, "border", 40), (True, "trade", 15),
+    ):  # fmt: skip
+        await court.signed(PEACE, kind=kind, secret=secret)
+        assert await worth(secret) == sum_
+    await court.sound()
 
 
 async def test_history_moves_nobody_and_may_be_of_who_is_no_more(court: Court) -> None:
@@ -326,6 +478,10 @@ async def test_history_moves_nobody_and_may_be_of_who_is_no_more(court: Court) -
     done = await court.do(ImportTreaty(closed_at=-8 * DAY, **past))
     assert done["state"] == "terminated"
     await court.refused("party_dissolved", ImportTreaty(**past))
+    against_them = {"type": "no_trade", "faction_id": ASH, "with_id": OAK}
+    with pytest.raises(Refused, match="clause_names_nobody"):
+        await court.propose(against_them)
+    await court.do(ImportTreaty(**{**past, "parties": [ASH, ELM]}, clauses=[against_them]))
 
 
 async def test_what_never_fades_is_sound(court: Court) -> None:
@@ -347,7 +503,7 @@ async def test_the_checks_find_what_no_timer_ends_and_nobody_watches(court: Cour
             "DELETE FROM timers WHERE world_id = $1 AND kind = 'diplomacy.treaty_grace_ends'", tx.world_id
         )
         await tx.execute(
-            "UPDATE timers SET due_at = due_at + 5 WHERE world_id = $1 AND kind = 'diplomacy.treaty_payments'",
+            "UPDATE timers SET due_at = due_at + 5 WHERE world_id = $1 AND kind = 'diplomacy.treaty_dues'",
             tx.world_id,
         )
 

@@ -8,6 +8,7 @@ whether it is the last.
 from collections.abc import Iterable
 from dataclasses import replace
 from itertools import combinations
+from math import fsum
 from typing import Any, Final
 from uuid import UUID
 
@@ -16,7 +17,7 @@ from fablewright.core.refusal import Refused
 from fablewright.core.system import Handler
 from fablewright.core.transaction import Transaction
 from fablewright.systems.diplomacy import clauses as rules
-from fablewright.systems.diplomacy.clauses import ClauseBase, HandOver, Pay
+from fablewright.systems.diplomacy.clauses import ClauseBase, Custom, HandOver, Pay
 from fablewright.systems.diplomacy.relations import Book
 from fablewright.systems.diplomacy.service import relations_book
 from fablewright.systems.diplomacy.service import write as write_relations
@@ -58,16 +59,27 @@ from fablewright.systems.factions import service as factions
 from fablewright.systems.factions.rules import FACTION_NOT_FOUND
 from fablewright.systems.factions.service import Payment
 
-PAYMENTS: Final = "diplomacy.treaty_payments"
-"""Timers of this kind execute all clauses that are due; one per time."""
+PAYMENTS: Final = "diplomacy.treaty_dues"
+"""Timers of this kind execute all clauses that are due; one per time.
+
+Of what is due at one time they come before `treaty_ends` and `treaty_party_leaves`, since kinds fire in the order of
+their names: so what falls due on the last day of a treaty is paid.
+"""
 STARTS: Final = "diplomacy.treaty_starts"
 ENDS: Final = "diplomacy.treaty_ends"
 LEAVES: Final = "diplomacy.treaty_party_leaves"
+LAPSES: Final = "diplomacy.treaty_draft_lapses"
+DRAFT_DAYS: Final = 365
+"""World days after which a draft lapses that not all have signed."""
 
 PAID: Final = "diplomacy.treaty"
 """The kind of transfers that clauses make."""
 WORTH: Final = {"alliance": 20.0, "defence_pact": 15.0, "peace": 10.0, "trade": 10.0}
 """What a treaty adds to the opinions of its parties; 5 for the others."""
+DEEDS: Final = ("peace", "ceasefire", "alliance")
+"""Kinds that do something by themselves, whatever their clauses."""
+MOST_WORTH: Final = 40.0
+"""What all treaties of two together add to the opinion of one of them at most."""
 
 INSERT: Final = """
 WITH treaty AS (
@@ -99,12 +111,12 @@ WHERE world_id = $1 AND id = $2
 TIMER_THERE: Final = "SELECT 1 FROM timers WHERE world_id = $1 AND kind = $2 AND due_at = $3 LIMIT 1"
 WAITING: Final = """
 SELECT count(*) FROM treaties
-WHERE world_id = $1 AND state IN ('draft', 'signed_partly') AND proposer_id = $2
+WHERE world_id = $1 AND state IN ('draft', 'signed_partly') AND proposer_id = $2 AND by_id IS NOT NULL
 """
 NAMED: Final = """
 SELECT id FROM regions WHERE world_id = $1 AND id = ANY($2::uuid[]) AND removed_at IS NULL
 UNION ALL SELECT id FROM characters WHERE world_id = $1 AND id = ANY($3::uuid[])
-UNION ALL SELECT id FROM factions WHERE world_id = $1 AND id = ANY($4::uuid[])
+UNION ALL SELECT id FROM factions WHERE world_id = $1 AND id = ANY($4::uuid[]) AND dissolved_at IS NULL
 """
 
 
@@ -114,8 +126,7 @@ UNION ALL SELECT id FROM factions WHERE world_id = $1 AND id = ANY($4::uuid[])
 async def check_terms(tx: Transaction, asked: TreatyFields, *, over: bool = False) -> None:
     """Whether these can be the terms of a treaty. One that is `over` may have parties that are no more.
 
-    Refuses `faction_not_found`, `party_dissolved`, `clause_names_no_party`, `clauses_contradict`,
-    `clause_names_nobody`.
+    Refuses `faction_not_found`, `party_dissolved`, `clause_names_no_party`, `clauses_contradict`.
     """
     found = await factions.load(tx, asked.parties, lock=False)
     for faction_id in asked.parties:
@@ -124,8 +135,17 @@ async def check_terms(tx: Transaction, asked: TreatyFields, *, over: bool = Fals
         if found[faction_id].dissolved_at is not None and not over:
             raise PARTY_DISSOLVED(faction_id=str(faction_id))
     rules.check(asked.clauses, asked.parties)
-    if not over:
-        await check_named(tx, asked.clauses)
+
+
+async def _check_new(tx: Transaction, asked: TreatyFields) -> None:
+    """Whether these can be the terms of a treaty that is agreed on now; one of the past may name who is no more.
+
+    Refuses what `check_terms` does, and `clause_names_nobody`, `dates_wrong`.
+    """
+    await check_terms(tx, asked)
+    await check_named(tx, asked.clauses)
+    if asked.starts_at is not None and asked.starts_at < tx.now:
+        raise DATES_WRONG(f"It is {tx.now} in the world.", now=tx.now)
 
 
 async def check_named(tx: Transaction, clauses: Iterable[ClauseBase]) -> None:
@@ -148,11 +168,6 @@ async def check_named(tx: Transaction, clauses: Iterable[ClauseBase]) -> None:
     found = {row["id"] for row in await tx.fetch(NAMED, tx.world_id, *asked)}
     if missing := wanted - found:
         raise CLAUSE_NAMES_NOBODY(ids=sorted(map(str, missing)))
-
-
-def _check_start(tx: Transaction, asked: TreatyFields) -> None:
-    if asked.starts_at is not None and asked.starts_at < tx.now:
-        raise DATES_WRONG(f"It is {tx.now} in the world.", now=tx.now)
 
 
 async def draft(
@@ -179,7 +194,7 @@ async def draft(
     )  # fmt: skip
     if not made:
         raise TREATY_EXISTS(treaty_id=str(treaty.id))
-    tell(tx, TreatyDrafted, treaty, by_id, faction_id=proposer_id, clauses=treaty.terms(), text=treaty.text)
+    tell(tx, TreatyDrafted, treaty, by_id, faction_id=proposer_id, **treaty.drafted())
     return treaty
 
 
@@ -197,11 +212,23 @@ async def propose(tx: Transaction, command: ProposeTreaty) -> dict[str, Any]:
     if command.faction_id not in command.parties:
         raise NOT_A_PARTY(faction_id=str(command.faction_id))
     await factions.may(tx, command.faction_id, command.character_id, "propose_treaty")
-    if await tx.fetchval(WAITING, tx.world_id, command.faction_id) >= MOST_DRAFTS:
+    # What nobody has proposed as a member (a game master, talks that came to an agreement) is not counted.
+    if (
+        command.character_id is not None
+        and await tx.fetchval(WAITING, tx.world_id, command.faction_id) >= MOST_DRAFTS
+    ):
         raise TOO_MANY_DRAFTS(most=MOST_DRAFTS)
-    await check_terms(tx, command)
-    _check_start(tx, command)
-    return answer(await draft(tx, command, command.faction_id, command.character_id, command.id))
+    await _check_new(tx, command)
+    treaty = await draft(tx, command, command.faction_id, command.character_id, command.id)
+    await _let_lapse(tx, treaty)
+    return answer(treaty)
+
+
+async def _let_lapse(tx: Transaction, treaty: TreatyState) -> None:
+    """Let a draft lapse if not all sign it in time; those of one day lapse together."""
+    await tx.schedule(
+        LAPSES, next_due(tx, tx.now, DRAFT_DAYS), {"treaty_id": str(treaty.id), "draft": treaty.draft}
+    )
 
 
 async def change_draft(tx: Transaction, command: ChangeDraft) -> dict[str, Any]:
@@ -212,30 +239,30 @@ async def change_draft(tx: Transaction, command: ChangeDraft) -> dict[str, Any]:
     treaty = await get(tx, command.treaty_id)
     treaty.party(command.faction_id)
     treaty.require(*OPEN)
-    await check_terms(tx, command)
-    _check_start(tx, command)
+    await _check_new(tx, command)
     for table in ("treaty_clauses", "treaty_parties"):
         await tx.execute(
             f"DELETE FROM {table} WHERE world_id = $1 AND treaty_id = $2",  # noqa: S608  fixed names only
             tx.world_id, treaty.id,
         )  # fmt: skip
     duration = None if command.duration_days is None else command.duration_days * DAY
-    await tx.execute(
-        REWRITE, tx.world_id, treaty.id, command.name, command.kind, command.text, command.secret, command.starts_at,
-        duration, command.renews, command.notice_days * DAY, command.grace_days * DAY, command.on_breach,
-        treaty.draft + 1,
-    )  # fmt: skip
     treaty = replace(
         treaty, draft=treaty.draft + 1, name=command.name, kind=command.kind, text=command.text,
-        secret=command.secret, state="draft",
-        parties={f: PartyState(f) for f in sorted(command.parties)}, starts_at=command.starts_at,
+        secret=command.secret, state="draft", parties={f: PartyState(f) for f in sorted(command.parties)},
+        starts_at=command.starts_at, duration_ms=duration, renews=command.renews,
+        notice_ms=command.notice_days * DAY, grace_ms=command.grace_days * DAY, on_breach=command.on_breach,
+    )  # fmt: skip
+    await tx.execute(
+        REWRITE, tx.world_id, treaty.id, treaty.name, treaty.kind, treaty.text, treaty.secret, treaty.starts_at,
+        treaty.duration_ms, treaty.renews, treaty.notice_ms, treaty.grace_ms, treaty.on_breach, treaty.draft,
     )  # fmt: skip
     await tx.execute(INSERT_PARTIES, tx.world_id, treaty.id, list(treaty.parties))
     await tx.execute(INSERT_CLAUSES, tx.world_id, treaty.id, *_clauses(tx, treaty, command))
     tell(
-        tx, TreatyDrafted, treaty, command.character_id, faction_id=command.faction_id, clauses=treaty.terms(),
-        text=treaty.text, changed=True, draft=treaty.draft,
+        tx, TreatyDrafted, treaty, command.character_id, faction_id=command.faction_id, changed=True,
+        **treaty.drafted(),
     )  # fmt: skip
+    await _let_lapse(tx, treaty)
     return answer(treaty)
 
 
@@ -336,12 +363,25 @@ async def begin(tx: Transaction, treaty: TreatyState, book: Book) -> None:
     await bind(tx, treaty)
     for a, b in combinations(treaty.members, 2):
         for holder, about in ((a, b), (b, a)):
-            book.opine(
-                holder, about, f"treaty:{treaty.id}", WORTH.get(treaty.kind, 5.0), f"signed {treaty.name}",
-                secret=treaty.secret,
-            )  # fmt: skip
+            if (worth := _worth(treaty, book, holder, about)) > 0:
+                words = f"signed {treaty.name}"
+                book.opine(holder, about, f"treaty:{treaty.id}", worth, words, secret=treaty.secret)
         move(book, treaty, a, b)
     await write_relations(tx, book)
+
+
+def _worth(treaty: TreatyState, book: Book, holder: UUID, about: UUID) -> float:
+    """How much better a party thinks of another for a treaty: not for words alone, and of many not for all.
+
+    What is public is not reckoned with what is secret: it would tell of that.
+    """
+    if treaty.kind not in DEEDS and all(isinstance(c.clause, Custom) for c in treaty.clauses):
+        return 0.0
+    others = fsum(
+        part.amount for part in book.parts(holder, about)
+        if part.key.startswith("treaty:") and (treaty.secret or not part.secret)
+    )  # fmt: skip
+    return min(WORTH.get(treaty.kind, 5.0), MOST_WORTH - others)
 
 
 async def bind(tx: Transaction, treaty: TreatyState, *, imported: bool = False) -> None:
@@ -403,8 +443,7 @@ async def conclude(
 
     Refuses what proposing and signing do, but does not ask whether anybody may sign: the caller has.
     """
-    await check_terms(tx, asked)
-    _check_start(tx, asked)
+    await _check_new(tx, asked)
     treaty = await draft(tx, asked, proposer_id, by_id)
     for party in treaty.parties.values():
         party.signed_at = tx.now

@@ -92,7 +92,7 @@ SPY_STILL_OUT = Refusal(
 MOST_PARTIES: Final = 20
 LONGEST_DAYS: Final = 36_500
 MOST_DRAFTS: Final = 100
-"""Treaties that a faction has proposed and that not all have signed yet."""
+"""Treaties that members of a faction have proposed and that not all have signed yet."""
 
 TreatyKind = Literal[
     "peace", "ceasefire", "non_aggression", "alliance", "defence_pact", "trade", "tribute", "vassalage", "border",

@@ -37,6 +37,12 @@ class TreatyDrafted(TreatyEvent):
     text: str
     changed: bool = False
     draft: int = Field(1, description="The number of the draft; see it to sign what you have read.")
+    starts_at: int | None = Field(None, description="World ms; null: when all have signed.")
+    duration_days: float | None = Field(None, description="World days; null: for good.")
+    renews: bool = False
+    notice_days: float = 0
+    grace_days: float = 0
+    on_breach: str = "note"
 
 
 class TreatySigned(TreatyEvent):

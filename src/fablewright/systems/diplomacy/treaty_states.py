@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final, TypeVar
 from uuid import UUID
 
+from fablewright.core.clock import DAY
 from fablewright.core.transaction import Transaction
 from fablewright.systems.diplomacy.clauses import CLAUSE, ClauseBase
 from fablewright.systems.diplomacy.treaty_commands import NOT_A_PARTY, TREATY_NOT_FOUND, TREATY_NOT_OPEN
@@ -162,6 +163,14 @@ class TreatyState:
     def terms(self) -> list[dict[str, Any]]:
         """The clauses as they are told."""
         return [c.clause.model_dump(mode="json") for c in self.clauses]
+
+    def drafted(self) -> dict[str, Any]:
+        """All that a draft says, as it is told."""
+        return {
+            "clauses": self.terms(), "text": self.text, "draft": self.draft, "starts_at": self.starts_at,
+            "duration_days": None if self.duration_ms is None else self.duration_ms / DAY, "renews": self.renews,
+            "notice_days": self.notice_ms / DAY, "grace_days": self.grace_ms / DAY, "on_breach": self.on_breach,
+        }  # fmt: skip
 
 
 E = TypeVar("E", bound=TreatyEvent)

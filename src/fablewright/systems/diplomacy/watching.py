@@ -153,15 +153,16 @@ async def watch(tx: Transaction, records: list[EventRecord]) -> None:
 
 async def settle(
     tx: Transaction, found: Sequence[Found], *, fulfilled: Mapping[UUID, UUID] | None = None,
-    kept: Sequence[Kept] = (),
+    so_already: Mapping[UUID, UUID] | None = None, kept: Sequence[Kept] = (),
 ) -> None:  # fmt: skip
     """Let follow what follows from breaches, from clauses fulfilled for good (clause: treaty), and from kept promises.
 
-    A breach counts once in a while; what can be mended has its grace first. Locks factions, relations and treaties,
-    all at once: call it once in a commit, last.
+    What was `so_already` (clause: treaty), without anybody having done it while the clause bound, is fulfilled as well,
+    but earns no trust. A breach counts once in a while; what can be mended has its grace first. Locks factions,
+    relations and treaties, all at once: call it once in a commit, last.
     """
-    done = fulfilled or {}
-    seen = await load(tx, {f.treaty_id for f in found} | set(done.values()), lock=False)
+    done, rest = fulfilled or {}, so_already or {}
+    seen = await load(tx, {f.treaty_id for f in found} | {*done.values(), *rest.values()}, lock=False)
     pairs: set[Pair] = {(one.holder_id, one.about_id) for one in kept}
     for f in found:
         pairs.update((f.breach.faction_id, v) for v in rules.victims(f.breach, seen[f.treaty_id].members))
@@ -169,7 +170,7 @@ async def settle(
             pairs.update(bonds(seen[f.treaty_id]))
     for treaty in seen.values():
         pairs.update(pair for c in treaty.clauses if c.id in done for pair in _owed(c))
-    if not pairs:
+    if not pairs and not rest:
         return
     if found:
         await factions.load(tx, {side for pair in pairs for side in pair})
@@ -177,8 +178,8 @@ async def settle(
     for one in kept:
         book.trust(one.holder_id, one.about_id, FULFILLED, f"kept {one.name}", secret=one.secret)
     treaties = await load(tx, seen)
-    for clause_id, treaty_id in sorted(done.items()):
-        await _fulfil(tx, treaties[treaty_id], clause_id, book)
+    for clause_id, treaty_id in sorted({*done.items(), *rest.items()}):
+        await _fulfil(tx, treaties[treaty_id], clause_id, book if clause_id in done else None)
     await _violate_all(tx, treaties, found, book)
     await write_relations(tx, book)
     for treaty in treaties.values():
@@ -260,14 +261,16 @@ def _owed(clause: ClauseState) -> list[Pair]:
     return [(b, s) for b in clause.clause.binds() for s in clause.clause.serves() if b != s]
 
 
-async def _fulfil(tx: Transaction, treaty: TreatyState, clause_id: UUID, book: Book) -> None:
-    """What a clause asked for was done for good: it is told, trusted, and a breach in grace is mended."""
+async def _fulfil(tx: Transaction, treaty: TreatyState, clause_id: UUID, book: Book | None) -> None:
+    """What a clause asked for was done for good: it is told, trusted (in the book), and a breach in grace is mended."""
     clause = next(c for c in treaty.clauses if c.id == clause_id)
     if not clause.binding or treaty.state not in LIVE:
         return
     clause.done_at, clause.due_at = tx.now, None
     tell(tx, ClauseFulfilled, treaty, clause_id=clause.id, clause=clause.number)
     await mend(tx, treaty, clause)
+    if book is None:
+        return
     for binds, serves in _owed(clause):
         book.trust(serves, binds, FULFILLED, f"kept {treaty.name}", secret=treaty.secret)
 
