@@ -193,6 +193,23 @@ async def test_secret_quests_are_seen_by_those_concerned(board: Board) -> None:
         assert len(seen) == many
 
 
+async def test_a_secret_quest_is_not_for_who_guesses_its_key(board: Board) -> None:
+    """Whatever it asks for, it is as if it were not there; for whom it is there, it is."""
+    for key, fields in (
+        ("cellar", {"giver_id": str(board.ada)}), ("named", {"only_for": [str(board.ada)]}),
+        ("offered", {"by_offer": True}),
+    ):  # fmt: skip
+        await board.ok("PUT", f"/quests/{key}", body={**FORK, "secret": True, **fields})
+    for key in ("cellar", "named", "offered", "nothing"):
+        for act, more in (("accept", {}), ("decline", {}), ("abandon", {}), ("choose", {"objective": "a"})):
+            body = {"character_id": str(board.ben), **more}
+            await board.refused(404, "quest_not_found", "POST", f"/quests/{key}/{act}", board.rival, body)
+    await board.ok("POST", "/quests/offered/offer", body={"taker_ids": [str(board.ben)]})
+    await board.ok("POST", "/quests/offered/accept", board.rival, {"character_id": str(board.ben)})
+    for key in ("cellar", "named"):
+        await board.ok("POST", f"/quests/{key}/accept", board.player, {"character_id": str(board.ada)})
+
+
 async def test_a_faction_goes_on_a_quest_together(board: Board) -> None:
     guild = await board.faction("Guild", board.ada, board.ben)
     await board.faction("Crown")

@@ -18,7 +18,7 @@ from fablewright.integration.doctor import examine
 from fablewright.systems.characters.commands import CreateCharacter, DeleteCharacter
 from fablewright.systems.custom_events.commands import RecordEvent, RegisterEventType
 from fablewright.systems.diplomacy.commands import SetRelation
-from fablewright.systems.factions.commands import FoundFaction, MemberValue
+from fablewright.systems.factions.commands import DissolveFaction, FoundFaction, MemberValue
 from fablewright.systems.points.commands import Award, ConfigurePoints
 from fablewright.systems.points.guards import Burst, WorldGuards
 from fablewright.systems.quests import views
@@ -327,6 +327,23 @@ async def test_deadlines_expire_in_world_time(board: Board) -> None:
     assert await board.sound()
 
 
+@pytest.mark.parametrize("days", [1, 5])
+async def test_a_deadline_that_moves_moves_for_those_on_it(board: Board, days: int) -> None:
+    """Earlier and later, for offers too."""
+    ends = await board.now() + days * DAY
+    await board.define("soon", quest(until=await board.now() + 3 * DAY))
+    await board.accept("soon")
+    await board.do(OfferQuest(key="soon", taker_ids=[BEN]))
+    await board.define("soon", quest(until=ends))
+    assert [(await board.taking("soon", who)).due_at for who in (ADA, BEN)] == [ends, ends]
+    await board.pass_days(days - 1)
+    assert await board.told("expired") == []
+    assert await board.sound()
+    await board.pass_days(1)
+    assert len(await board.told("expired")) == 2
+    assert await board.sound()
+
+
 async def test_who_finishes_in_time_is_left_alone(board: Board) -> None:
     await board.define("soon", quest(days=2))
     await board.accept("soon")
@@ -476,6 +493,19 @@ async def test_the_deleted_are_on_no_quest(board: Board) -> None:
     await board.do(DeleteCharacter(character_id=ADA))
     [abandoned] = await board.told("abandoned")
     assert (abandoned["reason"], abandoned["title"]) == ("The character is no more.", None)
+    assert await board.sound()
+
+
+async def test_the_dissolved_are_on_no_quest(board: Board) -> None:
+    await board.do(FoundFaction(id=GUILD, name="Guild", leader_id=ADA))
+    done = {"done": {"points": 5}, "abandoned": {"success": False, "points": 7}}
+    await board.define("quest", quest(objective(measure=WON, anyone=True), takers="faction", outcomes=done))
+    await board.accept("quest")
+    await board.do(DissolveFaction(faction_id=GUILD))
+    [abandoned] = await board.told("abandoned")
+    assert (abandoned["taker_id"], abandoned["reason"]) == (str(GUILD), "The faction is no more.")
+    await board.win()
+    assert (await board.told(), await board.balance(GUILD)) == ([], 0)
     assert await board.sound()
 
 

@@ -40,7 +40,7 @@ from fablewright.systems.quests.events import (
     Removed,
 )
 from fablewright.systems.quests.pack import PACK
-from fablewright.systems.quests.reactions import COUNT, FORGET_DELETED, SPAWN
+from fablewright.systems.quests.reactions import COUNT, FORGET, SPAWN
 from fablewright.systems.quests.router import router
 from fablewright.systems.quests.timers import QUEST_IS_DUE, QUEST_IS_OVER
 
@@ -61,7 +61,7 @@ system = System(
     events=(
         Defined, Removed, Offered, Declined, Accepted, ObjectiveReached, Finished, Failed, Abandoned, Expired,
     ),
-    following=(COUNT, SPAWN, FORGET_DELETED),
+    following=(COUNT, SPAWN, FORGET),
     timers=(QUEST_IS_DUE, QUEST_IS_OVER),
     routers=(router,),
     checks=CHECKS,

@@ -17,6 +17,16 @@ CHECKS = (
            WHERE t.state IN ('offered', 'accepted') AND q.removed_at IS NOT NULL""",
     ),
     Check(
+        "quests.who_is_no_more_is_on_none",
+        """SELECT t.world_id, t.taker_id || ', who is no more, is on quest ' || q.key
+           FROM quest_takings t JOIN quests q ON q.world_id = t.world_id AND q.id = t.quest_id
+           WHERE t.state IN ('offered', 'accepted')
+             AND (EXISTS (SELECT FROM factions f
+                          WHERE f.world_id = t.world_id AND f.id = t.taker_id AND f.dissolved_at IS NOT NULL)
+                  OR EXISTS (SELECT FROM characters c
+                             WHERE c.world_id = t.world_id AND c.id = t.taker_id AND c.deleted_at IS NOT NULL))""",
+    ),
+    Check(
         "quests.what_is_on_has_something_to_do",
         """SELECT t.world_id, t.taker_id || ' is on quest ' || q.key || ', and no objective is open'
            FROM quest_takings t JOIN quests q ON q.world_id = t.world_id AND q.id = t.quest_id

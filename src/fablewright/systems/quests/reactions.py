@@ -13,6 +13,7 @@ from fablewright.core.refusal import Refused
 from fablewright.core.system import Reaction
 from fablewright.core.transaction import EventRecord, Transaction
 from fablewright.systems.characters.events import CharacterDeleted
+from fablewright.systems.factions.events import Dissolved
 from fablewright.systems.quests import counting, events, rules, service, views
 from fablewright.systems.quests.endings import Ending, move
 from fablewright.systems.quests.takings import OF_TAKERS, Taking
@@ -66,17 +67,22 @@ def facts_of(template: Template, record: EventRecord, data: Any) -> dict[str, An
     return {**facts, "event_id": str(record.id), "until": record.at + round(template.open_days * DAY)}
 
 
-async def forget_deleted(tx: Transaction, records: list[EventRecord]) -> None:
-    """A deleted character is on no quest any more; nothing follows from that."""
-    ids = [record.event.character_id for record in records]  # type: ignore[attr-defined]
+async def forget(tx: Transaction, records: list[EventRecord]) -> None:
+    """Deleted characters and dissolved factions are on no quest any more; nothing follows from that."""
+    told = [record.event for record in records]
+    ids = {e.character_id for e in told if isinstance(e, CharacterDeleted)}
+    ids |= {e.faction_id for e in told if isinstance(e, Dissolved)}
 
     def step(takings: Sequence[Taking]) -> list[Ending]:
-        why = "The character is no more."
-        return [Ending(t, rules.ABANDONED, events.Abandoned, why, silent=True) for t in takings]
+        return [Ending(t, rules.ABANDONED, events.Abandoned, _gone(t), silent=True) for t in takings]
 
-    await move(tx, step, OF_TAKERS, sorted(set(ids)))
+    await move(tx, step, OF_TAKERS, sorted(ids))
+
+
+def _gone(taking: Taking) -> str:
+    return f"The {taking.quest.definition.takers} is no more."
 
 
 COUNT: Final = Reaction("quests.count", ("*",), counting.count, heard)
 SPAWN: Final = Reaction("quests.spawn", ("diplomacy.*",), spawn, spawns)
-FORGET_DELETED: Final = Reaction("quests.forget_deleted", (CharacterDeleted,), forget_deleted)
+FORGET: Final = Reaction("quests.forget", (CharacterDeleted, Dissolved), forget)

@@ -48,6 +48,10 @@ LASTING: Final = f"""
 SELECT {COLUMNS} FROM quests q WHERE q.world_id = $1 AND q.id = ANY($2::uuid[]) AND q.removed_at IS NULL
 ORDER BY q.id FOR NO KEY UPDATE
 """  # noqa: S608
+MOVE_DEADLINES: Final = """
+UPDATE quest_takings t SET due_at = v.at FROM unnest($2::uuid[], $3::bigint[]) AS v (id, at)
+WHERE t.world_id = $1 AND t.id = v.id
+"""
 REMOVE: Final = "UPDATE quests SET removed_at = $3 WHERE world_id = $1 AND id = $2"
 # Whether somebody is on a quest, who stays on it until the commit.
 BUSY: Final = """
@@ -108,8 +112,27 @@ async def define(tx: Transaction, command: DefineQuest) -> dict[str, Any]:
             tx.world_id, quest.id, definition.model_dump_json(),
         )  # fmt: skip
         tx.definitions_changed = True
+        await _move_deadlines(tx, quest, parsed(row["spec"]))
     tx.emit(events.Defined(**quest.named, quest_id=quest.id, definition=definition))
     return {"key": key, "id": quest.id}
+
+
+async def _move_deadlines(tx: Transaction, quest: Quest, before: QuestDefinition) -> None:
+    """Where a quest ends at another time than `before`, it does so for those who are on it, too."""
+    now = quest.definition
+    if (now.until, now.days) == (before.until, before.days):
+        return
+    rows = await tx.fetch(OPEN_LOCKED, tx.world_id, quest.id, None)
+    due = {
+        row["id"]: now.until if row["accepted_at"] is None else rules.due_at(now, row["accepted_at"])
+        for row in rows
+    }
+    await tx.execute(MOVE_DEADLINES, tx.world_id, list(due), list(due.values()))
+    for id_, at in due.items():
+        if at is not None:
+            await tx.schedule(DUE, max(tx.now, at), {"taking_id": str(id_)})
+    if quest.template is not None and now.until is not None:
+        await tx.schedule(CLOSES, max(tx.now, now.until), {"quest_id": str(quest.id)})
 
 
 async def _check_room(tx: Transaction) -> None:
@@ -169,9 +192,7 @@ async def close(tx: Transaction, ids: Iterable[UUID]) -> None:
     for row in await tx.fetch(LASTING, tx.world_id, sorted(set(ids))):
         quest = Quest.of(row)
         until = quest.definition.until
-        if until is not None and until > tx.now:  # a game master gave it more time
-            await tx.schedule(CLOSES, until, {"quest_id": str(quest.id)})
-        elif until is not None:
+        if until is not None and until <= tx.now:  # else a game master gave it more time
             await tx.execute(REMOVE, tx.world_id, quest.id, tx.now)
             tx.emit(events.Removed(**quest.named))
             await move(tx, lambda takings: [too_late(taking) for taking in takings], OPEN, quest.id, None)
@@ -183,6 +204,19 @@ async def _quest(tx: Transaction, key: str) -> Quest:
     if row is None:
         raise rules.QUEST_NOT_FOUND(key=key)
     return Quest.of(row)
+
+
+async def _shown(
+    tx: Transaction, command: AcceptQuest | DeclineQuest | AbandonQuest | ChooseObjective
+) -> Quest:
+    """The quest of a command, locked. Refuses `quest_not_found`, also for a secret one that is none of theirs."""
+    quest = await _quest(tx, command.key)
+    if quest.definition.secret and not characters.is_game_master(tx.request):
+        who = command.character_id
+        own = {who, *(await factions.allegiance(tx, [who])).get(who, ())}
+        if await views.one(tx, tx.world_id, quest.key, all_of_them=False, own=own) is None:
+            raise rules.QUEST_NOT_FOUND(key=quest.key)
+    return quest
 
 
 # -- quests from templates -----------------------------------------------------------------------------------
@@ -275,7 +309,7 @@ async def offer(tx: Transaction, command: OfferQuest) -> dict[str, Any]:
 
 async def accept(tx: Transaction, command: AcceptQuest) -> dict[str, Any]:
     """Take a quest on."""
-    quest = await _quest(tx, command.key)
+    quest = await _shown(tx, command)
     _must_last(tx, quest)
     taker_id = await _taker(tx, quest, command)
     await _check_named(tx, quest, {taker_id, command.character_id})
@@ -379,7 +413,7 @@ async def _check_named(tx: Transaction, quest: Quest, who: set[UUID]) -> None:
 
 async def decline(tx: Transaction, command: DeclineQuest) -> None:
     """Say no to what was offered."""
-    quest = await _quest(tx, command.key)
+    quest = await _shown(tx, command)
     rows = await tx.fetch(OPEN_LOCKED, tx.world_id, quest.id, [await _taker(tx, quest, command)])
     taking = _only([Taking.of(row, quest) for row in rows], quest, "offered")
     record = tx.emit(events.Declined(**taking.named, character_id=command.character_id))
@@ -388,7 +422,7 @@ async def decline(tx: Transaction, command: DeclineQuest) -> None:
 
 async def abandon(tx: Transaction, command: AbandonQuest) -> None:
     """Give up, with what follows from that."""
-    quest = await _quest(tx, command.key)
+    quest = await _shown(tx, command)
     taker_id = await _taker(tx, quest, command)
 
     def step(found: Sequence[Taking]) -> list[Ending]:
@@ -399,7 +433,7 @@ async def abandon(tx: Transaction, command: AbandonQuest) -> None:
 
 async def choose(tx: Transaction, command: ChooseObjective) -> dict[str, Any]:
     """Reach an objective by deciding for it."""
-    quest = await _quest(tx, command.key)
+    quest = await _shown(tx, command)
     return await _reach(tx, quest, await _taker(tx, quest, command), command.objective, choice=True)
 
 
