@@ -9,7 +9,6 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-import coverage
 import httpx
 import hypothesis
 import pytest
@@ -39,26 +38,6 @@ def make_settings(folder: Path, **values: object) -> Settings:
         "address_limit_per_minute": 0, "poll_seconds": 0.2, "log_level": "warning", "frame_interval_ms": 20,
     }  # fmt: skip
     return Settings(_env_file=None, **{**defaults, **values})  # type: ignore[arg-type]
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The long ones first, so that no worker has one left to do when the others have nothing any more."""
-    items.sort(key=lambda item: item.get_closest_marker("uncounted") is None)
-
-
-@pytest.hookimpl(hookwrapper=True)
-def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
-    """Stops the counting of lines while a test runs that is marked `uncounted`, here and in what it starts."""
-    counting = coverage.Coverage.current() if item.get_closest_marker("uncounted") else None
-    if counting is None:
-        yield
-        return
-    subprocesses = os.environ.pop("COVERAGE_PROCESS_CONFIG", None)
-    counting.stop()
-    yield
-    counting.start()
-    if subprocesses is not None:
-        os.environ["COVERAGE_PROCESS_CONFIG"] = subprocesses
 
 
 @pytest.fixture(scope="session")

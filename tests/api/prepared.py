@@ -211,7 +211,7 @@ async def prepare(server: Server) -> Prepared:
         "region_id": vale, "to_region_id": fens, "to": fens, "ban_id": ban["id"],
         "from_region": vale, "to_region": fens, "good": "grain", "route_id": trade_route["id"],
         "restriction_id": taxed["ids"][0], "treaty_id": treaty["id"], "signed_treaty_id": quiet["id"],
-        "accused_id": rival.id,
+        "accused_id": rival.id, "controller_id": faction.id,
         "deed_id": deed["id"],
         "negotiation_id": talks.id, **at_odds,
     }  # fmt: skip

@@ -40,14 +40,16 @@ def lines(request: pytest.FixtureRequest) -> Iterator[io.StringIO]:
     handler = logging.StreamHandler(text)
     root = logging.getLogger()
     level = root.level
-    handler.addFilter(lambda record: record.name != "websockets.client")  # the test's own
     root.addHandler(handler)
     root.setLevel(logging.DEBUG)
+    client = logging.getLogger("websockets.client")  # the test's own, which says what it sends
+    client.setLevel(logging.WARNING)
     try:
         yield text
     finally:
         root.removeHandler(handler)
         root.setLevel(level)
+        client.setLevel(logging.NOTSET)
         structlog.configure(**before)
 
 
