@@ -215,7 +215,12 @@ async def test_from_insult_to_war_to_peace(realm: Realm) -> None:
     await realm.do(SetStrength(faction_id=ASH, strength=6_000))
 
     # An envoy of Birch mocks the ruler of Ash; Birch laughs it off, and Ash climbs the ladder.
-    insult = {"kind": "insult", "injured_id": ASH, "accused_id": BIRCH, "severity": 0.9, "evidence": 0.9}
+    await realm.talk(BIRCH, "ambassador", member(ASH, "ruler"))
+    (heard,) = await realm.fetch("SELECT id FROM events WHERE world_id = $1 AND type = 'dialogue.interacted'")
+    insult = {
+        "kind": "insult", "injured_id": ASH, "accused_id": BIRCH, "severity": 0.9, "evidence": 0.9,
+        "event_id": heard["id"],
+    }  # fmt: skip
     await realm.refused("role_may_not", ASH, "general", ReportIncident, **insult)
     incident = await realm.act(ASH, "spymaster", ReportIncident, **insult)
     war: dict[str, Any] = {
