@@ -206,7 +206,7 @@ class Years:
                 parts = sum(part.amount for part in feeling.parts)
                 if (
                     abs(parts - feeling.opinion) > 1e-6
-                    or abs(shown - parts) > 1e-6
+                    or abs(shown - parts) > 0.005 + 1e-6  # the matrix tells hundredths
                     or abs(parts) > 100 + 1e-6
                 ):
                     found.append(f"an opinion of {shown} with parts of {parts}: {low} and {high}")
