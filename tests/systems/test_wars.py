@@ -382,14 +382,14 @@ async def test_allies_that_are_friends_do_not_fight_each_other(server: Server) -
     await server.do(SetRelation(a_id=c, b_id=d, status="war"), owner.actor, world_id)
     assert {c, d} in await blockaded(server, world_id)
     await sound(server, world_id)
-    await server.do(SetRelation(a_id=c, b_id=d, status="truce"), owner.actor, world_id)
+    short = SetRelation(a_id=c, b_id=d, status="truce", truce_until=10 * DAY)
+    await server.do(short, owner.actor, world_id)
     assert {c, d} not in await blockaded(server, world_id)
     await sound(server, world_id)
 
     # How long the war of others makes a truce hold is not for those who had one of their own.
-    until_then = await truce_until(server, world_id, c, d)
     await sign(server, owner, world_id, a, b)
-    assert await truce_until(server, world_id, c, d) == until_then
+    assert await truce_until(server, world_id, c, d) == 10 * DAY
     assert await truce_until(server, world_id, a, d) is not None
     await sound(server, world_id)
 
@@ -659,6 +659,19 @@ async def test_what_a_game_master_takes_off_the_map_or_gives_away_is_not_occupie
     await sign(server, owner, world_id, a, b)
     assert len(await told(server, world_id, "diplomacy.peace_made")) == 1
     assert [await holder(server, world_id, land) for land in (mill, gate)] == [other, b]
+    await sound(server, world_id)
+
+
+async def test_who_inherits_what_was_taken_keeps_it(server: Server) -> None:
+    owner, world_id, a, b = await two(server, strength=1000)
+    heir = await found(server, owner, world_id, "Cedar")
+    gate = await region(server, owner, world_id, "Gate", b)
+    war = await server.do(DeclareWar(attacker_id=a, defender_id=b), owner.actor, world_id)
+    await conquer(server, owner, world_id, war.id, a, b, gate)
+    await server.do(DissolveFaction(faction_id=a, heir_id=heir), owner.actor, world_id)
+    assert await holder(server, world_id, gate) == heir
+    back = DeclareWar(attacker_id=b, defender_id=heir, cause="reconquest")
+    assert (await server.do(back, owner.actor, world_id)).cause_id == gate
     await sound(server, world_id)
 
 
