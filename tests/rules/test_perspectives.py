@@ -16,7 +16,7 @@ FEN = Holding(UUID(int=21), "Fen", goods=4.0, population=1_000, stability=1.0)
     ("amount", "known"), [(0, 0), (7, 7), (10, 10), (19, 10), (999, 900), (1_234, 1_000), (-5, 0)]
 )
 def test_others_know_a_sum_by_its_first_digit(amount: int, known: int) -> None:
-    assert perspectives.roughly(amount) == known
+    assert stakes.roughly(amount) == known
 
 
 def test_a_treasury_moves_no_share_of_power() -> None:
