@@ -9,6 +9,7 @@ import httpx
 import orjson
 import pytest
 
+from fablewright.gateway import limits
 from tests.api.helpers import characters, is_problem, node
 from tests.support import Person, Server, until
 
@@ -295,6 +296,12 @@ async def test_bodies_over_the_limit(
 # -- limits --------------------------------------------------------------------------------------------------
 
 
+@pytest.fixture
+def no_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No time passes for rates, however slow the machine is: nothing is allowed again meanwhile."""
+    monkeypatch.setattr(limits, "monotonic", lambda: 0.0)
+
+
 async def allowed(client: httpx.AsyncClient, path: str, most: int, **options: Any) -> int:
     """How many requests pass before one is refused for its rate."""
     for count in range(most):
@@ -306,6 +313,7 @@ async def allowed(client: httpx.AsyncClient, path: str, most: int, **options: An
     return most
 
 
+@pytest.mark.usefixtures("no_time")
 async def test_each_actor_has_a_rate(server: Server, owner: Person) -> None:
     other = await server.person()
     async with node(server, rate_limit_per_minute=30) as client:
@@ -314,6 +322,7 @@ async def test_each_actor_has_a_rate(server: Server, owner: Person) -> None:
         assert await allowed(client, "/health/live", 10) == 10  # addresses have a limit of their own
 
 
+@pytest.mark.usefixtures("no_time")
 async def test_each_address_has_a_rate_for_strangers_and_bad_tokens(server: Server, owner: Person) -> None:
     async with node(server, address_limit_per_minute=30) as client:
         bad = {"Authorization": "Bearer nonsense"}
@@ -324,6 +333,7 @@ async def test_each_address_has_a_rate_for_strangers_and_bad_tokens(server: Serv
         assert await allowed(client, "/api/v1/account", 20, headers=owner.headers) == 20
 
 
+@pytest.mark.usefixtures("no_time")
 async def test_a_valid_token_does_not_lift_the_limit_on_signing_in(server: Server, owner: Person) -> None:
     async with node(server, address_limit_per_minute=30) as client:
         body = {"login": "nobody-at-all", "password": "some password"}
@@ -337,6 +347,7 @@ async def test_a_valid_token_does_not_lift_the_limit_on_signing_in(server: Serve
         assert (await client.get("/api/v1/account", headers=owner.headers)).status_code == 200
 
 
+@pytest.mark.usefixtures("no_time")
 async def test_forwarded_addresses_are_believed_of_trusted_proxies(server: Server) -> None:
     async with node(
         server, address_limit_per_minute=12, trusted_proxies=["10.0.0.1"], address="10.0.0.1"

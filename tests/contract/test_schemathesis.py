@@ -24,7 +24,7 @@ from schemathesis.specs.openapi.checks import (
 )
 
 from fablewright.gateway.openapi import operations
-from tests.api.prepared import prepare
+from tests.api.prepared import Prepared, prepare
 from tests.support import Server
 
 CHECKS = [
@@ -100,26 +100,28 @@ async def schema(server: Server) -> Any:
 
 
 async def run_all(server: Server, schema: Any, many: int, *, signed_in: bool) -> dict[str, set[int]]:
-    """Explore every operation; the statuses each answered with. Fails if an answer was not as documented."""
+    """Explore every operation, what deletes last; the statuses each answered with.
+
+    Fails if an answer was not as documented.
+    """
     wrong: list[str] = []
     answered = {}
-    world = await prepare(server)
-    for found in schema.get_all_operations():
-        operation = found.ok()
+    everything = [found.ok() for found in schema.get_all_operations()]
+    for number, operation in enumerate(sorted(everything, key=lambda found: found.method == "delete")):
+        if number % 10 == 0:  # some sign out, leave the world, or keep it busy
+            world = await prepare(server)
         sender = Sender(server, world.owner.headers if signed_in else {})
         failures, answered[operation.label] = await asyncio.to_thread(
             explore, operation, world.ids, sender, many
         )
         wrong += failures
-        if signed_in and operation.method == "delete":  # the rest shall find what it asks for
-            world = await prepare(server)
     assert not wrong, f"{len(wrong)} kinds of failures:\n\n" + "\n\n".join(wrong)
     return answered
 
 
 @pytest.mark.uncounted
 async def test_every_answer_is_documented(server: Server, schema: Any) -> None:
-    answered = await run_all(server, schema, 6, signed_in=True)
+    answered = await run_all(server, schema, 4, signed_in=True)
     assert len(answered) > 40
     reached = {label for label, statuses in answered.items() if any(s < 300 for s in statuses)}
     assert len(reached) > 25, sorted(answered.keys() - reached)
@@ -134,7 +136,7 @@ NOT_BY_EXAMPLE = {
     "drop_dead_letter": "dead_letter_not_found", "leave_world": "last_owner", "get_weather": "no_weather",
     "open_account": "account_exists", "lift_ban": "not_banned",
     "lift_ban_everywhere": "not_banned", "reverse_award": "not_an_award",
-    "answer_call": "no_call", "leave_sanction": "not_in_sanction", "leave_coalition": "not_in_coalition",
+    "answer_call": "no_call",
     "reveal_treaty": "treaty_not_open",
     "accept_quest": "quest_already_taken", "decline_quest": "quest_not_offered",
 }  # fmt: skip
@@ -142,24 +144,38 @@ NOT_BY_EXAMPLE = {
 
 @pytest.mark.uncounted
 async def test_every_example_works(server: Server) -> None:
-    """Each operation with its example as body and the ids of what there is; what changes it has its own world."""
+    """Each operation with its example as body and the ids of what there is; what deletes comes last.
+
+    What is refused in a world that the others have changed gets a new one, in which the next are tried, too.
+    """
     document = (await server.client.get("/openapi.json")).json()
     answered = {}
-    calm = await prepare(server)
-    for path, method, operation in operations(document):
-        world = calm if method == "get" else await prepare(server)
-        body, url = world.body(path, operation), world.url(path, operation)
-        answer = await server.client.request(method, url, json=body, headers=world.owner.headers)
+    world, new = await prepare(server), True
+    for path, method, operation in sorted(operations(document), key=lambda found: found[1] == "delete"):
         name = operation["operationId"]
-        answered[name] = "" if answer.is_success else answer.json()["code"]
-        if answer.is_success:
-            assert str(answer.status_code) in operation["responses"]
+        answered[name] = await by_example(server, world, path, method, operation)
+        if answered[name] and not new:
+            world = await prepare(server)
+            answered[name] = await by_example(server, world, path, method, operation)
+        new = False
     assert {name: code for name, code in answered.items() if code} == NOT_BY_EXAMPLE
+
+
+async def by_example(
+    server: Server, world: Prepared, path: str, method: str, operation: dict[str, Any]
+) -> str:  # fmt: skip
+    """The code with which an operation refuses its example; nothing if it works."""
+    body, url = world.body(path, operation), world.url(path, operation)
+    answer = await server.client.request(method, url, json=body, headers=world.owner.headers)
+    if not answer.is_success:
+        return str(answer.json()["code"])
+    assert str(answer.status_code) in operation["responses"]
+    return ""
 
 
 @pytest.mark.uncounted
 async def test_every_answer_to_strangers_is_documented(server: Server, schema: Any) -> None:
-    answered = await run_all(server, schema, 2, signed_in=False)
+    answered = await run_all(server, schema, 1, signed_in=False)
     public = {label for label, statuses in answered.items() if any(s < 300 for s in statuses)}
     assert public <= {
         "POST /api/v1/auth/register", "POST /api/v1/auth/login", "GET /health/live", "GET /health/ready",

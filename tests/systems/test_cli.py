@@ -28,6 +28,8 @@ from fablewright.core.database import DatabaseError
 from fablewright.core.refusal import NOT_FOUND, Refusal
 from tests.processes import RunningServer, run, run_here, running, wait_until
 
+pytestmark = pytest.mark.uncounted
+
 PASSWORD = "correct horse battery staple"
 
 
@@ -82,7 +84,6 @@ def postgres_of(data_dir: Path) -> int:
 # Serving.
 
 
-@pytest.mark.uncounted
 def test_it_starts_twice_on_the_same_data_and_stops_its_database(tmp_path: Path) -> None:
     data = tmp_path / "data"
     for _ in range(2):
@@ -146,7 +147,6 @@ def test_a_signing_key_that_others_may_read_is_one_clear_line(tmp_path: Path) ->
 # Several workers.
 
 
-@pytest.mark.uncounted
 def test_workers_share_the_address_and_are_restarted_and_end_with_their_parent(tmp_path: Path) -> None:
     data = tmp_path / "data"
     with running(data, "serve", "--port", "0", "--workers", "2") as server:
@@ -171,7 +171,6 @@ def test_workers_share_the_address_and_are_restarted_and_end_with_their_parent(t
     assert not postgres_of(data)
 
 
-@pytest.mark.uncounted
 def test_metrics_are_gathered_over_all_workers(tmp_path: Path) -> None:
     with running(tmp_path / "data", "serve", "--port", "0", "--workers", "2") as server:
         for _ in range(20):
@@ -189,7 +188,6 @@ def test_metrics_are_gathered_over_all_workers(tmp_path: Path) -> None:
         assert server.end(signal.SIGINT) == 0
 
 
-@pytest.mark.uncounted
 def test_workers_that_cannot_start_end_it_all(tmp_path: Path) -> None:
     data = tmp_path / "data"
     data.mkdir()
@@ -224,7 +222,6 @@ def test_what_ends_already_is_not_asked_to_end_again(number: signal.Signals) -> 
 # The demo.
 
 
-@pytest.mark.uncounted
 def test_the_demo_has_an_account_without_a_default_password_and_tells_its_story(tmp_path: Path) -> None:
     data = tmp_path / "data"
     for start in range(2):
@@ -273,7 +270,6 @@ PACK = {
 }
 
 
-@pytest.mark.uncounted
 def test_worlds_go_into_folders_and_come_out_of_them(
     server: RunningServer, mira: str, tmp_path: Path
 ) -> None:
@@ -374,7 +370,6 @@ def watching(server: RunningServer, *arguments: str, **more: str) -> Iterator[Ru
             process.kill()
 
 
-@pytest.mark.uncounted
 def test_watch_goes_on_where_it_was_after_the_server_was_away(tmp_path: Path) -> None:
     data = tmp_path / "data"
     with contextlib.closing(listen("127.0.0.1", 0)[0]) as bound:

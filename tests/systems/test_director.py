@@ -32,6 +32,8 @@ from fablewright.systems.relationships.commands import SetTies, TieValue
 from fablewright.systems.worlds.commands import AdvanceWorld, ReplayDeadLetter, SetClock
 from tests.support import Person, Server, until
 
+pytestmark = pytest.mark.uncounted
+
 HOMES, MILL, TAVERN, SQUARE = (UUID(int=1000 + n) for n in range(4))
 
 
@@ -198,7 +200,6 @@ async def test_only_npcs_without_a_user_act(server: Server) -> None:
     assert all(row["answer"] is None for row in told if row["target_id"] == str(UUID(int=1)))
 
 
-@pytest.mark.uncounted
 async def test_every_act_has_the_choice_as_its_cause(server: Server) -> None:
     owner = await server.person()
     world_id = await town(server, owner)
@@ -359,7 +360,6 @@ async def test_a_reaction_that_fails_does_not_end_the_beats(
     assert await beats(server, world_id) == [3 * HOUR + MINUTE]
 
 
-@pytest.mark.uncounted
 async def test_a_beat_locks_whereabouts_before_characters(
     server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -393,7 +393,6 @@ async def test_a_beat_locks_whereabouts_before_characters(
 # -- day and night ---------------------------------------------------------------------------------------------
 
 
-@pytest.mark.uncounted
 async def test_a_day_goes_round(server: Server) -> None:
     owner = await server.person()
     world_id = await town(server, owner)
@@ -479,7 +478,6 @@ async def test_players_alone_are_no_reason_for_beats(server: Server) -> None:
 # -- the same again --------------------------------------------------------------------------------------------
 
 
-@pytest.mark.uncounted
 async def test_the_same_seed_gives_the_same_story(server: Server) -> None:
     owner = await server.person()
     stories = []
@@ -530,7 +528,6 @@ async def test_needs_follow_what_happens(server: Server) -> None:
     await sound(server, world_id)
 
 
-@pytest.mark.uncounted
 async def test_a_crowd_acts_at_full_speed(server: Server) -> None:
     owner = await server.person()
     world_id = await village(server, owner, 1000)

@@ -83,11 +83,9 @@ class _Server(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Open the application, then take connections."""
         await super().startup(sockets)
-        # What is there now stays until the end: the collector need not look through it again and again. A batch makes
-        # thousands of objects that all go with it: looking after every 700 would find nothing, at a tenth of the time.
+        # What is there now stays until the end: the collector need not look through it again and again.
         gc.collect()
         gc.freeze()
-        gc.set_threshold(10_000, 10, 10)
         self._on_started()
 
     @contextmanager
