@@ -10,7 +10,7 @@ import orjson
 import pytest
 
 from fablewright.core.actors import system_actor
-from fablewright.core.clock import DAY
+from fablewright.core.clock import DAY, MINUTE
 from fablewright.core.engine import Scope
 from fablewright.core.refusal import Refused
 from fablewright.core.transaction import Request, Transaction
@@ -388,6 +388,31 @@ async def test_what_is_kept_of_the_matrix_is_what_a_fresh_reading_finds(server: 
                 of.status(low, high), of.relation(low, high).truce_until
             )  # fmt: skip
     assert len(kept["relations"]) == 2
+
+
+async def test_an_answer_is_given_again_for_a_minute_unless_something_changes(server: Server) -> None:
+    owner = await server.person()
+    world_id = await server.world(owner)
+    a, b = await realms(server, world_id, 2)
+    await server.do(SetRelation(a_id=a, b_id=b, tension=40), owner.actor, world_id)
+    secret = {"key": "spy", "amount": -30, "reason": "a spy", "secret": True}
+    await server.do(AddOpinion(holder_id=a, about_id=b, **secret), owner.actor, world_id)
+
+    async def told(now: int, sees: views.Sees) -> tuple[int, float, float]:
+        async with server.runtime.database.reading() as connection:
+            body = orjson.loads(
+                await matrices.matrix(server.runtime.database, connection, world_id, now, sees)
+            )
+        (row,) = body["relations"]
+        return body["at"], row["tension"], row["opinion"]
+
+    nobody, everything = views.Sees([]), views.Sees(None)
+    assert await told(0, everything) == await told(MINUTE, everything) == (0, 40, -30)
+    assert await told(MINUTE, nobody) == (MINUTE, 40, 0)
+    assert (await told(MINUTE + 1, everything))[0] == MINUTE + 1
+    assert (await told(MINUTE, everything))[0] == MINUTE, "never of a time that has not come"
+    await server.do(SetRelation(a_id=a, b_id=b, tension=50), owner.actor, world_id)
+    assert (await told(MINUTE, everything))[1] == 50
 
 
 @pytest.mark.parametrize("bound", ["MOST_WORLDS", "MOST_KEPT", "MOST_BEHIND"])

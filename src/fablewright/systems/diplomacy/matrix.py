@@ -2,7 +2,8 @@
 
 A hundred factions have thousands of pairs with tens of thousands of reasons, of which hardly any change between two
 readings. So each process keeps the pairs it has read, reads in the log which have changed since, and those anew: what
-is shown is exact, on every node. Values are kept as they were at a time, and decay to now in one pass.
+is shown is exact, on every node. Values are kept as they were at a time, and decay to now in one pass. As long as
+nothing changes, an answer is given again for a world minute: it says of which time it is, and little fades meanwhile.
 """
 
 from asyncio import Lock
@@ -15,7 +16,7 @@ from weakref import WeakKeyDictionary
 
 import orjson
 
-from fablewright.core.clock import DAY
+from fablewright.core.clock import DAY, MINUTE
 from fablewright.core.log import head_of
 from fablewright.systems.diplomacy.relations import MOST_HALF_LIVES, Pair, left, ordered
 from fablewright.systems.diplomacy.rules import (
@@ -33,6 +34,10 @@ MOST_WORLDS: Final = 50
 """Of how many worlds a process keeps the relations: those asked for last."""
 MOST_KEPT: Final = 50_000
 """Worlds with more pairs than this are read anew each time."""
+TOLD_FOR: Final = MINUTE
+"""World time for which an answer is given again."""
+MOST_TOLD: Final = 4
+"""How many answers of a world are kept: for readers of different factions, or about different ones."""
 MOST_BEHIND: Final = 10_000
 """Who is further behind the log than this (positions) reads all anew, which is then cheaper."""
 
@@ -96,6 +101,16 @@ class _Kept:
     secret: tuple[list[Sum], list[Sum]] = field(default_factory=lambda: ([], []))
 
 
+@dataclass(frozen=True, slots=True)
+class _Told:
+    """An answer, and what it was made of beside the pairs."""
+
+    at: int
+    factions: list[dict[str, Any]]
+    truces: Mapping[Pair, int]
+    body: bytes
+
+
 @dataclass(slots=True)
 class _World:
     """The relations of a world as they were when the log had come to `seq`."""
@@ -103,6 +118,8 @@ class _World:
     lock: Lock = field(default_factory=Lock)
     seq: int = -1
     pairs: dict[Pair, _Kept] = field(default_factory=dict)
+    told: OrderedDict[Any, _Told] = field(default_factory=OrderedDict)
+    """What was answered of these pairs, by about whom and to whom; the latest last."""
 
 
 _KEPT: Final["WeakKeyDictionary[Any, OrderedDict[UUID, _World]]"] = WeakKeyDictionary()
@@ -116,22 +133,28 @@ async def matrix(
     if len(factions) > MOST_FACTIONS and faction_id is None:
         raise TOO_MANY_RELATIONS(most=MOST_FACTIONS)
     names = {row["id"]: str(row["id"]) for row in factions}
-    world = _world(database, world_id)
+    listed = [{"id": names[row["id"]], "name": row["name"], "color": row["color"]} for row in factions]
+    world, reader = _world(database, world_id), (faction_id, sees.own)
     async with world.lock:
         await _follow(connection, world_id, now, world)
         truces = {
             (r["low_id"], r["high_id"]): r["truce_until"] for r in await connection.fetch(TRUCES, world_id)
         }
-        if faction_id is None:
+        told = world.told.pop(reader, None)
+        still = told is not None and 0 <= now - told.at <= TOLD_FOR
+        if told is None or not still or (told.factions, told.truces) != (listed, truces):
             pairs: Iterable[_Kept] = world.pairs.values()
-        else:
-            pairs = [p for p in world.pairs.values() if faction_id in (p.low, p.high)]
-        entries = _shown([p for p in pairs if p.low in names and p.high in names], now, sees, truces)
-        listed = [{"id": names[row["id"]], "name": row["name"], "color": row["color"]} for row in factions]
-        body = orjson.dumps({"at": now, "factions": listed, "relations": entries})
+            if faction_id is not None:
+                pairs = [p for p in pairs if faction_id in (p.low, p.high)]
+            entries = _shown([p for p in pairs if p.low in names and p.high in names], now, sees, truces)
+            body = orjson.dumps({"at": now, "factions": listed, "relations": entries})
+            told = _Told(now, listed, truces, body)
+        world.told[reader] = told
+        if len(world.told) > MOST_TOLD:
+            world.told.popitem(last=False)
         if len(world.pairs) > MOST_KEPT:
             world.seq, world.pairs = -1, {}
-    return body
+    return told.body
 
 
 def _world(database: Any, world_id: UUID) -> _World:
@@ -148,11 +171,13 @@ async def _follow(connection: Any, world_id: UUID, now: int, world: _World) -> N
     head = await head_of(connection, world_id)
     if world.seq < 0 or not 0 <= head - world.seq <= MOST_BEHIND:
         world.pairs = await _load(connection, world_id, now, None)
+        world.told.clear()
     elif head > world.seq:
         rows = await connection.fetch(CHANGED, world_id, world.seq, head)
         if rows:
             changed = sorted({ordered(row["a"], row["b"]) for row in rows})
             world.pairs.update(await _load(connection, world_id, now, changed))
+            world.told.clear()
     world.seq = head
 
 

@@ -97,7 +97,9 @@ class MatrixEntry(BaseModel):
 class MatrixView(BaseModel):
     """All relations of a world. A pair that is not in it is neutral, without tension or opinions."""
 
-    at: int = Field(description="World time (ms) of these values.")
+    at: int = Field(
+        description="World time (ms) of these values: at most a world minute ago, if nothing has changed since."
+    )
     factions: list[MatrixFaction] = Field(description="Those that were not dissolved, by name.")
     relations: list[MatrixEntry]
 
