@@ -64,12 +64,15 @@ JOIN relations r ON r.world_id = $1 AND r.low_id = p.low_id AND r.high_id = p.hi
 ORDER BY r.low_id, r.high_id
 """
 LOAD: Final = f"{PEEK} FOR NO KEY UPDATE OF r"
+# With OFFSET each pair is looked up by itself; without, a world whose opinions are new to the planner is read whole.
 MODIFIERS: Final = """
 SELECT o.id, o.holder_id, o.about_id, o.key, o.reason, o.amount, o.event_id, o.at, o.half_life_days,
        o.capped, o.secret
 FROM unnest($2::uuid[], $3::uuid[]) AS p (holder_id, about_id)
-JOIN opinions o ON o.world_id = $1 AND o.holder_id = p.holder_id AND o.about_id = p.about_id
-WHERE o.ended_at IS NULL
+CROSS JOIN LATERAL (
+    SELECT * FROM opinions
+    WHERE world_id = $1 AND holder_id = p.holder_id AND about_id = p.about_id AND ended_at IS NULL OFFSET 0
+) o
 ORDER BY o.holder_id, o.about_id, o.key
 """
 TRUSTS: Final = """
