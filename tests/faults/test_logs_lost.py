@@ -1,6 +1,7 @@
 """A log that cannot be written must not be what breaks a command, or ends the server."""
 
 import io
+import sys
 from pathlib import Path
 
 import pytest
@@ -50,5 +51,9 @@ def test_a_closed_file_and_a_full_device_are_borne() -> None:
 def test_the_operators_sentences_are_borne_too(monkeypatch: pytest.MonkeyPatch) -> None:
     disk = Disk()
     disk.full = True
-    monkeypatch.setattr(terminal.err, "file", disk)
+    monkeypatch.setattr(sys, "stderr", disk)
     terminal.say("PostgreSQL had died.")
+    assert disk.getvalue() == ""
+    disk.full = False
+    terminal.say("It was started again.")
+    assert disk.getvalue() == "PostgreSQL had died.\nIt was started again.\n"
