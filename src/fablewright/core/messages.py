@@ -76,7 +76,7 @@ class Event(Message):
     subscribe to these.
     """
 
-    model_config = ConfigDict(frozen=True, extra="ignore")
+    model_config = ConfigDict(frozen=True, extra="ignore", defer_build=True)
 
     message_type: ClassVar[str]
     subjects: ClassVar[tuple[str, ...]] = ()

@@ -35,7 +35,7 @@ M = TypeVar("M", bound=BaseModel)
 class PackModel(BaseModel):
     """Part of a file of a pack. It refuses fields it does not know."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
 
 class Form(StrEnum):

@@ -27,7 +27,7 @@ from fablewright.core.messages import Command
 from fablewright.core.permissions import ROLE_TOO_LOW, SIGN_IN_FIRST, WORLD_NOT_FOUND
 from fablewright.core.receipts import KEY_INVALID, KEY_REUSED
 from fablewright.core.refusal import INVALID, Refusal
-from fablewright.gateway.problems import PROBLEM, Problem, status_of
+from fablewright.gateway.problems import PROBLEM, status_of
 from fablewright.gateway.runtime import Runtime
 
 T = TypeVar("T")
@@ -211,7 +211,6 @@ def refusals(
         by_status.setdefault(status_of(refusal), []).append(refusal)
     return {
         status: {
-            "model": Problem,
             "description": "; ".join(f"`{r.code}`: {r.title}" for r in listed),
             "content": {PROBLEM: {"examples": {r.code: {"value": example(r)} for r in listed}}},
         }
