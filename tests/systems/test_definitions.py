@@ -9,7 +9,6 @@ from fablewright.core.actors import system_actor
 from fablewright.core.definitions import Definitions
 from fablewright.core.engine import Scope
 from fablewright.core.messages import Audience, Catalogue, CatalogueError, Event
-from fablewright.core.tables import unbound_tables
 from fablewright.core.timers import FireTimers
 from fablewright.core.transaction import Request, Transaction
 from tests.support import Server
@@ -94,19 +93,6 @@ async def test_only_the_worlds_asked_for_last_are_kept(server: Server, monkeypat
     assert kept.loads == 3
     await kept.read(server, worlds[1])
     assert kept.loads == 4
-
-
-def test_tables_without_a_way_to_their_world_are_known() -> None:
-    found = set(unbound_tables())
-    assert {
-        "events",
-        "receipts",
-        "ledger_transfers",
-        "measure_values",
-        "board_entries",
-        "board_ranges",
-    } <= found
-    assert not found & {"worlds", "ties", "characters", "standings", "measure_uses", "audit_log"}
 
 
 def test_a_family_of_types_has_one_class() -> None:

@@ -23,6 +23,7 @@ from fablewright.systems.worlds.commands import (
     SetMember,
     UpdateWorld,
 )  # fmt: skip
+from fablewright.systems.worlds.service import UNBOUND_TABLES
 from tests.counter import Plan, Touch, broken
 from tests.support import Server, until
 from tests.systems.conftest import Bench, OpenBench
@@ -201,6 +202,13 @@ async def test_how_far_an_advance_is(bench: Bench) -> None:
 def test_an_advance_names_one_goal(wrong: dict[str, int]) -> None:
     with pytest.raises(ValidationError):
         AdvanceWorld(**wrong)
+
+
+async def test_tables_without_a_way_to_their_world_are_known(bench: Bench) -> None:
+    found = {row["name"] for row in await bench.fetch(UNBOUND_TABLES)}
+    unbound = {"events", "receipts", "ledger_transfers", "measure_values", "board_entries", "board_ranges"}
+    assert unbound <= found
+    assert not found & {"worlds", "ties", "characters", "standings", "measure_uses", "audit_log"}
 
 
 async def test_a_deleted_world_leaves_nothing(bench: Bench) -> None:

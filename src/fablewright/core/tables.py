@@ -6,7 +6,6 @@ Deleting a world deletes them by hand (`worlds.service`).
 """
 
 from datetime import datetime
-from functools import cache
 from typing import Any
 from uuid import UUID
 
@@ -249,17 +248,3 @@ class Lease(Base):
     name: Mapped[str] = mapped_column(primary_key=True)
     owner: Mapped[UUID]
     until: Mapped[datetime]
-
-
-@cache
-def unbound_tables() -> tuple[str, ...]:
-    """The tables whose rows belong to a world without a chain of foreign keys that deletes them with it."""
-    bound = {World.__tablename__}
-    tables = [t for t in Base.metadata.sorted_tables if "world_id" in t.c]
-    for table in tables:  # sorted: what a table refers to comes before it
-        if any(
-            f.ondelete == "CASCADE" and "world_id" in f.column_keys and f.referred_table.name in bound
-            for f in table.foreign_key_constraints
-        ):
-            bound.add(table.name)
-    return tuple(t.name for t in tables if t.name not in bound)

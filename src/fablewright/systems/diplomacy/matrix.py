@@ -6,9 +6,10 @@ is shown is exact, on every node. Values are kept as they were at a time, and de
 nothing changes, an answer is given again for a world minute: it says of which time it is, and little fades meanwhile.
 """
 
+import math
 from asyncio import Lock
 from collections import OrderedDict
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 from uuid import UUID
@@ -26,7 +27,6 @@ from fablewright.systems.diplomacy.rules import (
     TOO_MANY_RELATIONS,
     TRUST_HALF_LIFE_DAYS,
     TRUST_OF_STRANGERS,
-    clamp,
 )
 from fablewright.systems.diplomacy.views import Sees
 
@@ -75,30 +75,22 @@ SELECT low_id, high_id, truce_until FROM relations WHERE world_id = $1 AND truce
 """
 """Read each time: a longer truce is no event."""
 
-BEST: Final = 2 * MOST_OPINION
-"""The best opinion, counted from the worst."""
-WORST: Final = int(MOST_OPINION * 100)
-"""Hundredths from the worst opinion to none."""
-
-Sum = tuple[float | None, float]
-"""What reasons that fade with one half-life (world days; None: never) come to."""
+SIDES: Final = 4
+"""Sums of reasons for opinions: of the first about the second, back, and the same of what is secret."""
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class _Kept:
-    """A pair as it was at `at` (world ms), and how it is shown."""
+    """A pair as it was at `at` (world ms), its values in two arrays, and how it is shown."""
 
     low: UUID
     high: UUID
     at: int
-    tension: float
+    numbers: Any
+    """Tension, and trust beyond that of strangers: as all see it, there and back, then the same with what is secret."""
+    sums: Any
+    """In rows: one of `SIDES`, a half-life (world days; infinite: never), and what reasons that fade so come to."""
     shown: dict[str, Any]
-    trust: tuple[float, float] = (0.0, 0.0)
-    back: tuple[float, float] = (0.0, 0.0)
-    """What there is of trust beyond that of strangers: as all see it, and with what is secret."""
-    open: tuple[list[Sum], list[Sum]] = field(default_factory=lambda: ([], []))
-    """What the reasons that are no secret come to, of the first about the second and back."""
-    secret: tuple[list[Sum], list[Sum]] = field(default_factory=lambda: ([], []))
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,10 +135,10 @@ async def matrix(
         told = world.told.pop(reader, None)
         still = told is not None and 0 <= now - told.at <= TOLD_FOR
         if told is None or not still or (told.factions, told.truces) != (listed, truces):
-            pairs: Iterable[_Kept] = world.pairs.values()
+            pairs = [p for p in world.pairs.values() if p.low in names and p.high in names]
             if faction_id is not None:
                 pairs = [p for p in pairs if faction_id in (p.low, p.high)]
-            entries = _shown([p for p in pairs if p.low in names and p.high in names], now, sees, truces)
+            entries = _shown(pairs, now, sees, truces)
             body = orjson.dumps({"at": now, "factions": listed, "relations": entries})
             told = _Told(now, listed, truces, body)
         world.told[reader] = told
@@ -194,71 +186,63 @@ async def _load(connection: Any, world_id: UUID, now: int, pairs: list[Pair] | N
         trusts = WANTED.format(table="trusts t", on="t.holder_id = p.a AND t.about_id = p.b")
     # One order of parameters for all: the second is needed by the sums only, the ends by what is not all.
     more = " AND $2::bigint IS NOT NULL"
-    found: dict[Pair, _Kept] = {}
+    numbers: dict[Pair, list[float]] = {}
+    sums: dict[Pair, list[tuple[int, float, float]]] = {}
+    shown: dict[Pair, dict[str, Any]] = {}
     for row in await connection.fetch(PAIRS.format(source=relations) + more, world_id, now, *ends):
-        low, high = row["low_id"], row["high_id"]
+        low, high = pair = row["low_id"], row["high_id"]
         tension = row["tension"] * left(row["tension_at"], now, TENSION_HALF_LIFE_DAYS)
-        shown = {"low_id": str(low), "high_id": str(high), "status": row["status"]}
-        found[low, high] = _Kept(low, high, now, tension, shown)
+        numbers[pair], sums[pair] = [tension, 0.0, 0.0, 0.0, 0.0], []
+        shown[pair] = {"low_id": str(low), "high_id": str(high), "status": row["status"]}
     for row in await connection.fetch(SUMS.format(source=opinions), world_id, now, *ends):
-        kept = found.get(pair := ordered(row["holder_id"], row["about_id"]))
-        if kept is not None:
-            sides = kept.secret if row["secret"] else kept.open
-            sides[row["holder_id"] != pair[0]].append((row["half_life_days"], row["amount"]))
+        pair = ordered(row["holder_id"], row["about_id"])
+        if pair in shown:
+            side = (row["holder_id"] != pair[0]) + 2 * row["secret"]
+            sums[pair].append((side, row["half_life_days"] or math.inf, row["amount"]))
     for row in await connection.fetch(TRUSTS.format(source=trusts) + more, world_id, now, *ends):
-        kept = found.get(pair := ordered(row["holder_id"], row["about_id"]))
-        fade = left(row["at"], now, TRUST_HALF_LIFE_DAYS)
-        beyond = (row["shown"] - TRUST_OF_STRANGERS) * fade, (row["trust"] - TRUST_OF_STRANGERS) * fade
-        if kept is not None and row["holder_id"] == pair[0]:
-            kept.trust = beyond
-        elif kept is not None:
-            kept.back = beyond
-    return found
+        pair = ordered(row["holder_id"], row["about_id"])
+        if pair in shown:
+            side, fade = 1 + (row["holder_id"] != pair[0]), left(row["at"], now, TRUST_HALF_LIFE_DAYS)
+            numbers[pair][side] = (row["shown"] - TRUST_OF_STRANGERS) * fade
+            numbers[pair][side + 2] = (row["trust"] - TRUST_OF_STRANGERS) * fade
+    import numpy as np  # by who asks for a matrix, since it takes a while to load
+
+    return {
+        pair: _Kept(*pair, now, np.array(numbers[pair]), np.array(sums[pair]).reshape(-1, 3), shown[pair])
+        for pair in shown
+    }
 
 
 def _shown(
-    pairs: Iterable[_Kept], now: int, sees: Sees, truces: Mapping[Pair, int]
+    pairs: Sequence[_Kept], now: int, sees: Sees, truces: Mapping[Pair, int]
 ) -> list[dict[str, Any]]:  # fmt: skip
     """The pairs in short. The dicts are kept and used again: write them down before the next reading."""
-    entries: list[dict[str, Any]] = []
-    fading: dict[int, tuple[_Fading, float, float]] = {}
-    for p in pairs:
-        found = fading.get(p.at)
-        if found is None:
-            fade = _Fading(p.at, now)
-            found = fading[p.at] = fade, fade[TENSION_HALF_LIFE_DAYS], fade[TRUST_HALF_LIFE_DAYS]
-        fade, tension, trust = found
+    if not pairs:
+        return []
+    import numpy as np
+
+    def fading(days: Any, half_life_days: Any) -> Any:
+        """`relations.left` for each of many."""
+        return np.exp2(-np.minimum(MOST_HALF_LIVES, days / half_life_days))
+
+    # Columns of all pairs: thousands of them cost as much as a few dozen would one by one.
+    many = len(pairs)
+    secrets = np.fromiter((sees.of(p.low, p.high) for p in pairs), bool, many)
+    days = np.maximum(0, now - np.fromiter((p.at for p in pairs), np.int64, many)) / DAY
+    tension, *trusts = np.concatenate([p.numbers for p in pairs]).reshape(many, -1).T
+    side, half_life_days, amount = np.concatenate([p.sums for p in pairs]).T
+    number = np.repeat(np.arange(many), [len(p.sums) for p in pairs])
+    amount = amount * fading(days[number], half_life_days)
+    sums = np.bincount(side.astype(np.int64) * many + number, amount, SIDES * many).reshape(SIDES, many)
+    opinions: Any = np.clip(sums[:2] + np.where(secrets, sums[2:], 0.0), -MOST_OPINION, MOST_OPINION)
+    opinions = opinions.round(2) + 0.0  # which is what -0.0 becomes
+    beyond = np.where(secrets, trusts[2:], trusts[:2]) * fading(days, TRUST_HALF_LIFE_DAYS)
+    trust = (TRUST_OF_STRANGERS + beyond).round(3)
+    tension = (tension * fading(days, TENSION_HALF_LIFE_DAYS)).round(2)
+    columns = (column.tolist() for column in (tension, *trust, *opinions))
+    for p, values in zip(pairs, zip(*columns, strict=True), strict=True):
         shown = p.shown
-        # Written out for each value: it is done for each of thousands of pairs. `int(x + 0.5)` rounds what is positive.
-        shown["tension"] = int(p.tension * tension * 100.0 + 0.5) / 100.0
-        sees_all = sees.of(p.low, p.high)
-        shown["trust"] = int((TRUST_OF_STRANGERS + p.trust[sees_all] * trust) * 1000.0 + 0.5) / 1000.0
-        shown["trust_back"] = int((TRUST_OF_STRANGERS + p.back[sees_all] * trust) * 1000.0 + 0.5) / 1000.0
-        forth, back = p.open
-        if sees_all and (p.secret[0] or p.secret[1]):
-            forth, back = [*forth, *p.secret[0]], [*back, *p.secret[1]]
-        total = MOST_OPINION  # counted from the worst, so that it is positive
-        for half_life_days, amount in forth:
-            total += amount * fade[half_life_days]
-        total = total if 0.0 <= total <= BEST else clamp(total, 0.0, BEST)
-        shown["opinion"] = (int(total * 100.0 + 0.5) - WORST) / 100.0
-        total = MOST_OPINION
-        for half_life_days, amount in back:
-            total += amount * fade[half_life_days]
-        total = total if 0.0 <= total <= BEST else clamp(total, 0.0, BEST)
-        shown["opinion_back"] = (int(total * 100.0 + 0.5) - WORST) / 100.0
-        shown["truce_until"] = truces.get((p.low, p.high)) if truces else None
-        entries.append(shown)
-    return entries
-
-
-class _Fading(dict[float | None, float]):
-    """What is left now of 1.0 at a time, by half-life, each computed once."""
-
-    def __init__(self, at: int, now: int):
-        super().__init__()
-        self._span = at, now
-
-    def __missing__(self, half_life_days: float | None) -> float:
-        value = self[half_life_days] = left(*self._span, half_life_days)
-        return value
+        shown["tension"], shown["trust"], shown["trust_back"] = values[:3]
+        shown["opinion"], shown["opinion_back"] = values[3:]
+        shown["truce_until"] = truces.get((p.low, p.high))
+    return [p.shown for p in pairs]

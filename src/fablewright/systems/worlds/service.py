@@ -10,9 +10,29 @@ from fablewright.core.actors import Role
 from fablewright.core.clock import Calendar, WorldClock
 from fablewright.core.dice import random_seed
 from fablewright.core.permissions import WORLD_IS_ADVANCING
-from fablewright.core.tables import unbound_tables
 from fablewright.core.transaction import Transaction, WorldState
 from fablewright.systems.worlds import commands, events, rules
+
+UNBOUND_TABLES = """
+WITH RECURSIVE bound AS (
+    SELECT 'worlds'::regclass::oid AS id
+    UNION
+    SELECT key.conrelid FROM pg_constraint key JOIN bound ON bound.id = key.confrelid
+    WHERE key.contype = 'f' AND key.confdeltype = 'c' AND EXISTS (
+        SELECT FROM pg_attribute a
+        WHERE a.attrelid = key.conrelid AND a.attnum = ANY(key.conkey) AND a.attname = 'world_id'
+    )
+)
+SELECT t.oid::regclass::text AS name
+FROM pg_class t JOIN pg_attribute a ON a.attrelid = t.oid AND a.attname = 'world_id' AND NOT a.attisdropped
+WHERE t.relkind IN ('r', 'p') AND t.oid NOT IN (SELECT id FROM bound)
+  AND t.relnamespace = (SELECT relnamespace FROM pg_class WHERE oid = 'worlds'::regclass)
+ORDER BY 1
+"""
+"""Tables whose rows belong to a world without a chain of foreign keys that deletes them with it.
+
+The database is asked, not the models: which of these a process has loaded is an accident.
+"""
 
 
 async def create_world(tx: Transaction, command: commands.CreateWorld) -> dict[str, Any]:
@@ -60,8 +80,8 @@ async def delete_world(tx: Transaction, command: commands.DeleteWorld) -> None:
     world_id = tx.world_id
     # The world and its head first: that waits for commands under way, and no later one can append any more.
     await tx.execute("DELETE FROM worlds WHERE id = $1", world_id)
-    for table in unbound_tables():
-        await tx.execute(f"DELETE FROM {table} WHERE world_id = $1", world_id)  # noqa: S608
+    for table in await tx.fetch(UNBOUND_TABLES):
+        await tx.execute(f"DELETE FROM {table['name']} WHERE world_id = $1", world_id)  # noqa: S608
     tx.leave_world()
     tx.emit(events.WorldDeleted(world_id=world_id))
 
