@@ -62,8 +62,11 @@ async def fill(stage: Stage, world_id: UUID) -> list[UUID]:
 
 
 async def matrix(stage: Stage) -> list[Row]:
-    """The median time of the matrix, asked one after the other by one caller. Baseline: the rows of the pairs alone."""
-    world_id = stage.world("relations", rate=1.0)
+    """The median time of the matrix, asked one after the other by one caller. Baseline: the rows of the pairs alone.
+
+    The clock runs so fast that each answer is computed anew; at last it stands, and the same answer is given again.
+    """
+    world_id = stage.world("relations", rate=20_000.0)
     ids = await fill(stage, world_id)
     url = f"{stage.address}/api/v1/worlds/{world_id}/relations"
     with httpx.Client(headers={"Authorization": f"Bearer {stage.token}"}, timeout=60) as client:
@@ -71,11 +74,15 @@ async def matrix(stage: Stage) -> list[Row]:
         assert len(client.get(url).json()["relations"]) == MANY * (MANY - 1) // 2
         one, _ = timed(client, f"{url}/{ids[0]}/{ids[1]}")
         of_one, _ = timed(client, f"{url}?faction={ids[0]}")
+        stage.call("PUT", f"/api/v1/worlds/{world_id}/clock", {"paused": True}, 200)
+        again, _ = timed(client, url)
     baseline = await statements(stage, world_id)
     known = f"{MANY} factions, all {MANY * (MANY - 1) // 2:,} pairs with {2 * REASONS} reasons each"
     return [
         Row(f"matrix of {known}", f"median {took:.1f} ms, {size / 1000:,.0f} kB", f"< {TARGET_MS:.0f} ms",
             f"{baseline:.1f} ms", f"{baseline / took:.2f}", took < TARGET_MS),
+        Row("the same, asked again within a world minute", f"median {again:.1f} ms", f"< {TARGET_MS:.0f} ms",
+            met=again < TARGET_MS),
         Row("the same, one faction's relations", f"median {of_one:.1f} ms", f"< {TARGET_MS:.0f} ms",
             met=of_one < TARGET_MS),
         Row("the same, one pair with its reasons", f"median {one:.1f} ms", f"< {TARGET_MS:.0f} ms",

@@ -124,8 +124,7 @@ async def matrix(
     factions = await connection.fetch(FACTIONS, world_id)
     if len(factions) > MOST_FACTIONS and faction_id is None:
         raise TOO_MANY_RELATIONS(most=MOST_FACTIONS)
-    names = {row["id"]: str(row["id"]) for row in factions}
-    listed = [{"id": names[row["id"]], "name": row["name"], "color": row["color"]} for row in factions]
+    listed = [{"id": str(row["id"]), "name": row["name"], "color": row["color"]} for row in factions]
     world, reader = _world(database, world_id), (faction_id, sees.own)
     async with world.lock:
         await _follow(connection, world_id, now, world)
@@ -135,10 +134,17 @@ async def matrix(
         told = world.told.pop(reader, None)
         still = told is not None and 0 <= now - told.at <= TOLD_FOR
         if told is None or not still or (told.factions, told.truces) != (listed, truces):
-            pairs = [p for p in world.pairs.values() if p.low in names and p.high in names]
-            if faction_id is not None:
-                pairs = [p for p in pairs if faction_id in (p.low, p.high)]
-            entries = _shown(pairs, now, sees, truces)
+            # By their texts: each of these knows its hash, which an id makes anew.
+            standing = {faction["id"] for faction in listed}
+            pairs = [
+                p for p in world.pairs.values()
+                if p.shown["low_id"] in standing and p.shown["high_id"] in standing
+                and (faction_id is None or faction_id in (p.low, p.high))
+            ]  # fmt: skip
+            entries = _shown(pairs, now, sees)
+            for pair, until in truces.items():
+                if pair in world.pairs:
+                    world.pairs[pair].shown["truce_until"] = until
             body = orjson.dumps({"at": now, "factions": listed, "relations": entries})
             told = _Told(now, listed, truces, body)
         world.told[reader] = told
@@ -213,10 +219,8 @@ async def _load(connection: Any, world_id: UUID, now: int, pairs: list[Pair] | N
     }
 
 
-def _shown(
-    pairs: Sequence[_Kept], now: int, sees: Sees, truces: Mapping[Pair, int]
-) -> list[dict[str, Any]]:  # fmt: skip
-    """The pairs in short. The dicts are kept and used again: write them down before the next reading."""
+def _shown(pairs: Sequence[_Kept], now: int, sees: Sees) -> list[dict[str, Any]]:
+    """The pairs in short, without truces. The dicts are kept: write them down before the next reading."""
     if not pairs:
         return []
     import numpy as np
@@ -227,7 +231,7 @@ def _shown(
 
     # Columns of all pairs: thousands of them cost as much as a few dozen would one by one.
     many = len(pairs)
-    secrets = np.fromiter((sees.of(p.low, p.high) for p in pairs), bool, many)
+    secrets = np.array(sees.own is None or [sees.of(p.low, p.high) for p in pairs])
     days = np.maximum(0, now - np.fromiter((p.at for p in pairs), np.int64, many)) / DAY
     tension, *trusts = np.concatenate([p.numbers for p in pairs]).reshape(many, -1).T
     side, half_life_days, amount = np.concatenate([p.sums for p in pairs]).T
@@ -239,10 +243,14 @@ def _shown(
     beyond = np.where(secrets, trusts[2:], trusts[:2]) * fading(days, TRUST_HALF_LIFE_DAYS)
     trust = (TRUST_OF_STRANGERS + beyond).round(3)
     tension = (tension * fading(days, TENSION_HALF_LIFE_DAYS)).round(2)
-    columns = (column.tolist() for column in (tension, *trust, *opinions))
-    for p, values in zip(pairs, zip(*columns, strict=True), strict=True):
-        shown = p.shown
-        shown["tension"], shown["trust"], shown["trust_back"] = values[:3]
-        shown["opinion"], shown["opinion_back"] = values[3:]
-        shown["truce_until"] = truces.get((p.low, p.high))
-    return [p.shown for p in pairs]
+    entries = [p.shown for p in pairs]
+    columns = {
+        "tension": tension, "trust": trust[0], "trust_back": trust[1], "opinion": opinions[0],
+        "opinion_back": opinions[1],
+    }  # fmt: skip
+    for name, column in columns.items():
+        for shown, value in zip(entries, column.tolist(), strict=True):
+            shown[name] = value
+    for shown in entries:
+        shown["truce_until"] = None
+    return entries
