@@ -151,7 +151,8 @@ READS_TIME = {
     "time.gmtime", "datetime.now", "datetime.utcnow", "datetime.today", "date.today", "datetime.datetime.now",
     "datetime.datetime.utcnow", "datetime.date.today",
 }  # fmt: skip
-IS_CHANCE = {"random", "secrets", "uuid.uuid1", "uuid.uuid4", "uuid4", "os.urandom", "numpy"}
+IS_CHANCE = {"random", "secrets", "uuid.uuid1", "uuid.uuid4", "uuid4", "os.urandom", "numpy.random"}
+CHANCE_CALLS = ("np.random.", "numpy.random.")
 
 
 def offending(found: list[str]) -> None:
@@ -193,7 +194,7 @@ def test_only_the_dice_are_random() -> None:
         for name, node in s.imports() if name.split(".")[0] in IS_CHANCE or name in IS_CHANCE
     ] + [
         f"{s.at(call)} calls {name}" for s in sources() if s.name not in CHANCE
-        for name, call in s.calls() if name in IS_CHANCE
+        for name, call in s.calls() if name in IS_CHANCE or name.startswith(CHANCE_CALLS)
     ])  # fmt: skip
 
 
