@@ -22,7 +22,7 @@ from fablewright.gateway import logs
 from fablewright.gateway.wire import HttpProtocol
 from fablewright.settings import Settings
 from fablewright.systems.accounts.passwords import PasswordHasher
-from tests.support import Server
+from tests.support import Server, http_client
 
 # No test is timed, not even by Hypothesis; in CI the same examples come every time.
 hypothesis.settings.register_profile("suite", deadline=None, derandomize="CI" in os.environ)
@@ -75,7 +75,7 @@ async def server(settings: Settings, database_url: str) -> AsyncIterator[Server]
     async with app.router.lifespan_context(app):
         app.state.runtime.parts["accounts"].hasher = PasswordHasher(passes=1, memory_kib=64)
         transport = httpx.ASGITransport(app=app, raise_app_exceptions=False)
-        async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
+        async with http_client(transport=transport, base_url="http://test") as client:
             yield Server(app, app.state.runtime, client, database_url)
 
 

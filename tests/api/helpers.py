@@ -10,7 +10,7 @@ import httpx
 from fablewright.app import Application, create_app
 from fablewright.core.system import System
 from tests.conftest import make_settings
-from tests.support import Person, Server
+from tests.support import Person, Server, http_client
 
 
 @asynccontextmanager
@@ -28,7 +28,7 @@ async def node(
 async def client_of(app: Application, address: str) -> AsyncIterator[httpx.AsyncClient]:
     """A client in this process."""
     transport = httpx.ASGITransport(app=app, raise_app_exceptions=False, client=(address, 40_000))
-    async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
+    async with http_client(transport=transport, base_url="http://test") as client:
         yield client
 
 

@@ -25,7 +25,7 @@ from fablewright.core.dice import derived_uuid
 from fablewright.integration.doctor import examine
 from fablewright.settings import Settings
 from tests.faults.processes import ServerProcess
-from tests.support import PASSWORD, until
+from tests.support import PASSWORD, http_client, until
 
 API = "/api/v1"
 RETRY_SECONDS = 0.03
@@ -53,7 +53,7 @@ class Owner:
 
 async def call(address: str, method: str, path: str, body: Any = None, headers: Any = None) -> Any:
     """One request that must succeed; its JSON."""
-    async with httpx.AsyncClient(base_url=address, timeout=30) as client:
+    async with http_client(base_url=address, timeout=30) as client:
         answer = await client.request(method, path, json=body, headers=headers)
     assert answer.status_code < 300, answer.text
     return answer.json() if answer.content else None
@@ -127,7 +127,7 @@ class Load:
         chance = random.Random(f"{self.seed} {number}")
         count = 0
         limits = httpx.Limits(max_keepalive_connections=1)
-        async with httpx.AsyncClient(timeout=10, limits=limits, headers=self.owner.headers) as client:
+        async with http_client(timeout=10, limits=limits, headers=self.owner.headers) as client:
             while not self._stopping:
                 key = f"{self.seed}-{number}-{count}"
                 count += 1
@@ -323,7 +323,7 @@ async def _verify_characters(url: str, load: Load) -> None:
 async def replayed(server: ServerProcess, load: Load, many: int = 5) -> None:
     """Some of the acknowledged commands, sent again, get the same answer and do nothing."""
     keys = sorted(load.acknowledged)[:: max(1, len(load.acknowledged) // many)]
-    async with httpx.AsyncClient(base_url=server.address, headers=load.owner.headers, timeout=30) as client:
+    async with http_client(base_url=server.address, headers=load.owner.headers, timeout=30) as client:
         for key in keys:
             answer = await client.post(
                 f"{load.owner.path}/commands", json=load.sent[key], headers={"Idempotency-Key": key}

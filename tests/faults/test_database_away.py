@@ -3,14 +3,13 @@
 import asyncio
 from pathlib import Path
 
-import httpx
 import pytest
 
 from fablewright.core.embedded import EmbeddedPostgres
 from tests.faults.load import Load, Reader, call, settle_in, verify
 from tests.faults.processes import ServerProcess
 from tests.faults.test_embedded import mounted
-from tests.support import until
+from tests.support import http_client, until
 
 pytestmark = [pytest.mark.fault, pytest.mark.uncounted]
 
@@ -74,7 +73,7 @@ async def refused_by_name(server: ServerProcess, load: Load, many: int = 60) -> 
     On a full disk PostgreSQL ends and comes back, and some commands may still find room.
     """
     refused = 0
-    async with httpx.AsyncClient(base_url=server.address, timeout=30, headers=load.owner.headers) as client:
+    async with http_client(base_url=server.address, timeout=30, headers=load.owner.headers) as client:
         async with asyncio.timeout(60):
             while refused < many or load.troubles["database_unavailable"] < many:
                 assert not load.bugs, load.bugs[0]
@@ -90,7 +89,7 @@ async def ready_again(server: ServerProcess) -> None:
     """Wait until the server says that it is ready, its doorbell too."""
 
     async def ready() -> bool:
-        async with httpx.AsyncClient(base_url=server.address, timeout=30) as client:
+        async with http_client(base_url=server.address, timeout=30) as client:
             return (await client.get("/health/ready")).status_code == 200
 
     await until(ready)

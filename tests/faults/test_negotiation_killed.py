@@ -17,7 +17,7 @@ import pytest
 
 from tests.faults.load import Load, Reader, call, fetch, replayed, settle_in, verify
 from tests.faults.processes import ServerProcess
-from tests.support import until
+from tests.support import http_client, until
 
 pytestmark = [pytest.mark.fault, pytest.mark.uncounted]
 
@@ -39,7 +39,7 @@ class Bargaining(Load):
     async def _client(self, number: int) -> None:
         chance, count = random.Random(f"{self.seed} {number}"), 0
         limits = httpx.Limits(max_keepalive_connections=1)
-        async with httpx.AsyncClient(timeout=10, limits=limits, headers=self.owner.headers) as client:
+        async with http_client(timeout=10, limits=limits, headers=self.owner.headers) as client:
             while not self._stopping:
                 count += 1
                 await self._bargain(client, f"{self.seed}-{number}-{count}", chance)

@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import httpx
 import psutil
 import pytest
 
@@ -17,6 +16,7 @@ from tests.faults.points import PointsLoad, earners, verify_points
 from tests.faults.processes import ServerProcess, children_of
 from tests.faults.test_database_away import BULK, ready_again, refused_by_name
 from tests.faults.test_embedded import mounted
+from tests.support import http_client
 
 pytestmark = [pytest.mark.fault, pytest.mark.uncounted]
 
@@ -92,7 +92,7 @@ def limit_memory(process: psutil.Process, size: str) -> None:
 async def short_of_memory(server: ServerProcess, load: PointsLoad, many: int = 5) -> None:
     """Give large commands until so many are refused; none may be refused otherwise than for now."""
     refused = 0
-    async with httpx.AsyncClient(base_url=server.address, timeout=30, headers=load.owner.headers) as client:
+    async with http_client(base_url=server.address, timeout=30, headers=load.owner.headers) as client:
         async with asyncio.timeout(60):
             while refused < many:
                 assert not load.bugs, load.bugs[0]

@@ -7,11 +7,11 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
-import httpx
 import pytest
 
 from tests.faults.load import Load, Reader, call, fetch, settle_in, verify
 from tests.faults.processes import ServerProcess, own_cluster
+from tests.support import http_client
 
 pytestmark = [pytest.mark.fault, pytest.mark.uncounted]
 
@@ -88,7 +88,7 @@ async def test_a_dead_doorbell_makes_listeners_late_not_wrong(
             assert max(lates) < POLL_SECONDS + 3
             await verify(database, a.settings(), load, reader)
         if program != "fablewright.cli":
-            async with httpx.AsyncClient(base_url=b.address, timeout=10) as client:
+            async with http_client(base_url=b.address, timeout=10) as client:
                 ready = await client.get("/health/ready")
             assert ready.status_code == 503 and "not listening" in ready.text
             tries = (time.monotonic() - began_at) / POLL_SECONDS

@@ -30,7 +30,7 @@ from fablewright.systems.leaderboards.commands import (
 from fablewright.systems.points.commands import Award, ReverseAward
 from fablewright.systems.relationships.commands import SetTie
 from fablewright.systems.worlds.commands import AdvanceWorld, ReplayDeadLetter
-from tests.support import Person, Server, until
+from tests.support import Person, Server, http_client, until
 
 ADA, BEN, CYN, DOT = (UUID(int=n) for n in range(101, 105))
 SUBMITTED = {"kind": "submitted"}
@@ -341,11 +341,10 @@ async def test_a_new_name_is_shown_at_once(arena: Arena) -> None:
 
 
 async def test_two_at_once_on_two_nodes_leave_one_sum(arena: Arena, live_url: str) -> None:
-    import httpx
 
     await arena.board(metric={"kind": "submitted", "mode": "add"})
     path = f"/api/v1/worlds/{arena.world_id}/leaderboards/race/scores"
-    async with httpx.AsyncClient(base_url=live_url, headers=arena.owner.headers) as there:
+    async with http_client(base_url=live_url, headers=arena.owner.headers) as there:
         body = {"subject_id": str(ADA), "score": 1}
         answers = await asyncio.gather(
             *(there.post(path, json=body) for _ in range(20)),
