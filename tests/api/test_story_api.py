@@ -15,29 +15,41 @@ from tests.api.test_life_api import Scene
 from tests.support import Server
 from tests.systems.test_director import acts, advance, direct, log, town
 
+HOURS = 16
+reads_the_day = pytest.mark.xdist_group("a lived day")
+"""The day takes long to live: those that read it share it, in one process."""
+
 
 @pytest.fixture
 async def scene(server: Server) -> Scene:
-    opened = await Scene(server).open()
-    opened.world_id = await town(server, opened.owner)
-    opened.player = await server.member(opened.world_id, opened.owner, "player")
-    opened.observer = await server.member(opened.world_id, opened.owner, "observer")
-    return opened
+    return await opened(server)
 
 
-async def living(scene: Scene, hours: int = 6) -> None:
-    await direct(scene.server, scene.owner, scene.world_id, beats=0.2)
-    await advance(scene.server, scene.owner, scene.world_id, hours * HOUR)
+@pytest.fixture(scope="module")
+async def lived(server: Server) -> Scene:
+    """A town after a day, only to be read."""
+    scene = await opened(server)
+    await direct(server, scene.owner, scene.world_id, beats=0.2)
+    await advance(server, scene.owner, scene.world_id, HOURS * HOUR)
+    return scene
+
+
+async def opened(server: Server) -> Scene:
+    scene = await Scene(server).open()
+    scene.world_id = await town(server, scene.owner)
+    scene.player = await server.member(scene.world_id, scene.owner, "player")
+    scene.observer = await server.member(scene.world_id, scene.owner, "observer")
+    return scene
 
 
 # -- why -------------------------------------------------------------------------------------------------------
 
 
-async def test_why_somebody_acted(scene: Scene) -> None:
-    await living(scene)
-    told = (await acts(scene.server, scene.world_id))[20]
-    for who in (scene.owner, scene.player, scene.observer):
-        why = await scene.ok("GET", f"/why/{told['seq']}", who)
+@reads_the_day
+async def test_why_somebody_acted(lived: Scene) -> None:
+    told = (await acts(lived.server, lived.world_id))[20]
+    for who in (lived.owner, lived.player, lived.observer):
+        why = await lived.ok("GET", f"/why/{told['seq']}", who)
         assert (why["seq"], why["type"], why["complete"]) == (told["seq"], "dialogue.interacted", True)
         initiator = f"C{UUID(told['initiator_id']).int - 1}"
         assert (
@@ -53,10 +65,10 @@ async def test_why_somebody_acted(scene: Scene) -> None:
         assert "director.beat" in why["causes"][1]["sentence"]
 
 
-async def test_why_an_arc_began(scene: Scene) -> None:
-    await living(scene, 8)
-    begun = (await log(scene.server, scene.world_id, "director.arc_started"))[0]
-    why = await scene.ok("GET", f"/why/{begun['seq']}", scene.observer)
+@reads_the_day
+async def test_why_an_arc_began(lived: Scene) -> None:
+    begun = (await log(lived.server, lived.world_id, "director.arc_started"))[0]
+    why = await lived.ok("GET", f"/why/{begun['seq']}", lived.observer)
     assert [c["kind"] for c in why["causes"]] == ["event", "event", "timer"]
     assert why["sentence"] == begun["title"] and why["because"]
 
@@ -87,40 +99,40 @@ async def test_what_one_may_not_see_has_no_why(scene: Scene) -> None:
 # -- story -----------------------------------------------------------------------------------------------------
 
 
-async def test_a_story_is_told(scene: Scene) -> None:
-    await living(scene, 16)
-    told = await scene.ok("GET", f"/story?from=0&to={16 * HOUR}", scene.observer)
-    assert told["complete_to"] == 16 * HOUR or told["complete_to"] > HOUR
+@reads_the_day
+async def test_a_story_is_told(lived: Scene) -> None:
+    told = await lived.ok("GET", f"/story?from=0&to={HOURS * HOUR}", lived.observer)
+    assert told["complete_to"] == HOURS * HOUR or told["complete_to"] > HOUR
     paragraphs = told["paragraphs"]
     assert len(paragraphs) >= 4
     assert {"morning", "evening"} <= {p["part"] for p in paragraphs} or told["complete_to"] < 12 * HOUR
     assert {p["date"] for p in paragraphs} == {"1 Deepwinter, year 1"}
     seqs = {
         row["seq"]
-        for row in await scene.server.fetch("SELECT seq FROM events WHERE world_id = $1", scene.world_id)
+        for row in await lived.server.fetch("SELECT seq FROM events WHERE world_id = $1", lived.world_id)
     }
     for p in paragraphs:
         assert p["text"][0].isupper() and p["text"][-1] in ".!?”"
         assert p["seqs"] and set(p["seqs"]) <= seqs and len(p["seqs"]) <= 50
         narrated = re.sub("“[^”]*”", "", p["text"])
         assert "{" not in p["text"] and "somebody" not in narrated
-    again = await scene.ok("GET", f"/story?from=0&to={16 * HOUR}", scene.owner)
+    again = await lived.ok("GET", f"/story?from=0&to={HOURS * HOUR}", lived.owner)
     assert again["paragraphs"] == paragraphs
-    day = await scene.ok("GET", "/story", scene.player)
-    assert day["to_ms"] == 16 * HOUR + 1 and day["to_ms"] - day["from_ms"] == DAY
+    day = await lived.ok("GET", "/story", lived.player)
+    assert day["to_ms"] == HOURS * HOUR + 1 and day["to_ms"] - day["from_ms"] == DAY
 
 
-async def test_a_story_goes_on_where_it_stopped(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
-    await living(scene, 10)
+@reads_the_day
+async def test_a_story_goes_on_where_it_stopped(lived: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(story, "MOST_EVENTS", 30)
     seqs: list[int] = []
     after, rounds, complete = 0, 0, 0
-    while complete < 10 * HOUR and rounds < 100:
-        part = await scene.ok("GET", f"/story?from=0&to={10 * HOUR}&after={after}", scene.observer)
+    while complete < HOURS * HOUR and rounds < 100:
+        part = await lived.ok("GET", f"/story?from=0&to={HOURS * HOUR}&after={after}", lived.observer)
         assert part["up_to"] > after and part["complete_to"] >= complete
         seqs += [seq for p in part["paragraphs"] for seq in p["seqs"]]
         after, complete, rounds = part["up_to"], part["complete_to"], rounds + 1
-    assert complete == 10 * HOUR and len(seqs) == len(set(seqs))
+    assert complete == HOURS * HOUR and len(seqs) == len(set(seqs))
     assert rounds > 2 and len(seqs) > 40
 
 
@@ -135,22 +147,22 @@ async def test_strangers_are_told_nothing(scene: Scene) -> None:
     await scene.refused(401, "not_signed_in", "GET", "/story", None)
 
 
-async def test_arcs_are_listed(scene: Scene) -> None:
-    await living(scene, 12)
+@reads_the_day
+async def test_arcs_are_listed(lived: Scene) -> None:
     pages, cursor = [], ""
     while True:
-        page = await scene.ok("GET", f"/arcs?state=all&limit=2{cursor}", scene.observer)
+        page = await lived.ok("GET", f"/arcs?state=all&limit=2{cursor}", lived.observer)
         pages += page["items"]
         if page["next_cursor"] is None:
             break
         cursor = f"&cursor={page['next_cursor']}"
-    count = await scene.server.fetch("SELECT count(*) AS n FROM arcs WHERE world_id = $1", scene.world_id)
+    count = await lived.server.fetch("SELECT count(*) AS n FROM arcs WHERE world_id = $1", lived.world_id)
     assert len({a["id"] for a in pages}) == len(pages) == count[0]["n"] > 2
     assert [a["started_at"] for a in pages] == sorted((a["started_at"] for a in pages), reverse=True)
-    open_ = (await scene.ok("GET", "/arcs?limit=200", scene.observer))["items"]
+    open_ = (await lived.ok("GET", "/arcs?limit=200", lived.observer))["items"]
     assert all(a["outcome"] is None for a in open_)
-    await scene.refused(
-        422, "cursor_invalid", "GET", "/arcs?cursor=WzEwMDAwMDAwMDAwMDAwMDAwMDAwMDAwLCAieCJd", scene.owner
+    await lived.refused(
+        422, "cursor_invalid", "GET", "/arcs?cursor=WzEwMDAwMDAwMDAwMDAwMDAwMDAwMDAwLCAieCJd", lived.owner
     )
 
 
