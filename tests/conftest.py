@@ -8,12 +8,14 @@ import tempfile
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import httpx
 import hypothesis
 import pytest
 import uvicorn
 from fastapi import FastAPI
+from xdist.scheduler import LoadScopeScheduling  # type: ignore[import-untyped]
 
 from fablewright.app import create_app, installed_systems, migration_folders
 from fablewright.core.database import migrate
@@ -28,7 +30,21 @@ from tests.support import Server, http_client
 hypothesis.settings.register_profile("suite", deadline=None, derandomize="CI" in os.environ)
 hypothesis.settings.load_profile("suite")
 
+TOGETHER = ("tests/api/test_story_api.py", "tests/faults/test_points_cut.py")
+"""Files whose tests share something dear, and so run in one process; all others go to whoever is free."""
 POSTGRES_VERSION = int(os.environ.get("FABLEWRIGHT_TEST_POSTGRES", "18"))
+
+
+class Dealing(LoadScopeScheduling):  # type: ignore[misc]
+    """How tests are dealt out to processes. The groups of pytest-xdist 3.8 are not seen by pytest 9.2."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = nodeid.partition("::")[0]
+        return file if file in TOGETHER else nodeid
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Dealing:
+    return Dealing(config, log)
 
 
 def make_settings(folder: Path, **values: object) -> Settings:

@@ -53,7 +53,7 @@ def main() -> int:
 def arguments(report: Path, processes: str, which: str) -> list[str]:
     """What pytest is told."""
     return [
-        "-q", "-n", processes, "--dist", "loadgroup", "-m", which, "--durations=15", f"--junitxml={report}",
+        "-q", "-n", processes, "-m", which, "--durations=15", f"--junitxml={report}",
         "--ignore=tests/architecture",  # `make check` runs these
     ]  # fmt: skip
 

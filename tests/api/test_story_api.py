@@ -16,8 +16,6 @@ from tests.support import Server
 from tests.systems.test_director import acts, advance, direct, log, town
 
 HOURS = 16
-reads_the_day = pytest.mark.xdist_group("a lived day")
-"""The day takes long to live: those that read it share it, in one process."""
 
 
 @pytest.fixture
@@ -27,7 +25,7 @@ async def scene(server: Server) -> Scene:
 
 @pytest.fixture(scope="module")
 async def lived(server: Server) -> Scene:
-    """A town after a day, only to be read."""
+    """A town after a day, which takes long to live: those that only read it share it."""
     scene = await opened(server)
     await direct(server, scene.owner, scene.world_id, beats=0.2)
     await advance(server, scene.owner, scene.world_id, HOURS * HOUR)
@@ -45,7 +43,6 @@ async def opened(server: Server) -> Scene:
 # -- why -------------------------------------------------------------------------------------------------------
 
 
-@reads_the_day
 async def test_why_somebody_acted(lived: Scene) -> None:
     told = (await acts(lived.server, lived.world_id))[20]
     for who in (lived.owner, lived.player, lived.observer):
@@ -65,7 +62,6 @@ async def test_why_somebody_acted(lived: Scene) -> None:
         assert "director.beat" in why["causes"][1]["sentence"]
 
 
-@reads_the_day
 async def test_why_an_arc_began(lived: Scene) -> None:
     begun = (await log(lived.server, lived.world_id, "director.arc_started"))[0]
     why = await lived.ok("GET", f"/why/{begun['seq']}", lived.observer)
@@ -99,7 +95,6 @@ async def test_what_one_may_not_see_has_no_why(scene: Scene) -> None:
 # -- story -----------------------------------------------------------------------------------------------------
 
 
-@reads_the_day
 async def test_a_story_is_told(lived: Scene) -> None:
     told = await lived.ok("GET", f"/story?from=0&to={HOURS * HOUR}", lived.observer)
     assert told["complete_to"] == HOURS * HOUR or told["complete_to"] > HOUR
@@ -122,7 +117,6 @@ async def test_a_story_is_told(lived: Scene) -> None:
     assert day["to_ms"] == HOURS * HOUR + 1 and day["to_ms"] - day["from_ms"] == DAY
 
 
-@reads_the_day
 async def test_a_story_goes_on_where_it_stopped(lived: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(story, "MOST_EVENTS", 30)
     seqs: list[int] = []
@@ -147,7 +141,6 @@ async def test_strangers_are_told_nothing(scene: Scene) -> None:
     await scene.refused(401, "not_signed_in", "GET", "/story", None)
 
 
-@reads_the_day
 async def test_arcs_are_listed(lived: Scene) -> None:
     pages, cursor = [], ""
     while True:

@@ -13,7 +13,7 @@ from tests.faults.processes import ServerProcess, own_cluster
 from tests.faults.proxy import Loss, Proxy, proxied
 from tests.support import until
 
-pytestmark = [pytest.mark.fault, pytest.mark.uncounted, pytest.mark.xdist_group("points_cut")]
+pytestmark = [pytest.mark.fault, pytest.mark.uncounted]
 CUTS = 20
 
 

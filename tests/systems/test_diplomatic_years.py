@@ -7,12 +7,15 @@ import pytest
 from fablewright.core.actors import Actor
 from fablewright.integration.doctor import examine
 from fablewright.systems.worlds.advance import AdvanceWorker
+from tests.conftest import POSTGRES_VERSION
 from tests.soak.diplomacy import Years
 from tests.systems.conftest import Bench
 
 pytestmark = pytest.mark.uncounted
 
-WORLDS = 10
+NEWEST = POSTGRES_VERSION == 18
+WORLDS = 10 if NEWEST else 2
+"""On the oldest PostgreSQL ten years, to ask it what diplomacy asks."""
 YEARS = 5
 RARE = {"diplomacy.form_coalition"}
 """Commands that may be refused each time that they are tried in these years: so much fear comes seldom by chance."""
@@ -42,6 +45,8 @@ async def test_fifty_random_years(bench: Bench) -> None:
         refused += years.deeds.refused
     assert [f for f in await examine(bench.runtime) if f.world_id in worlds] == []
     assert undeclared == set()
+    if not NEWEST:  # too few years for all that shall come about
+        return
     done = given.total() - refused.total()
     assert done > given.total() / 3, refused
     rows = await bench.fetch(
