@@ -99,6 +99,8 @@ EXTRA_FILES = {
         "decrees.py",
         "gifts.py",
         "war_checks.py",
+        "history_commands.py",
+        "war_history.py",
     },
     "quests": {"counting.py", "endings.py", "takings.py", "templates.py"},
     "director": {

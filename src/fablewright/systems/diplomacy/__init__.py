@@ -49,6 +49,7 @@ from fablewright.systems.diplomacy import (
     treaty_timers,
     ultimatums,
     war_checks,
+    war_history,
     war_router,
     war_timers,
     wars,
@@ -65,8 +66,8 @@ PARTS: Final[tuple[ModuleType, ...]] = (
     treaties, treaty_changes, treaty_history, treaty_events, treaty_timers, treaty_router, treaty_pack,
     watching, spying, treaty_effects,
     negotiations, nego_timers, persuasion, nego_events, peace, nego_router, incidents, wars, campaigns, sanctions,
-    breaches, ultimatums, coalitions, war_timers, war_router, threat_router, war_checks, renown, homefront, gifts,
-    decrees,
+    breaches, ultimatums, coalitions, war_timers, war_history, war_router, threat_router, war_checks, renown,
+    homefront, gifts, decrees,
     persons, person_router,
 )  # fmt: skip
 """The files of this system that bring something of their own, under the names that `_brought` asks for."""

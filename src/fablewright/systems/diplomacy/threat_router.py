@@ -4,7 +4,7 @@ from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter, Query
-from pydantic import ConfigDict
+from pydantic import BaseModel, ConfigDict
 
 from fablewright.gateway.api import (
     CURSOR_INVALID,
@@ -18,6 +18,7 @@ from fablewright.gateway.api import (
     refusals,
 )
 from fablewright.systems.diplomacy import threat_views, threats
+from fablewright.systems.diplomacy.history_commands import Aggression, Exhaustion, SetWarlike
 from fablewright.systems.diplomacy.threat_views import CoalitionView, UltimatumView, WarlikeView
 from fablewright.systems.diplomacy.threats import UltimatumState
 from fablewright.systems.diplomacy.views import now_of
@@ -181,6 +182,26 @@ async def get_warlike(world_id: UUID, faction_id: UUID, caller: Caller) -> Warli
         return await threat_views.warlike(
             connection, world_id, faction_id, await now_of(connection, world_id)
         )
+
+
+class WarlikeBody(BaseModel):
+    """What war has made of a faction."""
+
+    model_config = ConfigDict(
+        extra="forbid", json_schema_extra={"examples": [{"exhaustion": 12.5, "aggression": 20}]}
+    )
+
+    exhaustion: Exhaustion
+    aggression: Aggression
+
+
+@router.put("/worlds/{world_id}/factions/{faction_id}/warlike", responses=refusals(SetWarlike))
+async def set_warlike(
+    world_id: UUID, faction_id: UUID, body: WarlikeBody, caller: Caller
+) -> Committed[WarlikeView]:
+    """Say how weary of war a faction is, and how much it frightens others. For game masters."""
+    command = SetWarlike(faction_id=faction_id, **dict(body))
+    return await caller.execute(command, world_id)  # type: ignore[no-any-return]
 
 
 ROUTER = router

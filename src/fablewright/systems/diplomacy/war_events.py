@@ -99,6 +99,35 @@ class WarDeclared(_Open):
     by_id: UUID | None
 
 
+class WarImported(_Open):
+    """A war that was begun before was brought in, as it stands or as it ended. Its story is in the command."""
+
+    message_type = "diplomacy.war_imported"
+    subjects = ("attacker_id", "defender_id", "war_id")
+
+    war_id: UUID
+    name: str
+    attacker_id: UUID
+    defender_id: UUID
+    cause: str
+    reason: str
+    legitimacy: float
+    since: int
+    ended_at: int | None
+    outcome: str | None
+
+
+class WarlikeSet(_Open):
+    """A game master said how weary of war a faction is (0..100), and how much its aggression frightens others."""
+
+    message_type = "diplomacy.warlike_set"
+    subjects = ("faction_id",)
+
+    faction_id: UUID
+    exhaustion: float
+    aggression: float
+
+
 class _OfWar(_Open):
     subjects: ClassVar[tuple[str, ...]] = ("faction_id", "war_id", "by_id")
 

@@ -18,6 +18,7 @@ from fablewright.gateway.api import (
     refusals,
 )
 from fablewright.systems.diplomacy import battle, ladder, war_commands, war_views
+from fablewright.systems.diplomacy.history_commands import ImportWar
 from fablewright.systems.diplomacy.ladder import Answer
 from fablewright.systems.diplomacy.views import now_of
 from fablewright.systems.diplomacy.war_commands import (
@@ -197,6 +198,12 @@ class PeaceBody(_WarBody):
 async def declare_war(world_id: UUID, body: DeclareWar, caller: Caller) -> Committed[WarDetail]:
     """Go to war."""
     return await caller.execute(body, world_id)  # type: ignore[no-any-return]
+
+
+@router.post("/worlds/{world_id}/wars/import", status_code=201, responses=refusals(ImportWar))
+async def import_war(world_id: UUID, body: ImportWar, caller: Caller) -> Committed[WarDetail]:
+    """Bring in a war as it stands, or one that is over. For game masters."""
+    return await caller.execute(body, world_id, status=201)  # type: ignore[no-any-return]
 
 
 @router.get("/worlds/{world_id}/wars", responses=refusals(CURSOR_INVALID, PAGE_TOO_LARGE))

@@ -168,6 +168,14 @@ SENTENCES: Final[Mapping[str, Telling]] = {
         f"{data['how'] or _plain(data['state'])}."
     ),
     "diplomacy.war_declared": _declared,
+    "diplomacy.war_imported": lambda data, name: (
+        f"{name('attacker_id')} and {name('defender_id')} {'were' if data['ended_at'] is None else 'had been'} at war "
+        f"({_plain(data['cause'])}, legitimacy {data['legitimacy']:.2f})."
+    ),
+    "diplomacy.warlike_set": lambda data, name: (
+        f"{name('faction_id')} was as weary of war as {data['exhaustion']:.0f} of 100, and as dreaded as "
+        f"{data['aggression']:.0f}."
+    ),
     "diplomacy.battle_fought": _battle,
     "diplomacy.region_occupied": lambda _, name: f"{name('faction_id')} took {name('region_id')}.",
     "diplomacy.peace_made": _peace,
