@@ -101,6 +101,7 @@ EXTRA_FILES = {
         "war_checks.py",
         "history_commands.py",
         "war_history.py",
+        "war_pack.py",
     },
     "quests": {"counting.py", "endings.py", "takings.py", "templates.py"},
     "director": {

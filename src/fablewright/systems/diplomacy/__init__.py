@@ -50,6 +50,7 @@ from fablewright.systems.diplomacy import (
     ultimatums,
     war_checks,
     war_history,
+    war_pack,
     war_router,
     war_timers,
     wars,
@@ -66,7 +67,7 @@ PARTS: Final[tuple[ModuleType, ...]] = (
     treaties, treaty_changes, treaty_history, treaty_events, treaty_timers, treaty_router, treaty_pack,
     watching, spying, treaty_effects,
     negotiations, nego_timers, persuasion, nego_events, peace, nego_router, incidents, wars, campaigns, sanctions,
-    breaches, ultimatums, coalitions, war_timers, war_history, war_router, threat_router, war_checks, renown,
+    breaches, ultimatums, coalitions, war_timers, war_history, war_pack, war_router, threat_router, war_checks, renown,
     homefront, gifts, decrees,
     persons, person_router,
 )  # fmt: skip
