@@ -231,8 +231,8 @@ async def test_what_the_world_contradicts_is_refused(server: Server) -> None:
 
     for fields, code, says in (
         ({"attacker_id": b, "defender_id": a}, "already_at_war", "lead a war"),
-        ({"id": war.id}, "war_exists", "this id"),
-        ({"since": DAY}, "war_unsound", "since: that is to come"),
+        ({"id": war.id}, "history_exists", "this id"),
+        ({"since": DAY}, "history_unsound", "since: that is to come"),
         ({"defender_id": uuid4()}, "faction_not_found", ""),
         ({"defender_id": gone}, "faction_dissolved", ""),
         (
@@ -241,8 +241,8 @@ async def test_what_the_world_contradicts_is_refused(server: Server) -> None:
             "",
         ),
         (took(uuid4(), a), "region_not_found", ""),
-        (took(gate, c), "war_unsound", "occupations.1.occupier: another faction holds"),
-        (took(gate, a), "war_unsound", "occupations.1.region: it is occupied in another war"),
+        (took(gate, c), "history_unsound", "occupations.1.occupier: another faction holds"),
+        (took(gate, a), "history_unsound", "occupations.1.region: it is occupied in another war"),
     ):
         command = ImportWar(**{"attacker_id": a, "defender_id": c, **fields})
         with pytest.raises(Refused) as refused:

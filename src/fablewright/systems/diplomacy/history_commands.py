@@ -19,9 +19,11 @@ from fablewright.systems.diplomacy.war_commands import ONE, TWO, Long, Share, Te
 from fablewright.systems.factions.rules import FACTION_DISSOLVED, FACTION_NOT_FOUND
 from fablewright.systems.regions.rules import REGION_NOT_FOUND
 
-WAR_EXISTS = Refusal("war_exists", CONFLICT, "A war with this id is there already. Send another id, or none.")
-WAR_UNSOUND = Refusal(
-    "war_unsound", INVALID, "The war cannot have been as it is told. Change what `field` names."
+HISTORY_EXISTS = Refusal(
+    "history_exists", CONFLICT, "Something with this id is there already. Send another id, or none."
+)
+HISTORY_UNSOUND = Refusal(
+    "history_unsound", INVALID, "It cannot have been as it is told. Change what `field` names."
 )
 
 MOST_PARTIES: Final = 500
@@ -98,7 +100,7 @@ class ImportWar(Command):
     message_type = "diplomacy.import_war"
     allowed = at_least(Role.GAME_MASTER)
     refusals = (
-        WAR_UNSOUND, WAR_EXISTS, battle.ALREADY_AT_WAR, FACTION_NOT_FOUND, FACTION_DISSOLVED, REGION_NOT_FOUND,
+        HISTORY_UNSOUND, HISTORY_EXISTS, battle.ALREADY_AT_WAR, FACTION_NOT_FOUND, FACTION_DISSOLVED, REGION_NOT_FOUND,
     )  # fmt: skip
 
     id: UUID | None = None
@@ -152,7 +154,13 @@ class SetWarlike(Command):
 # -- what cannot have been -----------------------------------------------------------------------------------
 
 Fault = tuple[str, str]
-"""Where in a war, as `parties.2.side` (lists are counted from 1), and what is wrong there."""
+"""Where in what is told, as `parties.2.side` (lists are counted from 1), and what is wrong there."""
+
+
+def refuse_first(found: Sequence[Fault]) -> None:
+    """Refuses `history_unsound` with the first fault, if there is one."""
+    for field, message in found[:1]:
+        raise HISTORY_UNSOUND(f"{field}: {message}.", field=field)
 
 
 def faults(war: ImportWar, now: int) -> list[Fault]:
@@ -164,8 +172,8 @@ def _of_end(war: ImportWar, now: int) -> Iterator[Fault]:
     begun = war.begun(now)
     if war.attacker_id == war.defender_id:
         yield "defender", "it leads both sides: name another faction"
-    yield from _within("since", war.since, None, now, now)
-    yield from _within("ended_at", war.ended_at, begun, now, now)
+    yield from within("since", war.since, None, now, now)
+    yield from within("ended_at", war.ended_at, begun, now, now)
     if war.ended_at is not None:
         return
     for field in ("outcome", "score", "score_parts", "treaty_id"):
@@ -193,9 +201,9 @@ def _of_parties(war: ImportWar, now: int) -> Iterator[Fault]:
             yield f"{path}.state", "the war is over: nobody waits for an answer"
         if (party.left_at is not None) != (party.state == "out"):
             yield f"{path}.left_at", "who is out says when it left, and nobody else"
-        yield from _within(f"{path}.since", party.since, begun, over, now)
+        yield from within(f"{path}.since", party.since, begun, over, now)
         came = begun if party.since is None else party.since
-        yield from _within(f"{path}.left_at", party.left_at, came, over, now)
+        yield from within(f"{path}.left_at", party.left_at, came, over, now)
 
 
 def _of_occupations(war: ImportWar, now: int) -> Iterator[Fault]:
@@ -206,9 +214,9 @@ def _of_occupations(war: ImportWar, now: int) -> Iterator[Fault]:
         path = f"occupations.{number}"
         if taken.holder_id == taken.occupier_id:
             yield f"{path}.occupier", "nobody takes what it holds by right: name who took it"
-        yield from _within(f"{path}.since", taken.since, begun, over, now)
+        yield from within(f"{path}.since", taken.since, begun, over, now)
         taken_at = begun if taken.since is None else taken.since
-        yield from _within(f"{path}.until", taken.until, taken_at, over, now)
+        yield from within(f"{path}.until", taken.until, taken_at, over, now)
         if taken.until is not None:
             continue
         if over is not None:
@@ -233,7 +241,7 @@ def _sum(parts: Sequence[PartValue]) -> float:
     return fsum(part.amount for part in parts)
 
 
-def _within(path: str, at: int | None, first: int | None, last: int | None, now: int) -> Iterator[Fault]:
+def within(path: str, at: int | None, first: int | None, last: int | None, now: int) -> Iterator[Fault]:
     """That something was neither before its time nor after it (world ms), nor is to come."""
     if at is None:
         return

@@ -12,13 +12,13 @@ from fablewright.core.transaction import Transaction
 from fablewright.systems.diplomacy import battle, threat_views, wars
 from fablewright.systems.diplomacy.campaigns import WARLIKE, WRITE_WARLIKE, json_parts, view, weary
 from fablewright.systems.diplomacy.history_commands import (
-    WAR_EXISTS,
-    WAR_UNSOUND,
+    HISTORY_EXISTS,
     ImportWar,
     PartValue,
     PartyValue,
     SetWarlike,
     faults,
+    refuse_first,
 )
 from fablewright.systems.diplomacy.relations import Book
 from fablewright.systems.diplomacy.service import relations_book, write
@@ -57,8 +57,7 @@ SELECT region_id FROM occupations WHERE world_id = $1 AND region_id = ANY($2::uu
 
 async def import_war(tx: Transaction, command: ImportWar) -> WarDetail:
     """Bring in a war. One that goes on has what it needs for that: statuses, blockades and timers."""
-    for field, message in faults(command, tx.now):
-        raise WAR_UNSOUND(f"{field}: {message}.", field=field)
+    refuse_first(faults(command, tx.now))
     await _lock_lands(tx, command)
     sides = await _factions(tx, command)
     war_id = command.id or tx.new_id()
@@ -90,7 +89,7 @@ def _enemies(command: ImportWar) -> list[tuple[UUID, UUID]]:
 
 
 async def _lock_lands(tx: Transaction, command: ImportWar) -> None:
-    """The regions that are occupied, which their occupiers hold. Refuses `region_not_found`, `war_unsound`."""
+    """The regions that are occupied, which their occupiers hold. Refuses `region_not_found`, `history_unsound`."""
     standing = {o.region_id: o.occupier_id for o in command.occupations if o.until is None}
     lands = await regions.regions(tx, standing, lock=True)
     taken = {row["region_id"] for row in await tx.fetch(OCCUPIED, tx.world_id, list(standing))}
@@ -100,11 +99,9 @@ async def _lock_lands(tx: Transaction, command: ImportWar) -> None:
         if o.region_id not in lands:
             raise REGION_NOT_FOUND(region_id=str(o.region_id))
         if lands[o.region_id].controller_id not in (o.occupier_id, None):
-            field, message = f"occupations.{number}.occupier", "another faction holds the region"
-            raise WAR_UNSOUND(f"{field}: {message}.", field=field)
+            refuse_first([(f"occupations.{number}.occupier", "another faction holds the region")])
         if o.region_id in taken:
-            field, message = f"occupations.{number}.region", "it is occupied in another war"
-            raise WAR_UNSOUND(f"{field}: {message}.", field=field)
+            refuse_first([(f"occupations.{number}.region", "it is occupied in another war")])
 
 
 async def _factions(tx: Transaction, command: ImportWar) -> dict[UUID, Faction]:
@@ -143,7 +140,7 @@ async def _write(tx: Transaction, command: ImportWar, war_id: UUID, name: str) -
         None if over is None else _parts(command.score_parts, "battles", score), command.treaty_id,
     )  # fmt: skip
     if not added:
-        raise WAR_EXISTS(war_id=str(war_id))
+        raise HISTORY_EXISTS(id=str(war_id))
     for party in sorted(command.told_parties(), key=lambda p: p.faction_id):
         await _add_party(tx, war_id, party, begun, over)
     for o in command.occupations:
