@@ -34,6 +34,8 @@ from fablewright.systems.diplomacy import (
     person_router,
     persons,
     persuasion,
+    quarrel_history,
+    quarrel_pack,
     renown,
     sanctions,
     service,
@@ -67,8 +69,8 @@ PARTS: Final[tuple[ModuleType, ...]] = (
     treaties, treaty_changes, treaty_history, treaty_events, treaty_timers, treaty_router, treaty_pack,
     watching, spying, treaty_effects,
     negotiations, nego_timers, persuasion, nego_events, peace, nego_router, incidents, wars, campaigns, sanctions,
-    breaches, ultimatums, coalitions, war_timers, war_history, war_pack, war_router, threat_router, war_checks, renown,
-    homefront, gifts, decrees,
+    breaches, ultimatums, coalitions, war_timers, quarrel_history, quarrel_pack, war_history, war_pack, war_router,
+    threat_router, war_checks, renown, homefront, gifts, decrees,
     persons, person_router,
 )  # fmt: skip
 """The files of this system that bring something of their own, under the names that `_brought` asks for."""

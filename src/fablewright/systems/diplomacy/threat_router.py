@@ -19,6 +19,7 @@ from fablewright.gateway.api import (
 )
 from fablewright.systems.diplomacy import threat_views, threats
 from fablewright.systems.diplomacy.history_commands import Aggression, Exhaustion, SetWarlike
+from fablewright.systems.diplomacy.quarrel_commands import ImportCoalition
 from fablewright.systems.diplomacy.threat_views import CoalitionView, UltimatumView, WarlikeView
 from fablewright.systems.diplomacy.threats import UltimatumState
 from fablewright.systems.diplomacy.views import now_of
@@ -122,6 +123,12 @@ class CoalitionBody(ActingBody):
 async def form_coalition(world_id: UUID, body: FormCoalition, caller: Caller) -> Committed[CoalitionView]:
     """Stand against a faction whose aggression frightens its neighbours."""
     return await caller.execute(body, world_id)  # type: ignore[no-any-return]
+
+
+@router.post("/worlds/{world_id}/coalitions/import", status_code=201, responses=refusals(ImportCoalition))
+async def import_coalition(world_id: UUID, body: ImportCoalition, caller: Caller) -> Committed[CoalitionView]:
+    """Bring in a coalition that stands. For game masters."""
+    return await caller.execute(body, world_id, status=201)  # type: ignore[no-any-return]
 
 
 @router.get("/worlds/{world_id}/coalitions", responses=refusals(CURSOR_INVALID, PAGE_TOO_LARGE))

@@ -385,6 +385,18 @@ class CoalitionLeft(_OfCoalition):
     reason: str
 
 
+class CoalitionImported(_Open):
+    """A coalition that stood before was brought in."""
+
+    message_type = "diplomacy.coalition_imported"
+    subjects = ("target_id", "member_ids", "coalition_id")
+
+    coalition_id: UUID
+    target_id: UUID
+    member_ids: list[UUID]
+    since: int
+
+
 class CoalitionDissolved(_Open):
     """A coalition is over."""
 

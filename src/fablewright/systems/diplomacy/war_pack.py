@@ -36,6 +36,7 @@ from fablewright.systems.diplomacy.history_commands import (
     ToldCause,
     faults,
 )
+from fablewright.systems.diplomacy.quarrel_pack import by_key
 from fablewright.systems.diplomacy.war_commands import Long, Share, WorldMs
 from fablewright.systems.diplomacy.war_views import OCCUPATIONS, PARTIES, WAR
 
@@ -121,7 +122,7 @@ def commands(items: Sequence[Item], ids: Ids) -> list[Command]:
         war = _war(item, ids)
         keys = list(item.value.parties)
         for path, message in faults(war, ids.now):
-            ids.mistake(item, _by_key(path, keys), message)
+            ids.mistake(item, by_key(path, "parties", keys), message)
         made.append(war)
     _check_with_others(items, ids)
     return [] if ids.mistakes else made
@@ -148,14 +149,6 @@ def _war(item: Item, ids: Ids) -> ImportWar:
         defender_id=ids.of("factions", entry.defender), treaty_id=ids.maybe("treaties", entry.treaty),
         parties=parties, occupations=occupations, **{name: getattr(entry, name) for name in SAME},
     )  # fmt: skip
-
-
-def _by_key(path: str, parties: Sequence[str]) -> str:
-    """A path in the command as one in the entry, where parties stand by their keys."""
-    steps = path.split(".")
-    if steps[0] == "parties":
-        steps[1] = parties[int(steps[1]) - 1]
-    return ".".join(steps)
 
 
 def _check_with_others(items: Sequence[Item], ids: Ids) -> None:

@@ -259,6 +259,7 @@ SENTENCES: Final[Mapping[str, Telling]] = {
         f"{name('target_id')} let the ultimatum of {name('issuer_id')} run out."
     ),
     "diplomacy.coalition_formed": lambda _, name: f"A coalition was formed against {name('target_id')}.",
+    "diplomacy.coalition_imported": lambda _, name: f"A coalition stood against {name('target_id')}.",
     "diplomacy.coalition_joined": lambda _, name: (
         f"{name('faction_id')} joined the coalition against {name('target_id')}."
     ),

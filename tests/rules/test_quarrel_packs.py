@@ -1,0 +1,57 @@
+"""Quarrels in packs: what cannot have been is named with file, line and field."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fablewright.app import BUILT_IN
+from fablewright.core.refusal import Refused
+from fablewright.packs.reader import Pack, read_pack
+from fablewright.packs.syntax import dump
+
+NOW = 1_000
+PACK: dict[str, Any] = {
+    "world": {"name": "Fordwick", "begins_at": NOW},
+    "factions": {"factions": {name: {"name": name} for name in ("ash", "birch", "cedar")}},
+}
+LEAGUE: dict[str, Any] = {
+    "target": "ash",
+    "since": 100,
+    "members": {"birch": {"fear": 30.0, "since": 200}, "cedar": {}},
+}
+
+
+def read(folder: Path, **files: Any) -> Pack:
+    for name, content in {**PACK, **files}.items():
+        (folder / f"{name}.yaml").write_text(dump(content))
+    return read_pack(folder, BUILT_IN)
+
+
+@pytest.mark.parametrize(
+    ("section", "entry", "where", "says"),
+    [
+        ("coalitions", {**LEAGUE, "since": NOW + 1, "members": {"cedar": {}}}, "since", "that is to come: it is 1000"),
+        ("coalitions", {**LEAGUE, "members": {}}, "members", "at least 1 item"),
+        ("coalitions", {**LEAGUE, "members": {"oak": {}}}, "members.oak", "names none of the factions"),
+        ("coalitions", {**LEAGUE, "members": {"ash": {}}}, "members.ash", "nobody stands against itself"),
+        ("coalitions", {**LEAGUE, "members": {"cedar": {"since": 99}}}, "members.cedar.since", "before it began"),
+        ("coalitions", {**LEAGUE, "members": {"cedar": {"since": NOW + 1}}}, "members.cedar.since", "is to come"),
+        ("coalitions", {**LEAGUE, "foe": "ash"}, "foe", "there is no field of this name"),
+    ],
+)  # fmt: skip
+def test_what_cannot_have_been_is_named_with_its_place(
+    tmp_path: Path, section: str, entry: dict[str, Any], where: str, says: str
+) -> None:
+    with pytest.raises(Refused) as refused:
+        read(tmp_path, **{section: {section: {"it": entry}}})
+    (fault,) = refused.value.facts["faults"]
+    assert (fault["file"], fault["field"]) == (f"{section}.yaml", f"{section}.it.{where}")
+    assert says in fault["message"]
+    line = (tmp_path / f"{section}.yaml").read_text().splitlines()[fault["line"] - 1]
+    assert where.rpartition(".")[2] in line
+
+
+def test_one_coalition_stands_against_a_faction(tmp_path: Path) -> None:
+    with pytest.raises(Refused, match="'one' stands against it already"):
+        read(tmp_path, coalitions={"coalitions": {"one": LEAGUE, "two": LEAGUE}})
