@@ -110,6 +110,9 @@ LINES: dict[str, Line] = {
     "diplomacy.settle_incident": Line({"incident_id": "slight", "forgive": True}, ("answer_incident",)),
     "diplomacy.escalate_incident": Line({"incident_id": "old_slight"}, ("accuse",)),
     "diplomacy.declare_war": Line({"attacker_id": "ash", "defender_id": "elm"}, ("declare_war",)),
+    "diplomacy.import_incident": Line(
+        {"kind": "insult", "injured_id": "ash", "accused_id": "elm", "severity": 0.5, "since": -5 * DAY}
+    ),
     "diplomacy.import_coalition": Line({"target_id": "elm", "members": [{"faction_id": "ash", "fear": 40}]}),
     "diplomacy.import_war": Line({"attacker_id": "ash", "defender_id": "elm", "since": -5 * DAY}),
     "diplomacy.set_warlike": Line(of(exhaustion=5)),

@@ -111,6 +111,8 @@ PAYLOADS: dict[str, dict[str, Any]] = {
     "diplomacy.answer_incident": {**CHARACTER, "incident_id": "incident_id", "answer": "apology"},
     **{f"diplomacy.{act}_incident": {**CHARACTER, "incident_id": "incident_id"} for act in ("settle", "escalate")},
     "diplomacy.declare_war": {**CHARACTER, "attacker_id": "attacker_id", "defender_id": "defender_id"},
+    "diplomacy.import_incident": {
+        "kind": "insult", "injured_id": "faction_id", "accused_id": "accused_id", "severity": 0.1},
     "diplomacy.import_coalition": {"target_id": "other_faction_id", "members": [{"faction_id": str(UUID(int=1))}]},
     "diplomacy.import_war": {"attacker_id": "attacker_id", "defender_id": "defender_id"},
     "diplomacy.set_warlike": {**FACTION, "exhaustion": 1},

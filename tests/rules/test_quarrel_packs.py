@@ -21,6 +21,14 @@ LEAGUE: dict[str, Any] = {
     "members": {"birch": {"fear": 30.0, "since": 200}, "cedar": {}},
 }
 
+SLIGHT: dict[str, Any] = {
+    "kind": "insult",
+    "injured": "ash",
+    "accused": "birch",
+    "severity": 0.5,
+    "since": 100,
+}
+
 
 def read(folder: Path, **files: Any) -> Pack:
     for name, content in {**PACK, **files}.items():
@@ -31,6 +39,17 @@ def read(folder: Path, **files: Any) -> Pack:
 @pytest.mark.parametrize(
     ("section", "entry", "where", "says"),
     [
+        ("incidents", {**SLIGHT, "accused": "ash"}, "accused", "nobody holds itself responsible"),
+        ("incidents", {**SLIGHT, "accused": "oak"}, "accused", "names none of the factions"),
+        ("incidents", {**SLIGHT, "region": "moor"}, "region", "names none of the regions"),
+        ("incidents", {**SLIGHT, "follows": "that"}, "follows", "names none of the incidents"),
+        ("incidents", {**SLIGHT, "state": "answered"}, "state", "say in `answer` how"),
+        ("incidents", {**SLIGHT, "state": "open", "answer": "denial"}, "state", "it is `answered`, or over"),
+        ("incidents", {**SLIGHT, "closed_at": 900}, "closed_at", "says since when, and nothing else"),
+        ("incidents", {**SLIGHT, "since": NOW + 1}, "since", "that is to come"),
+        ("incidents", {**SLIGHT, "changed_at": 99}, "changed_at", "before it began, which was at 100"),
+        ("incidents", {**SLIGHT, "state": "faded", "closed_at": NOW + 1}, "closed_at", "that is to come"),
+        ("incidents", {**SLIGHT, "rung": "murder"}, "rung", "it must be 'friction'"),
         ("coalitions", {**LEAGUE, "since": NOW + 1, "members": {"cedar": {}}}, "since", "that is to come: it is 1000"),
         ("coalitions", {**LEAGUE, "members": {}}, "members", "at least 1 item"),
         ("coalitions", {**LEAGUE, "members": {"oak": {}}}, "members.oak", "names none of the factions"),

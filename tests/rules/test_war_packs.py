@@ -66,6 +66,7 @@ def test_what_is_left_out_follows_from_the_rest(tmp_path: Path) -> None:
         ({"defender": "cedar", "parties": {}, "occupations": []}, "defender", "the relations these two are not at war"),
         ({"since": NOW + 1, "parties": {}, "occupations": []}, "since", "that is to come: it is 1000"),
         ({"legitimacy_parts": [{"what": "cause", "amount": 0.4}]}, "legitimacy_parts", "0.4 instead of 0.5"),
+        ({"incident": "spying"}, "incident", "names none of the incidents"),
         ({"outcome": "attacker"}, "outcome", "the war is not over"),
         ({"score": 9.0}, "score", "the war is not over"),
         ({"winner": "ash"}, "winner", "there is no field of this name"),

@@ -108,6 +108,7 @@ class ImportWar(Command):
     attacker_id: UUID
     defender_id: UUID
     cause: ToldCause = "decree"
+    cause_id: UUID | None = Field(None, description="What gave the cause, such as an incident.")
     reason: Long = ""
     legitimacy: Share = FAIR
     legitimacy_parts: Parts = Field([], description="They add up to it; left out: the cause alone.")

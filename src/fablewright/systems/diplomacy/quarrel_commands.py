@@ -1,4 +1,4 @@
-"""What may be told of coalitions as they stand: by imports, and by game masters who bring a history in.
+"""What may be told of incidents and coalitions as they stand: by imports, and by game masters who bring a history in.
 
 Beside `history_commands`, which has the wars. Pure.
 """
@@ -11,15 +11,18 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from fablewright.core.actors import Role, at_least
 from fablewright.core.messages import Command
-from fablewright.systems.diplomacy import threats
+from fablewright.systems.diplomacy import ladder, threats
 from fablewright.systems.diplomacy.history_commands import (
     HISTORY_EXISTS,
     HISTORY_UNSOUND,
     Fault,
+    Many,
     within,
 )
-from fablewright.systems.diplomacy.war_commands import ONE, TWO, WorldMs
+from fablewright.systems.diplomacy.ladder import Answer, IncidentKind, IncidentStage, Rung
+from fablewright.systems.diplomacy.war_commands import ONE, TWO, Long, Money, Share, WorldMs
 from fablewright.systems.factions.rules import FACTION_DISSOLVED, FACTION_NOT_FOUND
+from fablewright.systems.regions.rules import REGION_NOT_FOUND
 
 MOST_MEMBERS: Final = 500
 OF_HISTORY: Final = (HISTORY_UNSOUND, HISTORY_EXISTS, FACTION_NOT_FOUND, FACTION_DISSOLVED)
@@ -40,6 +43,71 @@ class CoalitionMemberValue(MemberValue):
     """A faction that belongs to a coalition."""
 
     fear: Fear = Field(0.0, description="How much it feared the target when it joined.")
+
+
+# -- incidents -------------------------------------------------------------------------------------------------
+
+
+class ImportIncident(Command):
+    """Bring in an incident as it stands, or one that is over. What the two think of each other is not touched."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {"kind": "spying", "injured_id": ONE, "accused_id": TWO, "severity": 0.6, "rung": "sanctions",
+                 "since": 0}
+            ]
+        }
+    )  # fmt: skip
+    message_type = "diplomacy.import_incident"
+    allowed = at_least(Role.GAME_MASTER)
+    refusals = (*OF_HISTORY, REGION_NOT_FOUND)
+
+    id: UUID | None = None
+    kind: IncidentKind
+    injured_id: UUID
+    accused_id: UUID
+    severity: Share
+    evidence: Share = 1.0
+    description: Long = ""
+    region_id: UUID | None = None
+    follows_id: UUID | None = Field(None, description="The incident that it answers.")
+    state: IncidentStage = "open"
+    rung: Rung | None = Field(None, description="How far it has gone; left out: no further than it began.")
+    answer: Answer | None = Field(None, description="How the accused has answered last.")
+    paid: Money = 0
+    tried: Many = Field(0, description="How often a settlement was tried and turned down.")
+    since: WorldMs | None = Field(None, description="World ms; left out: now.")
+    changed_at: WorldMs | None = Field(
+        None, description="When something happened in it last; left out: when it began."
+    )
+    answer_by: WorldMs | None = Field(None, description="World ms; left out: ten days after it began.")
+    closed_at: WorldMs | None = Field(None, description="World ms; of one that is settled or faded.")
+
+    def place(self) -> int:
+        """Its place on the ladder."""
+        if self.rung is not None:
+            return ladder.LADDER.index(self.rung)
+        return ladder.first_rung(self.kind, self.severity, self.evidence)
+
+
+def faults_of_incident(told: ImportIncident, now: int) -> list[Fault]:
+    """What of an incident, as it is told at world time `now` (ms), cannot have been."""
+    return list(_of_incident(told, now))
+
+
+def _of_incident(told: ImportIncident, now: int) -> Iterator[Fault]:
+    if told.injured_id == told.accused_id:
+        yield "accused", "nobody holds itself responsible: name another faction"
+    if told.state == "answered" and told.answer is None:
+        yield "state", "say in `answer` how it was answered"
+    elif told.state == "open" and told.answer is not None:
+        yield "state", "it has an answer: it is `answered`, or over"
+    if (told.closed_at is not None) != (told.state in ("settled", "faded")):
+        yield "closed_at", "what is settled or faded says since when, and nothing else"
+    yield from within("since", told.since, None, now, now)
+    yield from within("changed_at", told.changed_at, told.since, told.closed_at, now)
+    yield from within("closed_at", told.closed_at, told.since, now, now)
 
 
 # -- coalitions ------------------------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""Brings in coalitions as they stand.
+"""Brings in incidents and coalitions as they stand.
 
 Apart from the files where they are made in the game: here nobody thinks worse of anybody for them.
 Locks: factions.
@@ -8,14 +8,62 @@ from typing import Any, Final
 
 from fablewright.core.system import Handler
 from fablewright.core.transaction import Transaction
-from fablewright.systems.diplomacy import coalitions, threat_views, threats
+from fablewright.systems.diplomacy import coalitions, incidents, ladder, threat_views, threats, war_views
 from fablewright.systems.diplomacy.history_commands import HISTORY_EXISTS, refuse_first
-from fablewright.systems.diplomacy.quarrel_commands import ImportCoalition, faults_of_coalition
+from fablewright.systems.diplomacy.quarrel_commands import (
+    ImportCoalition,
+    ImportIncident,
+    faults_of_coalition,
+    faults_of_incident,
+)
 from fablewright.systems.diplomacy.threat_views import CoalitionView
-from fablewright.systems.diplomacy.war_events import CoalitionImported
+from fablewright.systems.diplomacy.war_events import CoalitionImported, IncidentImported
+from fablewright.systems.diplomacy.war_views import IncidentView
 from fablewright.systems.factions import service as factions
+from fablewright.systems.factions.rules import check_stands
+from fablewright.systems.regions import service as regions
+from fablewright.systems.regions.rules import REGION_NOT_FOUND
 
 TAKEN: Final = "SELECT 1 FROM {table} WHERE world_id = $1 AND id = $2"
+ADD_INCIDENT: Final = """
+INSERT INTO incidents (world_id, id, kind, injured_id, accused_id, severity, evidence, description, region_id,
+                       follows_id, state, rung, answer, paid, tried, answer_by, at, changed_at, closed_at)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19)
+"""
+
+
+# -- incidents -------------------------------------------------------------------------------------------------
+
+
+async def import_incident(tx: Transaction, command: ImportIncident) -> IncidentView:
+    """Bring in an incident; one that is open fades when it would have."""
+    refuse_first(faults_of_incident(command, tx.now))
+    open_ = command.closed_at is None
+    sides = await factions.load(tx, [command.injured_id, command.accused_id])
+    for faction_id in (command.injured_id, command.accused_id):
+        if open_ or faction_id not in sides:
+            check_stands(sides.get(faction_id), faction_id)
+    if open_ and command.region_id is not None and not await regions.regions(tx, [command.region_id]):
+        raise REGION_NOT_FOUND(region_id=str(command.region_id))
+    incident_id, since = await _new_id(tx, "incidents", command), _since(tx, command)
+    changed = next(at for at in (command.closed_at, command.changed_at, since) if at is not None)
+    answer_by = since + ladder.ANSWER_WITHIN if command.answer_by is None else command.answer_by
+    await tx.execute(
+        ADD_INCIDENT, tx.world_id, incident_id, command.kind, command.injured_id, command.accused_id,
+        command.severity, command.evidence, command.description, command.region_id, command.follows_id, command.state,
+        command.place(), command.answer, command.paid, command.tried, answer_by, since, changed, command.closed_at,
+    )  # fmt: skip
+    if open_:
+        due = max(tx.now, changed + ladder.FADES_AFTER)
+        await tx.schedule(incidents.FADES, due, {"incident_id": str(incident_id)})
+    tx.emit(
+        IncidentImported(
+            incident_id=incident_id, injured_id=command.injured_id, accused_id=command.accused_id,
+            kind=command.kind, by_id=None, severity=command.severity, evidence=command.evidence,
+            description=command.description, state=command.state, rung=ladder.LADDER[command.place()], since=since,
+        )
+    )  # fmt: skip
+    return war_views.incident_view(await incidents.peek(tx, incident_id), tx.now)
 
 
 # -- coalitions ------------------------------------------------------------------------------------------------
@@ -68,5 +116,5 @@ def _next(since: int, every: int, now: int) -> int:
     return since + ((now - since) // every + 1) * every
 
 
-HANDLERS = (Handler(ImportCoalition, one=import_coalition),)
-EVENTS = (CoalitionImported,)
+HANDLERS = (Handler(ImportIncident, one=import_incident), Handler(ImportCoalition, one=import_coalition))
+EVENTS = (IncidentImported, CoalitionImported)

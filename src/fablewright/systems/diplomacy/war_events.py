@@ -78,6 +78,19 @@ class IncidentResolved(_OfIncident):
     how: str
 
 
+class IncidentImported(_OfIncident):
+    """An incident that had occurred before was brought in, as it stands or as it ended."""
+
+    message_type = "diplomacy.incident_imported"
+
+    severity: float
+    evidence: float
+    description: str
+    state: str
+    rung: str
+    since: int
+
+
 # -- wars ------------------------------------------------------------------------------------------------------
 
 
@@ -110,6 +123,7 @@ class WarImported(_Open):
     attacker_id: UUID
     defender_id: UUID
     cause: str
+    cause_id: UUID | None
     reason: str
     legitimacy: float
     since: int

@@ -32,8 +32,8 @@ from fablewright.systems.regions.rules import REGION_NOT_FOUND
 
 ADD: Final = """
 INSERT INTO wars (world_id, id, name, attacker_id, defender_id, cause, reason, legitimacy, legitimacy_parts,
-                  battle_score, at, ended_at, outcome, final_score, final_parts, treaty_id)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9::jsonb, $10, $11, $12, $13, $14, $15::jsonb, $16)
+                  battle_score, at, ended_at, outcome, final_score, final_parts, treaty_id, cause_id)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9::jsonb, $10, $11, $12, $13, $14, $15::jsonb, $16, $17)
 ON CONFLICT (world_id, id) DO NOTHING
 """
 ADD_PARTY: Final = """
@@ -70,8 +70,9 @@ async def import_war(tx: Transaction, command: ImportWar) -> WarDetail:
     told = tx.emit(
         WarImported(
             war_id=war_id, name=name, attacker_id=command.attacker_id, defender_id=command.defender_id,
-            cause=command.cause, reason=command.reason, legitimacy=command.legitimacy, since=command.begun(tx.now),
-            ended_at=command.ended_at, outcome=_outcome(command),
+            cause=command.cause, cause_id=command.cause_id, reason=command.reason,
+            legitimacy=command.legitimacy, since=command.begun(tx.now), ended_at=command.ended_at,
+            outcome=_outcome(command),
         )
     )  # fmt: skip
     for faction_id in dict.fromkeys(attacker for attacker, _ in foes):
@@ -138,6 +139,7 @@ async def _write(tx: Transaction, command: ImportWar, war_id: UUID, name: str) -
         command.legitimacy, _parts(command.legitimacy_parts, command.cause, command.legitimacy),
         command.battle_score, begun, over, _outcome(command), None if over is None else score,
         None if over is None else _parts(command.score_parts, "battles", score), command.treaty_id,
+        command.cause_id,
     )  # fmt: skip
     if not added:
         raise HISTORY_EXISTS(id=str(war_id))

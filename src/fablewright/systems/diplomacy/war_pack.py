@@ -43,6 +43,7 @@ from fablewright.systems.diplomacy.war_views import OCCUPATIONS, PARTIES, WAR
 FactionKey = Annotated[str, Ref("factions")]
 RegionKey = Annotated[str, Ref("regions")]
 TreatyKey = Annotated[str, Ref("treaties")]
+IncidentKey = Annotated[str, Ref("incidents")]
 
 
 class PartyEntry(PackModel):
@@ -77,6 +78,7 @@ class WarEntry(PackModel):
     attacker: FactionKey = Field(description="Who began it, and leads one side.")
     defender: FactionKey = Field(description="Who leads the other.")
     cause: ToldCause = "decree"
+    incident: IncidentKey | None = Field(None, description="Which incident was its cause.")
     reason: Long = ""
     legitimacy: Share = Field(FAIR, description="How just it seems to others.")
     legitimacy_parts: Parts = Field([], description="They add up to it; left out: the cause alone.")
@@ -123,6 +125,8 @@ def commands(items: Sequence[Item], ids: Ids) -> list[Command]:
         keys = list(item.value.parties)
         for path, message in faults(war, ids.now):
             ids.mistake(item, by_key(path, "parties", keys), message)
+        if item.value.incident is not None and war.cause != "incident":
+            ids.mistake(item, "incident", "its cause is another: write `cause: incident`, or leave this out")
         made.append(war)
     _check_with_others(items, ids)
     return [] if ids.mistakes else made
@@ -147,6 +151,7 @@ def _war(item: Item, ids: Ids) -> ImportWar:
     return ImportWar(
         id=ids.of("wars", item.key), attacker_id=ids.of("factions", entry.attacker),
         defender_id=ids.of("factions", entry.defender), treaty_id=ids.maybe("treaties", entry.treaty),
+        cause_id=ids.maybe("incidents", entry.incident),
         parties=parties, occupations=occupations, **{name: getattr(entry, name) for name in SAME},
     )  # fmt: skip
 
@@ -236,7 +241,8 @@ def _entry(
     told = {keys.of("factions", p["faction_id"]): _party(p, row, keys) for p in parties}
     return WarEntry(
         id=keys.id_to_write("wars", row["id"]), name=row["name"], attacker=keys.of("factions", row["attacker_id"]),
-        defender=keys.of("factions", row["defender_id"]), cause=row["cause"], reason=row["reason"],
+        defender=keys.of("factions", row["defender_id"]), cause=row["cause"],
+        incident=keys.maybe("incidents", row["cause_id"]), reason=row["reason"],
         legitimacy=row["legitimacy"], legitimacy_parts=_parts(row["legitimacy_parts"]), since=row["at"],
         battle_score=row["battle_score"], parties=dict(sorted(told.items())),
         occupations=sorted(taken, key=lambda o: (o.since, o.region, o.until or 0)), ended_at=row["ended_at"],

@@ -20,6 +20,7 @@ from fablewright.gateway.api import (
 from fablewright.systems.diplomacy import battle, ladder, war_commands, war_views
 from fablewright.systems.diplomacy.history_commands import ImportWar
 from fablewright.systems.diplomacy.ladder import Answer
+from fablewright.systems.diplomacy.quarrel_commands import ImportIncident
 from fablewright.systems.diplomacy.views import now_of
 from fablewright.systems.diplomacy.war_commands import (
     ANOTHER_REASON,
@@ -85,6 +86,12 @@ class EscalateBody(ActingBody):
 async def report_incident(world_id: UUID, body: ReportIncident, caller: Caller) -> Committed[IncidentView]:
     """Hold a faction responsible for something done to another."""
     return await caller.execute(body, world_id)  # type: ignore[no-any-return]
+
+
+@router.post("/worlds/{world_id}/incidents/import", status_code=201, responses=refusals(ImportIncident))
+async def import_incident(world_id: UUID, body: ImportIncident, caller: Caller) -> Committed[IncidentView]:
+    """Bring in an incident as it stands, or one that is over. For game masters."""
+    return await caller.execute(body, world_id, status=201)  # type: ignore[no-any-return]
 
 
 @router.get("/worlds/{world_id}/incidents", responses=refusals(CURSOR_INVALID, PAGE_TOO_LARGE))

@@ -159,6 +159,7 @@ SENTENCES: Final[Mapping[str, Telling]] = {
         else "Something waited for an answer, and councils were held."
     ),
     "diplomacy.incident_occurred": _incident,
+    "diplomacy.incident_imported": _incident,
     "diplomacy.incident_answered": _answered,
     "diplomacy.incident_escalated": lambda data, name: (
         f"{name('injured_id')} went on to {_plain(data['rung'])} against {name('accused_id')} ({_plain(data['kind'])})."
