@@ -100,6 +100,7 @@ EXTRA_FILES = {
         "gifts.py",
         "war_checks.py",
         "history_commands.py",
+        "restrictions.py",
         "quarrel_commands.py",
         "quarrel_history.py",
         "quarrel_pack.py",

@@ -37,6 +37,7 @@ from fablewright.systems.diplomacy import (
     quarrel_history,
     quarrel_pack,
     renown,
+    restrictions,
     sanctions,
     service,
     spying,
@@ -69,8 +70,8 @@ PARTS: Final[tuple[ModuleType, ...]] = (
     treaties, treaty_changes, treaty_history, treaty_events, treaty_timers, treaty_router, treaty_pack,
     watching, spying, treaty_effects,
     negotiations, nego_timers, persuasion, nego_events, peace, nego_router, incidents, wars, campaigns, sanctions,
-    breaches, ultimatums, coalitions, war_timers, quarrel_history, quarrel_pack, war_history, war_pack, war_router,
-    threat_router, war_checks, renown, homefront, gifts, decrees,
+    restrictions, breaches, ultimatums, coalitions, war_timers, quarrel_history, quarrel_pack, war_history, war_pack,
+    war_router, threat_router, war_checks, renown, homefront, gifts, decrees,
     persons, person_router,
 )  # fmt: skip
 """The files of this system that bring something of their own, under the names that `_brought` asks for."""
