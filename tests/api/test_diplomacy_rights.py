@@ -113,6 +113,9 @@ LINES: dict[str, Line] = {
     "diplomacy.import_incident": Line(
         {"kind": "insult", "injured_id": "ash", "accused_id": "elm", "severity": 0.5, "since": -5 * DAY}
     ),
+    "diplomacy.import_sanction": Line(
+        {"target_id": "elm", "kind": "travel_ban", "reason": "Plague.", "members": [{"faction_id": "birch"}]}
+    ),
     "diplomacy.import_coalition": Line({"target_id": "elm", "members": [{"faction_id": "ash", "fear": 40}]}),
     "diplomacy.import_war": Line({"attacker_id": "ash", "defender_id": "elm", "since": -5 * DAY}),
     "diplomacy.set_warlike": Line(of(exhaustion=5)),

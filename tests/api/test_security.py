@@ -113,6 +113,9 @@ PAYLOADS: dict[str, dict[str, Any]] = {
     "diplomacy.declare_war": {**CHARACTER, "attacker_id": "attacker_id", "defender_id": "defender_id"},
     "diplomacy.import_incident": {
         "kind": "insult", "injured_id": "faction_id", "accused_id": "accused_id", "severity": 0.1},
+    "diplomacy.import_sanction": {
+        "target_id": "other_faction_id", "kind": "embargo", "reason": "x",
+        "members": [{"faction_id": str(UUID(int=1))}]},
     "diplomacy.import_coalition": {"target_id": "other_faction_id", "members": [{"faction_id": str(UUID(int=1))}]},
     "diplomacy.import_war": {"attacker_id": "attacker_id", "defender_id": "defender_id"},
     "diplomacy.set_warlike": {**FACTION, "exhaustion": 1},

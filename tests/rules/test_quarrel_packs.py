@@ -29,6 +29,10 @@ SLIGHT: dict[str, Any] = {
     "since": 100,
 }
 
+TARIFF: dict[str, Any] = {
+    "target": "ash", "kind": "tariff", "rate": 0.2, "reason": "Tolls.", "since": 100, "members": {"birch": {}},
+}  # fmt: skip
+
 
 def read(folder: Path, **files: Any) -> Pack:
     for name, content in {**PACK, **files}.items():
@@ -56,6 +60,18 @@ def read(folder: Path, **files: Any) -> Pack:
         ("coalitions", {**LEAGUE, "members": {"ash": {}}}, "members.ash", "nobody stands against itself"),
         ("coalitions", {**LEAGUE, "members": {"cedar": {"since": 99}}}, "members.cedar.since", "before it began"),
         ("coalitions", {**LEAGUE, "members": {"cedar": {"since": NOW + 1}}}, "members.cedar.since", "is to come"),
+        ("sanctions", {**TARIFF, "rate": 0.0}, "rate", "a tariff has a rate above 0"),
+        ("sanctions", {**TARIFF, "kind": "embargo"}, "rate", "and nothing else has one"),
+        ("sanctions", {**TARIFF, "kind": "travel_ban", "rate": 0.0, "good": "salt"}, "good", "only an embargo or"),
+        ("sanctions", {**TARIFF, "frozen": 9}, "frozen", "only a freeze of assets"),
+        ("sanctions", {**TARIFF, "until_at": NOW}, "until_at", "it is over: it is 1000"),
+        ("sanctions", {**TARIFF, "since": NOW + 1}, "since", "that is to come"),
+        ("sanctions", {**TARIFF, "members": {"ash": {}}}, "members.ash", "nobody stands against itself"),
+        ("sanctions", {**TARIFF, "members": {"birch": {"since": 99}}}, "members.birch.since", "before it began"),
+        ("sanctions", {**TARIFF, "lift_when": [{"kind": "incident_settled"}]}, "lift_when[1]", "say in `incident`"),
+        ("sanctions", {**TARIFF, "lift_when": [{"kind": "tension_below"}]}, "lift_when[1]", "no tension is below 0"),
+        ("sanctions", {**TARIFF, "incident": "that"}, "incident", "names none of the incidents"),
+        ("sanctions", {**TARIFF, "coalition": "that"}, "coalition", "names none of the coalitions"),
         ("coalitions", {**LEAGUE, "foe": "ash"}, "foe", "there is no field of this name"),
     ],
 )  # fmt: skip
@@ -68,9 +84,22 @@ def test_what_cannot_have_been_is_named_with_its_place(
     assert (fault["file"], fault["field"]) == (f"{section}.yaml", f"{section}.it.{where}")
     assert says in fault["message"]
     line = (tmp_path / f"{section}.yaml").read_text().splitlines()[fault["line"] - 1]
-    assert where.rpartition(".")[2] in line
+    assert where.rpartition(".")[2].removesuffix("[1]").replace("lift_when", "kind") in line
 
 
 def test_one_coalition_stands_against_a_faction(tmp_path: Path) -> None:
     with pytest.raises(Refused, match="'one' stands against it already"):
         read(tmp_path, coalitions={"coalitions": {"one": LEAGUE, "two": LEAGUE}})
+
+
+def test_a_sanction_is_about_its_target(tmp_path: Path) -> None:
+    theirs: dict[str, Any] = {
+        "incidents": {"incidents": {"slight": SLIGHT}}, "coalitions": {"coalitions": {"league": LEAGUE}},
+    }  # fmt: skip
+    read(tmp_path, **theirs, sanctions={"sanctions": {"it": {**TARIFF, "coalition": "league"}}})
+    wrong = {**TARIFF, "target": "cedar", "coalition": "league", "incident": "slight"}
+    with pytest.raises(Refused) as refused:
+        read(tmp_path, **theirs, sanctions={"sanctions": {"it": wrong}})
+    told = {fault["field"]: fault["message"] for fault in refused.value.facts["faults"]}
+    assert "it stands against 'ash'" in told["sanctions.it.coalition"]
+    assert "it is one of 'birch'" in told["sanctions.it.incident"]

@@ -37,7 +37,7 @@ STYLES: Final[Mapping[str, str]] = {
     "diplomacy.call_answered": "red", "diplomacy.ultimatum_issued": ALARM, "diplomacy.ultimatum_expired": ALARM,
     "diplomacy.ultimatum_answered": ALARM, "diplomacy.ultimatum_carried_out": ALARM,
     "diplomacy.sanction_imposed": ALARM, "diplomacy.sanction_breached": "red", "diplomacy.coalition_formed": ALARM,
-    "diplomacy.coalition_imported": ALARM,
+    "diplomacy.coalition_imported": ALARM, "diplomacy.sanction_imported": ALARM,
     "diplomacy.treaty_violated": ALARM, "diplomacy.treaty_breach_alleged": "red",
     "diplomacy.treaty_in_force": DEAL, "diplomacy.treaty_revealed": DEAL, "diplomacy.negotiation_started": TALK,
     "diplomacy.negotiation_ended": TALK, "diplomacy.peace_made": CALM, "diplomacy.incident_resolved": "green",

@@ -1,10 +1,10 @@
-"""What may be told of incidents and coalitions as they stand: by imports, and by game masters who bring a history in.
+"""What may be told of incidents, coalitions and sanctions as they stand, by imports and by game masters.
 
 Beside `history_commands`, which has the wars. Pure.
 """
 
 from collections.abc import Iterator, Sequence
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Literal
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -20,13 +20,29 @@ from fablewright.systems.diplomacy.history_commands import (
     within,
 )
 from fablewright.systems.diplomacy.ladder import Answer, IncidentKind, IncidentStage, Rung
-from fablewright.systems.diplomacy.war_commands import ONE, TWO, Long, Money, Share, WorldMs
+from fablewright.systems.diplomacy.war_commands import (
+    ONE,
+    TOO_MUCH_FORBIDDEN,
+    TWO,
+    Good,
+    LiftCondition,
+    Long,
+    Money,
+    Share,
+    Text,
+    WorldMs,
+)
 from fablewright.systems.factions.rules import FACTION_DISSOLVED, FACTION_NOT_FOUND
+from fablewright.systems.ledger.rules import CURRENCY_NOT_FOUND, INSUFFICIENT_FUNDS
+from fablewright.systems.markets.rules import GOOD_NOT_FOUND
 from fablewright.systems.regions.rules import REGION_NOT_FOUND
 
 MOST_MEMBERS: Final = 500
 OF_HISTORY: Final = (HISTORY_UNSOUND, HISTORY_EXISTS, FACTION_NOT_FOUND, FACTION_DISSOLVED)
 
+SanctionKind = Literal["embargo", "tariff", "asset_freeze", "travel_ban"]
+Currency = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,29}$")]
+Reason = Annotated[Text, Field(min_length=1, max_length=500)]
 Fear = Annotated[float, Field(ge=0, le=100, allow_inf_nan=False)]
 
 
@@ -134,6 +150,65 @@ class ImportCoalition(Command):
 def faults_of_coalition(told: ImportCoalition, now: int) -> list[Fault]:
     """What of a coalition, as it is told at world time `now` (ms), cannot have been."""
     return [*within("since", told.since, None, now, now), *_of_members(told, told.members, now)]
+
+
+# -- sanctions -------------------------------------------------------------------------------------------------
+
+
+class ImportSanction(Command):
+    """Bring in a sanction that is in force. It binds at once; what the two think of each other is not touched."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {"target_id": TWO, "kind": "embargo", "reason": "Until the border is quiet.", "since": 0,
+                 "members": [{"faction_id": ONE}], "lift_when": [{"kind": "tension_below", "value": 20}]}
+            ]
+        }
+    )  # fmt: skip
+    message_type = "diplomacy.import_sanction"
+    allowed = at_least(Role.GAME_MASTER)
+    refusals = (
+        *OF_HISTORY, ladder.INCIDENT_NOT_FOUND, threats.NOT_ITS_INCIDENT, threats.COALITION_NOT_FOUND, GOOD_NOT_FOUND,
+        CURRENCY_NOT_FOUND, INSUFFICIENT_FUNDS, *TOO_MUCH_FORBIDDEN,
+    )  # fmt: skip
+
+    id: UUID | None = None
+    target_id: UUID
+    kind: SanctionKind
+    good: Good | None = Field(None, description="Only this good; left out, all of them.")
+    rate: Share = Field(0.0, description="Of a tariff.")
+    reason: Reason
+    incident_id: UUID | None = None
+    coalition_id: UUID | None = Field(None, description="The coalition that imposed it.")
+    frozen: Money = Field(0, description="What of the target's treasury a freeze holds.")
+    currency: Currency | None = Field(None, description="Of what is frozen; left out: that of its treasury.")
+    lift_when: list[LiftCondition] = Field([], max_length=4)
+    since: WorldMs | None = Field(None, description="World ms; left out: now.")
+    until_at: WorldMs | None = Field(None, description="World ms; left out: until it is lifted.")
+    members: list[MemberValue] = Field(min_length=1, max_length=MOST_MEMBERS)
+
+
+def faults_of_sanction(told: ImportSanction, now: int) -> list[Fault]:
+    """What of a sanction, as it is told at world time `now` (ms), cannot be."""
+    return [*_of_shape(told, now), *_of_members(told, told.members, now)]
+
+
+def _of_shape(told: ImportSanction, now: int) -> Iterator[Fault]:
+    yield from within("since", told.since, None, now, now)
+    if told.until_at is not None and told.until_at <= now:
+        yield "until_at", f"it is over: it is {now}, so leave the sanction out"
+    if (told.kind == "tariff") != (told.rate > 0):
+        yield "rate", "a tariff has a rate above 0, and nothing else has one"
+    if told.good is not None and told.kind not in ("embargo", "tariff"):
+        yield "good", "only an embargo or a tariff is of a good"
+    if told.frozen and told.kind != "asset_freeze":
+        yield "frozen", "only a freeze of assets holds any"
+    for number, condition in enumerate(told.lift_when, 1):
+        if condition.kind == "incident_settled" and told.incident_id is None:
+            yield f"lift_when.{number}", "say in `incident` which one is to be settled"
+        elif condition.kind == "tension_below" and condition.value <= 0:
+            yield f"lift_when.{number}.value", "no tension is below 0: say below which it shall be"
 
 
 # -- helpers -------------------------------------------------------------------------------------------------

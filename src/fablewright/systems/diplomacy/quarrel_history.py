@@ -1,26 +1,40 @@
-"""Brings in incidents and coalitions as they stand.
+"""Brings in incidents, coalitions and sanctions as they stand.
 
 Apart from the files where they are made in the game: here nobody thinks worse of anybody for them.
-Locks: factions.
+Locks, in this order: factions, accounts of the ledger, markets.
 """
 
 from typing import Any, Final
 
+import orjson
+
 from fablewright.core.system import Handler
 from fablewright.core.transaction import Transaction
-from fablewright.systems.diplomacy import coalitions, incidents, ladder, threat_views, threats, war_views
+from fablewright.systems.diplomacy import (
+    coalitions,
+    incidents,
+    ladder,
+    restrictions,
+    sanctions,
+    threat_views,
+    threats,
+    war_views,
+)
 from fablewright.systems.diplomacy.history_commands import HISTORY_EXISTS, refuse_first
 from fablewright.systems.diplomacy.quarrel_commands import (
     ImportCoalition,
     ImportIncident,
+    ImportSanction,
     faults_of_coalition,
     faults_of_incident,
+    faults_of_sanction,
 )
 from fablewright.systems.diplomacy.threat_views import CoalitionView
-from fablewright.systems.diplomacy.war_events import CoalitionImported, IncidentImported
-from fablewright.systems.diplomacy.war_views import IncidentView
+from fablewright.systems.diplomacy.war_events import CoalitionImported, IncidentImported, SanctionImported
+from fablewright.systems.diplomacy.war_views import IncidentView, SanctionView
 from fablewright.systems.factions import service as factions
 from fablewright.systems.factions.rules import check_stands
+from fablewright.systems.ledger import service as ledger
 from fablewright.systems.regions import service as regions
 from fablewright.systems.regions.rules import REGION_NOT_FOUND
 
@@ -96,6 +110,63 @@ async def import_coalition(tx: Transaction, command: ImportCoalition) -> Coaliti
     return found
 
 
+# -- sanctions -------------------------------------------------------------------------------------------------
+
+
+async def import_sanction(tx: Transaction, command: ImportSanction) -> SanctionView:
+    """Bring in a sanction; its restrictions are written, what it has frozen is held, and it ends when it would have."""
+    refuse_first(faults_of_sanction(command, tx.now))
+    target, members = command.target_id, sorted(m.faction_id for m in command.members)
+    treasury = (await factions.require(tx, [target, *members]))[target].currency
+    await _check_origin(tx, command)
+    sanction_id, since = await _new_id(tx, "sanctions", command), _since(tx, command)
+    assets, held = await restrictions.freeze(
+        tx, sanction_id, target, command.currency or treasury, command.frozen
+    )
+    conditions = [each.model_dump() for each in command.lift_when]
+    await tx.execute(
+        sanctions.ADD, tx.world_id, sanction_id, target, command.kind, command.good, command.rate, command.reason,
+        orjson.dumps(conditions).decode(), command.incident_id, None if held is None else held.id, command.frozen,
+        command.until_at, None, since, command.coalition_id,
+    )  # fmt: skip
+    told = tx.emit(
+        SanctionImported(
+            sanction_id=sanction_id, target_id=target, member_ids=members, kind=command.kind, good=command.good,
+            rate=command.rate, reason=command.reason, frozen=command.frozen, lift_when=conditions, since=since,
+            until_at=command.until_at, incident_id=command.incident_id, coalition_id=command.coalition_id,
+        )
+    )  # fmt: skip
+    if held is not None:
+        assets.told(held, told.id)
+        await ledger.write(tx, assets)
+    if command.until_at is not None or conditions:
+        due = _next(since, sanctions.REVIEW_EVERY, tx.now)
+        due = due if command.until_at is None else min(due, command.until_at)
+        await tx.schedule(sanctions.REVIEW, due, {"sanction_id": str(sanction_id)})
+    row = await tx.fetchrow(sanctions.GET, tx.world_id, sanction_id)
+    for member in sorted(command.members, key=lambda m: m.faction_id):
+        joined = since if member.since is None else member.since
+        await tx.execute(
+            sanctions.ADD_MEMBER, tx.world_id, tx.new_id(), sanction_id, member.faction_id, None, joined
+        )
+        await restrictions.impose(tx, row, member.faction_id, told)
+    found = await war_views.sanction(tx, tx.world_id, sanction_id)
+    assert found is not None
+    return found
+
+
+async def _check_origin(tx: Transaction, command: ImportSanction) -> None:
+    """Refuses `incident_not_found`, `not_its_incident`, `coalition_not_found`."""
+    if command.incident_id is not None:
+        row = await incidents.peek(tx, command.incident_id)
+        if row["accused_id"] != command.target_id:
+            raise threats.NOT_ITS_INCIDENT(incident_id=str(command.incident_id))
+    if command.coalition_id is not None:
+        row = await tx.fetchrow(coalitions.GET, tx.world_id, command.coalition_id)
+        if row is None or row["target_id"] != command.target_id:
+            raise threats.COALITION_NOT_FOUND(coalition_id=str(command.coalition_id))
+
+
 # -- helpers -------------------------------------------------------------------------------------------------
 
 
@@ -116,5 +187,9 @@ def _next(since: int, every: int, now: int) -> int:
     return since + ((now - since) // every + 1) * every
 
 
-HANDLERS = (Handler(ImportIncident, one=import_incident), Handler(ImportCoalition, one=import_coalition))
-EVENTS = (IncidentImported, CoalitionImported)
+HANDLERS = (
+    Handler(ImportIncident, one=import_incident),
+    Handler(ImportCoalition, one=import_coalition),
+    Handler(ImportSanction, one=import_sanction),
+)
+EVENTS = (IncidentImported, CoalitionImported, SanctionImported)

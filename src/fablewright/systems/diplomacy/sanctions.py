@@ -24,6 +24,7 @@ from fablewright.systems.diplomacy.war_commands import ImposeSanction, JoinSanct
 from fablewright.systems.diplomacy.war_events import (
     IncidentResolved,
     PeaceMade,
+    SanctionImported,
     SanctionImposed,
     SanctionJoined,
     SanctionLeft,
@@ -351,9 +352,13 @@ async def review(tx: Transaction, timers: Sequence[Timer]) -> None:
 
 
 async def reconsider(tx: Transaction, records: list[EventRecord]) -> None:
-    """After what may fulfil conditions, lift the sanctions whose conditions hold."""
-    concerned = sorted({about for record in records for about in record.about})
-    for row in await tx.fetch(CONCERNED, tx.world_id, concerned):
+    """After what may fulfil conditions, lift the sanctions whose conditions hold.
+
+    Those that were brought in with it are as they were: they are looked at when their time comes.
+    """
+    concerned = {about for record in records for about in record.about}
+    concerned -= {e.event.target_id for e in tx.events if isinstance(e.event, SanctionImported)}
+    for row in await tx.fetch(CONCERNED, tx.world_id, sorted(concerned)):
         await _lift_if_met(tx, await tx.fetchrow(GET, tx.world_id, row["id"]), records[-1])
 
 

@@ -303,6 +303,27 @@ class SanctionLifted(_OfSanction):
     reason: str
 
 
+class SanctionImported(_Open):
+    """A sanction that was in force before was brought in."""
+
+    message_type = "diplomacy.sanction_imported"
+    subjects = ("target_id", "member_ids", "sanction_id")
+
+    sanction_id: UUID
+    target_id: UUID
+    member_ids: list[UUID]
+    kind: str
+    good: str | None
+    rate: float
+    reason: str
+    frozen: int
+    lift_when: list[dict[str, Any]]
+    since: int
+    until_at: int | None
+    incident_id: UUID | None
+    coalition_id: UUID | None
+
+
 # -- ultimatums ------------------------------------------------------------------------------------------------
 
 

@@ -20,7 +20,7 @@ from fablewright.gateway.api import (
 from fablewright.systems.diplomacy import battle, ladder, war_commands, war_views
 from fablewright.systems.diplomacy.history_commands import ImportWar
 from fablewright.systems.diplomacy.ladder import Answer
-from fablewright.systems.diplomacy.quarrel_commands import ImportIncident
+from fablewright.systems.diplomacy.quarrel_commands import ImportIncident, ImportSanction
 from fablewright.systems.diplomacy.views import now_of
 from fablewright.systems.diplomacy.war_commands import (
     ANOTHER_REASON,
@@ -284,6 +284,12 @@ class MemberBody(ActingBody):
 async def impose_sanction(world_id: UUID, body: ImposeSanction, caller: Caller) -> Committed[SanctionView]:
     """Sanction a faction; it binds markets, ledger and travel at once."""
     return await caller.execute(body, world_id)  # type: ignore[no-any-return]
+
+
+@router.post("/worlds/{world_id}/sanctions/import", status_code=201, responses=refusals(ImportSanction))
+async def import_sanction(world_id: UUID, body: ImportSanction, caller: Caller) -> Committed[SanctionView]:
+    """Bring in a sanction that is in force. For game masters."""
+    return await caller.execute(body, world_id, status=201)  # type: ignore[no-any-return]
 
 
 @router.get("/worlds/{world_id}/sanctions", responses=refusals(CURSOR_INVALID, PAGE_TOO_LARGE))

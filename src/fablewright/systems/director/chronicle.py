@@ -244,6 +244,9 @@ SENTENCES: Final[Mapping[str, Telling]] = {
     "diplomacy.tension_changed": _tension,
     "diplomacy.deed_heard": _heard,
     "diplomacy.sanction_imposed": _sanction,
+    "diplomacy.sanction_imported": lambda data, name: (
+        f"{name('target_id')} was under sanctions ({_plain(data['kind'])}): {data['reason']}"
+    ),
     "diplomacy.sanction_joined": lambda _, name: (
         f"{name('faction_id')} joined the sanctions against {name('target_id')}."
     ),
