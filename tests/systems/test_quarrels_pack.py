@@ -9,6 +9,7 @@ import pytest
 from fablewright.core.clock import DAY
 from fablewright.core.refusal import Refused
 from fablewright.systems.diplomacy.clauses import OpenBorders
+from fablewright.systems.diplomacy.commands import AddOpinion, SetRelation
 from fablewright.systems.diplomacy.quarrel_commands import (
     CoalitionMemberValue,
     ImportCoalition,
@@ -71,6 +72,29 @@ async def equal(server: Server, one: UUID, two: UUID, *names: str) -> None:
     for name in names:
         rows = [[tuple(row) for row in await server.fetch(STATE[name], world)] for world in (one, two)]
         assert rows[0] and rows[0] == rows[1], name
+
+
+async def test_what_has_faded_is_not_lost_on_the_way(server: Server, tmp_path: Path) -> None:
+    """Reasons of which hardly anything is left stay, as long as anything is; what is left of nothing is nothing."""
+    owner, world_id, a, b = await two(server)
+    felt = SetRelation(a_id=a, b_id=b, tension=50, trust=0.9)
+    lasting = [
+        AddOpinion(holder_id=who, about_id=of, key=k, amount=30, reason=k, half_life_days=d)
+        for who, of in ((a, b), (b, a)) for k, d in (("deed", 400), ("gift", 30), ("song", 90), ("word", None))
+    ]  # fmt: skip
+    softer = AddOpinion(
+        holder_id=a, about_id=b, key="word", amount=-5, reason="word", cap=10, half_life_days=None
+    )
+    await server.do([felt, *lasting, softer], owner.actor, world_id)  # type: ignore[arg-type]
+    for number, steps in enumerate((1, 3, 20)):
+        for _ in range(steps):
+            await advance(server, owner, world_id, 1_000 * DAY)
+        first = await exported(server, world_id, tmp_path / f"one{number}")
+        copy = await imported(server, owner, tmp_path / f"one{number}")
+        assert first == await exported(server, copy, tmp_path / f"two{number}")
+    assert [first["relations.yaml"].count(key) for key in ("key: word", "key: gift", "tension", "trust: 0.5")] == [
+        2, 0, 0, 1
+    ]  # fmt: skip
 
 
 async def test_what_lies_between_two_still_does(server: Server, tmp_path: Path) -> None:
