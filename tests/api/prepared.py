@@ -91,7 +91,16 @@ class Prepared:
                 body |= {"login": f"u-{uuid4().hex}"}
             if "parties" in body:  # a treaty between the two houses
                 body |= {"parties": [self.ids["faction_id"], self.ids["other_faction_id"]], "clauses": []}
-            if path.endswith(("/sanctions", "/ultimatums", "/coalitions", "/spy")):
+            if path.endswith(
+                (
+                    "/sanctions",
+                    "/sanctions/import",
+                    "/ultimatums",
+                    "/coalitions",
+                    "/coalitions/import",
+                    "/spy",
+                )
+            ):
                 body |= {"target_id": self.ids["other_faction_id"]}
         return body
 

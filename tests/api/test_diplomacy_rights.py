@@ -110,6 +110,15 @@ LINES: dict[str, Line] = {
     "diplomacy.settle_incident": Line({"incident_id": "slight", "forgive": True}, ("answer_incident",)),
     "diplomacy.escalate_incident": Line({"incident_id": "old_slight"}, ("accuse",)),
     "diplomacy.declare_war": Line({"attacker_id": "ash", "defender_id": "elm"}, ("declare_war",)),
+    "diplomacy.import_incident": Line(
+        {"kind": "insult", "injured_id": "ash", "accused_id": "elm", "severity": 0.5, "since": -5 * DAY}
+    ),
+    "diplomacy.import_sanction": Line(
+        {"target_id": "elm", "kind": "travel_ban", "reason": "Plague.", "members": [{"faction_id": "birch"}]}
+    ),
+    "diplomacy.import_coalition": Line({"target_id": "elm", "members": [{"faction_id": "ash", "fear": 40}]}),
+    "diplomacy.import_war": Line({"attacker_id": "ash", "defender_id": "elm", "since": -5 * DAY}),
+    "diplomacy.set_warlike": Line(of(exhaustion=5)),
     "diplomacy.call_to_arms": Line(of(war_id="war", ally_id="elm"), ("declare_war",)),
     "diplomacy.answer_call": Line(of(war_id="their_war", come=False), ("declare_war",)),
     "diplomacy.fight_battle": Line(of(war_id="war", enemy_id="fir"), ("fight",)),

@@ -111,6 +111,14 @@ PAYLOADS: dict[str, dict[str, Any]] = {
     "diplomacy.answer_incident": {**CHARACTER, "incident_id": "incident_id", "answer": "apology"},
     **{f"diplomacy.{act}_incident": {**CHARACTER, "incident_id": "incident_id"} for act in ("settle", "escalate")},
     "diplomacy.declare_war": {**CHARACTER, "attacker_id": "attacker_id", "defender_id": "defender_id"},
+    "diplomacy.import_incident": {
+        "kind": "insult", "injured_id": "faction_id", "accused_id": "accused_id", "severity": 0.1},
+    "diplomacy.import_sanction": {
+        "target_id": "other_faction_id", "kind": "embargo", "reason": "x",
+        "members": [{"faction_id": str(UUID(int=1))}]},
+    "diplomacy.import_coalition": {"target_id": "other_faction_id", "members": [{"faction_id": str(UUID(int=1))}]},
+    "diplomacy.import_war": {"attacker_id": "attacker_id", "defender_id": "defender_id"},
+    "diplomacy.set_warlike": {**FACTION, "exhaustion": 1},
     "diplomacy.call_to_arms": {**PARTY, "war_id": "war_id", "ally_id": "ally_id"},
     "diplomacy.answer_call": {**PARTY, "war_id": "war_id", "come": True},
     "diplomacy.fight_battle": {**PARTY, "war_id": "war_id", "enemy_id": "enemy_id"},

@@ -99,6 +99,13 @@ EXTRA_FILES = {
         "decrees.py",
         "gifts.py",
         "war_checks.py",
+        "history_commands.py",
+        "restrictions.py",
+        "quarrel_commands.py",
+        "quarrel_history.py",
+        "quarrel_pack.py",
+        "war_history.py",
+        "war_pack.py",
     },
     "quests": {"counting.py", "endings.py", "takings.py", "templates.py"},
     "director": {

@@ -141,6 +141,14 @@ FILES: dict[str, Any] = {
 }  # fmt: skip
 
 
+WARS = [
+    {"id": "w1", "aggressor": 1, "defender_id": 2, "start_date": "1011-03-01", "casus_belli": "conquest"},
+    {"id": "w2", "attacker": "Elm League", "victim": 1, "start": "1000-01-01", "end": "1002-01-01"},
+]
+BELLIGERENTS = [{"war_id": "w1", "faction": "The Ash Crown", "losses": 40}]
+OCCUPIED = [{"war": "w1", "region": "fens", "owner": 1, "taken_by": 2}]
+
+
 @pytest.fixture
 def folder(tmp_path: Path) -> Callable[..., Path]:
     """`folder(factions=[…])`: the folder with some files changed; None leaves one out."""
@@ -161,6 +169,22 @@ def commands(foreign: Foreign) -> dict[str, list[Any]]:
     for command in foreign.pack.commands:
         found.setdefault(command.message_type, []).append(command)
     return found
+
+
+def test_wars_and_what_is_taken_in_them_become_those_of_a_world(folder: Callable[..., Path]) -> None:
+    relations = [{"faction_a": 1, "faction_b": 2, "status": "at war"}, RELATIONSHIPS[2]]
+    found = commands(
+        read_foreign(
+            folder(wars=WARS, belligerents=BELLIGERENTS, occupied_regions=OCCUPIED, relationships=relations),
+            BUILT_IN,
+        )
+    )
+    ash, elm = (faction.id for faction in found["factions.found_faction"])
+    feud, old = found["diplomacy.import_war"]
+    assert (feud.attacker_id, feud.defender_id, feud.cause, feud.ended_at) == (ash, elm, "conquest", None)
+    assert (old.attacker_id, old.defender_id, old.ended_at - old.since) == (elm, ash, 730 * DAY)
+    assert [(p.faction_id, p.losses) for p in feud.parties] == [(ash, 40.0)]
+    assert [(o.holder_id, o.occupier_id) for o in feud.occupations] == [(ash, elm)]
 
 
 def test_a_folder_of_json_becomes_a_world(folder: Callable[..., Path]) -> None:

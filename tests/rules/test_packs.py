@@ -390,6 +390,39 @@ def test_each_kind_of_fault_is_named_with_file_line_and_field(
     assert said in found[0][3]
 
 
+HOUSES = (
+    "factions:\n  ash:\n    name: Ash\n    holds: [gate]\n  elm:\n    name: Elm\n    holds:\n      - hill\n"
+)
+LANDS = "regions:\n  gate:\n    name: Gate\n    places: [mill]\n  hill:\n    name: Hill\n"
+TRADE = "goods: {grain: {name: Grain, base_price: 4}}\n"
+
+
+@pytest.mark.parametrize(
+    ("files", "file", "line", "field"),
+    [
+        ({"factions.yaml": HOUSES + "      - gate\n"}, "factions.yaml", 9, "factions.elm.holds[2]"),
+        ({"regions.yaml": LANDS + "    places:\n      - green\n      - mill\n"}, "regions.yaml", 9,
+         "regions.hill.places[2]"),
+        ({"regions.yaml": LANDS + "    closed:\n      - {}\n      - {until: -5}\n"}, "regions.yaml", 9,
+         "regions.hill.closed[2].until"),
+        ({"markets.yaml": TRADE + "markets:\n  - {region: gate, good: grain}\n  - {region: gate, good: salt}\n"},
+         "markets.yaml", 4, "markets[2].good"),
+        ({"markets.yaml": TRADE + "routes:\n  - {start: gate, end: hill, good: grain, per_day: 1}\n"
+          "  - {start: gate, end: gate, good: grain, per_day: 1}\n"}, "markets.yaml", 4, "routes[2].end"),
+        ({"markets.yaml": TRADE + "restrictions:\n  - {kind: embargo, start: gate}\n  - {kind: embargo, start: zzz}\n"},
+         "markets.yaml", 4, "restrictions[2].start"),
+        ({"treaties.yaml": "treaties:\n  t:\n    name: T\n    parties: [ash, elm]\n    clauses:\n"
+          "      - {type: custom, text: x}\n      - {type: pay, from: ash, to: ash, amount: 1}\n"},
+         "treaties.yaml", 7, "treaties.t.clauses[2]"),
+    ],
+)  # fmt: skip
+def test_items_of_lists_are_found_in_their_own_lines(
+    make: MakePack, files: dict[str, str | bytes | None], file: str, line: int, field: str
+) -> None:
+    world: dict[str, str | bytes | None] = {"regions.yaml": LANDS, "factions.yaml": HOUSES}
+    assert (file, line, field) in [fault[:3] for fault in faults_of(make({**world, **files}))]
+
+
 def test_a_missing_folder_is_named(tmp_path: Path) -> None:
     assert [fault[0] for fault in faults_of(tmp_path / "nowhere")] == ["nowhere"]
 
@@ -579,11 +612,14 @@ DOCS = Path(__file__).resolve().parents[2] / "docs" / "systems" / "packs.md"
 
 def test_the_documented_pack_has_no_mistakes(tmp_path: Path) -> None:
     found = re.findall(r"^`([a-z]+\.yaml)`[^\n]*:\n\n```yaml\n(.*?)^```$", DOCS.read_text(), re.M | re.S)
-    assert {name for name, _ in found} == {"world.yaml", "places.yaml", "characters.yaml", "ties.yaml"}
+    counts = {
+        "world": 1, "places": 2, "characters": 2, "ties": 1, "regions": 1, "factions": 3, "relations": 1, "wars": 1
+    }  # fmt: skip
+    assert {name for name, _ in found} == {f"{name}.yaml" for name in counts}
     for name, text in found:
         (tmp_path / name).write_text(text)
     pack = read_pack(tmp_path, BUILT_IN)
-    assert pack.counts == {"world": 1, "places": 2, "characters": 2, "ties": 1}
+    assert pack.counts == counts
 
 
 def test_the_demo_pack_has_no_mistakes_and_fits_its_schemas(tmp_path: Path) -> None:

@@ -1,11 +1,15 @@
 """Fifty seeded random years of diplomacy, after each of which the invariants hold. See `tests/soak/diplomacy.py`."""
 
 from collections import Counter
+from pathlib import Path
+from uuid import UUID
 
 import pytest
 
 from fablewright.core.actors import Actor
 from fablewright.integration.doctor import examine
+from fablewright.packs.reader import import_pack, read_pack
+from fablewright.packs.writer import export_world
 from fablewright.systems.worlds.advance import AdvanceWorker
 from tests.conftest import POSTGRES_VERSION
 from tests.soak.diplomacy import Years
@@ -27,13 +31,31 @@ HAPPENS = {
 """What comes about at least so often: invariants of what never happens would hold for nothing."""
 
 
-async def test_fifty_random_years(bench: Bench) -> None:
+HANDED_ON = 5
+"""Each so many-th world is exported and imported at its end."""
+
+
+async def handed_on(bench: Bench, actor: Actor, world_id: UUID, folder: Path) -> UUID:
+    """A world made of the export of another; its own export has the same bytes."""
+    texts = []
+    for name in ("one", "two"):
+        await export_world(bench.runtime, world_id, folder / name)
+        texts.append({path.name: path.read_text() for path in (folder / name).glob("*.yaml")})
+        if name == "one":
+            pack = read_pack(folder / name, bench.runtime.systems)
+            world_id = (await import_pack(bench.runtime, actor, pack)).world_id
+    assert texts[0] == texts[1]
+    assert {"incidents.yaml", "treaties.yaml", "relations.yaml"} <= texts[0].keys()
+    return world_id
+
+
+async def test_fifty_random_years(bench: Bench, tmp_path: Path) -> None:
     person = await bench.person()
     worker = AdvanceWorker(bench.engine)
     given: Counter[str] = Counter()
     refused: Counter[str] = Counter()
     undeclared: set[str] = set()
-    worlds = set()
+    worlds, copies = set(), set()
     for seed in range(WORLDS):
         years = Years(bench.runtime, Actor("user:years", person.user_id), seed, worker)
         await years.found()
@@ -41,9 +63,12 @@ async def test_fifty_random_years(bench: Bench) -> None:
             assert await years.year() == []
         undeclared |= years.undeclared
         worlds.add(years.world_id)
+        if seed % HANDED_ON == 0:
+            (tmp_path / str(seed)).mkdir()
+            copies.add(await handed_on(bench, years.actor, years.world_id, tmp_path / str(seed)))
         given += years.deeds.given
         refused += years.deeds.refused
-    assert [f for f in await examine(bench.runtime) if f.world_id in worlds] == []
+    assert [f for f in await examine(bench.runtime) if f.world_id in worlds | copies] == []
     assert undeclared == set()
     if not NEWEST:  # too few years for all that shall come about
         return

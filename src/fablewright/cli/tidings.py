@@ -12,7 +12,7 @@ Telling = Callable[[Mapping[str, Any], Naming], str]
 UNTOLD: Final = frozenset({
     "diplomacy.tension_changed", "diplomacy.relationship_changed", "diplomacy.offer_weighed", "diplomacy.offer_made",
     "diplomacy.offer_answered", "diplomacy.party_persuaded", "diplomacy.treaty_change_agreed", "diplomacy.deed_heard",
-    "diplomacy.persons_moved",
+    "diplomacy.persons_moved", "diplomacy.warlike_set",
     "director.councils_met", "director.faction_weighed",
     "factions.treasury_moved", "factions.strength_changed", "factions.reputation_changed",
     "markets.price_changed", "markets.restriction_imposed", "markets.restriction_lifted", "markets.market_set",
@@ -31,11 +31,13 @@ MOST_INCOMES: Final = 3
 
 ALARM, CALM, DEAL, TALK, MIND = "bold red", "bold green", "bold cyan", "cyan", "dim"
 STYLES: Final[Mapping[str, str]] = {
-    "diplomacy.war_declared": ALARM, "diplomacy.battle_fought": "red", "diplomacy.region_occupied": "red",
+    "diplomacy.war_declared": ALARM, "diplomacy.war_imported": ALARM,
+    "diplomacy.battle_fought": "red", "diplomacy.region_occupied": "red",
     "diplomacy.incident_occurred": "red", "diplomacy.incident_escalated": "red", "diplomacy.ally_called": "red",
     "diplomacy.call_answered": "red", "diplomacy.ultimatum_issued": ALARM, "diplomacy.ultimatum_expired": ALARM,
     "diplomacy.ultimatum_answered": ALARM, "diplomacy.ultimatum_carried_out": ALARM,
     "diplomacy.sanction_imposed": ALARM, "diplomacy.sanction_breached": "red", "diplomacy.coalition_formed": ALARM,
+    "diplomacy.coalition_imported": ALARM, "diplomacy.sanction_imported": ALARM,
     "diplomacy.treaty_violated": ALARM, "diplomacy.treaty_breach_alleged": "red",
     "diplomacy.treaty_in_force": DEAL, "diplomacy.treaty_revealed": DEAL, "diplomacy.negotiation_started": TALK,
     "diplomacy.negotiation_ended": TALK, "diplomacy.peace_made": CALM, "diplomacy.incident_resolved": "green",
@@ -51,7 +53,7 @@ def names_in(kind: str, data: Mapping[str, Any]) -> dict[str, str]:
         return {str(data["faction_id"]): data["name"]}
     if kind == "regions.regions_defined":
         return {str(region["id"]): region["name"] for region in data["regions"]}
-    if kind == "diplomacy.war_declared":
+    if kind in ("diplomacy.war_declared", "diplomacy.war_imported"):
         return {str(data["war_id"]): data["name"]}
     return {}
 

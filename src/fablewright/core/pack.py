@@ -102,8 +102,12 @@ class Item:
 class Ids:
     """The ids that keys stand for while a pack is read, and a place to say what is wrong with an entry."""
 
-    def __init__(self, known: Mapping[str, Mapping[str, UUID]], now: int = 0):
+    def __init__(
+        self, known: Mapping[str, Mapping[str, UUID]], now: int = 0,
+        items: Mapping[str, Sequence[Item]] | None = None,
+    ):  # fmt: skip
         self._known = known
+        self._items = items or {}
         self.now = now
         """World time (ms) at which the world begins."""
         self.mistakes: list[tuple[Item, str, str]] = []
@@ -116,6 +120,10 @@ class Ids:
     def maybe(self, kind: str, key: str | None) -> UUID | None:
         """The id of an entry, if there is a key."""
         return None if key is None else self.of(kind, key)
+
+    def entries(self, section: str) -> Sequence[Item]:
+        """The checked entries of another section, with which one's own must agree."""
+        return self._items.get(section, ())
 
     def mistake(self, item: Item, path: str, message: str) -> None:
         """Say what is wrong with a field of an entry (`path` as in `ways.ford`); nothing will be made then."""

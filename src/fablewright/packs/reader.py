@@ -310,7 +310,7 @@ def _commands(
     sources: list[Source] = []
     begins_at = next((item.value.begins_at for item in items.get(WORLD, ())), 0)
     for part in parts_in_order(reading.systems):
-        ids = Ids(known, begins_at)
+        ids = Ids(known, begins_at, items)
         found = items.get(part.section.name, [])
         try:
             made = part.makes.commands(found, ids)

@@ -21,13 +21,15 @@ from fablewright.systems.diplomacy.rules import (
     WAR_WEARS_DAYS,
     unrest,
 )
-from fablewright.systems.diplomacy.war_events import CallAnswered, PeaceMade, WarDeclared
+from fablewright.systems.diplomacy.war_events import CallAnswered, PeaceMade, WarDeclared, WarImported
 from fablewright.systems.regions import service as regions
 
 WAR_FELT: Final = "diplomacy.war_felt"
 """Timers of this kind shake the land of those who fight: when a war begins or spreads, while it lasts, at its end."""
 
-TOLD: Final[Catalogue[Event]] = Catalogue((WarDeclared, CallAnswered, PeaceMade))
+FELT: Final = (WarDeclared, WarImported, CallAnswered, PeaceMade)
+TOLD: Final[Catalogue[Event]] = Catalogue(FELT)
+WEARS: Final = WAR_WEARS_DAYS * DAY
 
 SIDES: Final = """
 SELECT p.war_id, p.faction_id, p.side, w.ended_at FROM war_parties p
@@ -45,22 +47,32 @@ EVENTS_OF: Final = f"SELECT {log.COLUMNS} FROM events WHERE world_id = $1 AND id
 
 async def concerns(tx: Transaction, records: list[EventRecord]) -> list[EventRecord]:
     """Those of the events that bring war or peace to somebody's land."""
-    return [r for r in records if not isinstance(r.event, CallAnswered) or r.event.come]
+    return [r for r in records if _concerns(r.event)]
+
+
+def _concerns(event: Event) -> bool:
+    if isinstance(event, CallAnswered):
+        return event.come
+    return not isinstance(event, WarImported) or event.ended_at is None
 
 
 async def feel(tx: Transaction, records: list[EventRecord]) -> None:
     """Let the land feel it, as soon as this is committed."""
     for record in records:
         event = record.event
-        assert isinstance(event, WarDeclared | CallAnswered | PeaceMade)
+        assert isinstance(event, FELT)
         data = {"war_id": str(event.war_id), "event_id": str(record.id)}
+        if isinstance(event, WarImported):  # what it has done to the land so far, the land shows
+            due = event.since + ((tx.now - event.since) // WEARS + 1) * WEARS
+            await tx.schedule(WAR_FELT, due, {**data, "again": True})
+            continue
         if isinstance(event, CallAnswered):
             data["faction_id"] = str(event.faction_id)
         elif isinstance(event, PeaceMade):
             await tx.cancel_timers(WAR_FELT, war_id=str(event.war_id))
         await tx.schedule(WAR_FELT, tx.now, data)
         if isinstance(event, WarDeclared):
-            await tx.schedule(WAR_FELT, tx.now + WAR_WEARS_DAYS * DAY, {**data, "again": True})
+            await tx.schedule(WAR_FELT, tx.now + WEARS, {**data, "again": True})
 
 
 async def shake(tx: Transaction, timers: list[Timer]) -> None:
@@ -89,7 +101,7 @@ async def shake(tx: Transaction, timers: list[Timer]) -> None:
             deltas = {r: d for r, d in deltas.items() if holders[r] == UUID(timer.data["faction_id"])}
         await regions.shake(tx, deltas, moved.reason, cause=cause)
         if again:
-            await tx.schedule(WAR_FELT, tx.now + WAR_WEARS_DAYS * DAY, timer.data)
+            await tx.schedule(WAR_FELT, tx.now + WEARS, timer.data)
 
 
 def _enemies(sides: Mapping[UUID, str]) -> dict[UUID, set[UUID]]:
@@ -103,7 +115,5 @@ async def _events(tx: Transaction, timers: list[Timer]) -> dict[UUID, EventRecor
     return {row["id"]: record for row in rows if (record := log.decode(row, TOLD)) is not None}
 
 
-FOLLOWING = (
-    Reaction("diplomacy.war_is_felt", (WarDeclared, CallAnswered, PeaceMade), feel, choose=concerns),
-)
+FOLLOWING = (Reaction("diplomacy.war_is_felt", FELT, feel, choose=concerns),)
 TIMERS = (TimerKind(WAR_FELT, shake),)

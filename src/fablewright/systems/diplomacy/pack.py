@@ -20,8 +20,13 @@ from fablewright.systems.diplomacy.commands import (
     Why,
     in_commands,
 )
-from fablewright.systems.diplomacy.relations import Book
-from fablewright.systems.diplomacy.rules import MOST_MODIFIERS, OPINION_HALF_LIFE_DAYS, Status
+from fablewright.systems.diplomacy.relations import STILL, Book
+from fablewright.systems.diplomacy.rules import (
+    MOST_MODIFIERS,
+    OPINION_HALF_LIFE_DAYS,
+    TRUST_OF_STRANGERS,
+    Status,
+)
 
 FactionKey = Annotated[str, Ref("factions")]
 
@@ -104,20 +109,27 @@ def _entry(book: Book, pair: tuple[Any, Any], snapshot: Snapshot) -> RelationEnt
         days = (relation.truce_until - now) / DAY
     names = {"from": snapshot.keys.of("factions", first), "to": snapshot.keys.of("factions", second)}
     return RelationEntry(
-        **names, status=relation.status, tension=book.tension(first, second), truce_days=days,
-        trust=book.trusted(first, second), trust_back=book.trusted(second, first),
+        **names, status=relation.status, tension=_told(book.tension(first, second), 0.0), truce_days=days,
+        trust=_told(book.trusted(first, second), TRUST_OF_STRANGERS),
+        trust_back=_told(book.trusted(second, first), TRUST_OF_STRANGERS),
         opinions=_opinions(book, first, second), opinions_back=_opinions(book, second, first),
     )  # fmt: skip
+
+
+def _told(value: float, still: float) -> float:
+    """A value, or what it drifts to if it has come so near that the difference is none."""
+    return still if abs(value - still) < STILL else value
 
 
 def _opinions(book: Book, holder: Any, about: Any) -> list[OpinionEntry]:
     """The reasons for an opinion, without the events they come from, which stay behind with the log."""
     return [
         OpinionEntry(
-            key=m.key, amount=m.now(book.now), reason=m.reason, half_life_days=m.half_life_days, cap=m.cap,
-            secret=m.secret,
+            key=m.key, amount=m.now(book.now), reason=m.reason, half_life_days=m.half_life_days,
+            cap=max(m.cap, abs(m.now(book.now))), secret=m.secret,
         )
         for m in sorted(book.feelings[holder, about].modifiers.values(), key=lambda m: m.key)
+        if abs(m.now(book.now)) >= STILL
     ]  # fmt: skip
 
 

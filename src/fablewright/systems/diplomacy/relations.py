@@ -297,13 +297,14 @@ class Book:
     def opine(
         self, holder: UUID, about: UUID, key: str, amount: float, reason: str,
         half_life_days: float | None = OPINION_HALF_LIFE_DAYS, event: UUID | None = None, *,
-        cap: float = MOST_OPINION, secret: bool = False,
+        cap: float = MOST_OPINION, secret: bool = False, keeping: bool = False,
     ) -> float:  # fmt: skip
         """Let `holder` think better (or worse) of `about` by `amount`; returns the change of its opinion.
 
         What it thought under the same `key` adds up, within `cap` (0..100) in size; the last `reason`, `event`
         and half-life stand for it. `event` None stands for the event that tells of this change. What is secret
         does not add to what all see under a key, but stands beside it; what all are told makes a secret known.
+        With `keeping`, what has faded is not dropped.
         """
         feeling, now = self._changing(holder, about), self.now
         before = self.opinion(holder, about)
@@ -324,7 +325,7 @@ class Book:
         feeling.changed_keys.add(key)
         known = 0.0 if old is not None and old.secret and not secret else worth
         feeling.changes.append(Change(key, new - known, reason, event, secret))
-        self._make_room(feeling, key)
+        self._make_room(feeling, key, keeping)
         return self.opinion(holder, about) - before
 
     def reveal(self, holder: UUID, about: UUID, key: str) -> bool:
@@ -357,9 +358,10 @@ class Book:
         gone = feeling.modifiers.pop(key)
         feeling.changes.append(Change(key, -gone.now(self.now), reason, secret=gone.secret))
 
-    def _make_room(self, feeling: Feeling, key: str) -> None:
-        """Drop modifiers that have faded, and the one that weighs least if there are too many."""
-        for other in [k for k, m in feeling.modifiers.items() if k != key and abs(m.now(self.now)) < FADED]:
+    def _make_room(self, feeling: Feeling, key: str, keeping: bool) -> None:
+        """Drop modifiers that have faded (unless `keeping`), and the one that weighs least if there are too many."""
+        faded = 0.0 if keeping else FADED
+        for other in [k for k, m in feeling.modifiers.items() if k != key and abs(m.now(self.now)) < faded]:
             del feeling.modifiers[other]
         while len(feeling.modifiers) > MOST_MODIFIERS:
             others = (k for k in feeling.modifiers if k != key)

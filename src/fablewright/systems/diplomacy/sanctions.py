@@ -1,12 +1,11 @@
 """What the commands about sanctions do, who breaches them, and when they end by themselves; a noun of its own.
 
-A sanction stands as restrictions that other systems keep and check: embargoes and tariffs in `markets`, travel bans
-in `regions`, frozen assets as a hold of the `ledger`. Each member's have the source `sanction:<id>:<faction>`.
+A sanction stands as restrictions that other systems keep and check: `restrictions` writes them.
 
 Locks, in this order: memberships, factions, accounts of the ledger, relations, sanctions, markets.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any, Final
 from uuid import UUID
 
@@ -15,7 +14,7 @@ import orjson
 from fablewright.core.clock import DAY
 from fablewright.core.system import Handler, Reaction, TimerKind
 from fablewright.core.transaction import EventRecord, Timer, Transaction
-from fablewright.systems.diplomacy import incidents, ladder, war_commands, war_views
+from fablewright.systems.diplomacy import incidents, ladder, restrictions, war_commands, war_views
 from fablewright.systems.diplomacy.events import RelationshipChanged, TensionChanged
 from fablewright.systems.diplomacy.relations import Book
 from fablewright.systems.diplomacy.service import peek as peek_relations
@@ -25,6 +24,7 @@ from fablewright.systems.diplomacy.war_commands import ImposeSanction, JoinSanct
 from fablewright.systems.diplomacy.war_events import (
     IncidentResolved,
     PeaceMade,
+    SanctionImported,
     SanctionImposed,
     SanctionJoined,
     SanctionLeft,
@@ -34,16 +34,11 @@ from fablewright.systems.diplomacy.war_views import SANCTION, SanctionView
 from fablewright.systems.factions import service as factions
 from fablewright.systems.factions.events import Dissolved
 from fablewright.systems.ledger import service as ledger
-from fablewright.systems.markets import service as markets
-from fablewright.systems.markets.rules import Restraint, Restriction
-from fablewright.systems.regions import service as regions
-from fablewright.systems.regions.events import ControlChanged
 
 REVIEW: Final = "diplomacy.sanction_review"
 """The kind of timer that ends a sanction whose time is over or whose conditions hold; its data names it."""
 REVIEW_EVERY: Final = 30 * DAY
 """So often sanctions with conditions are looked at, since tension and opinion also change by themselves (world ms)."""
-FREEZE: Final = "diplomacy.asset_freeze"
 
 HARM: Final = {"tariff": 4.0, "travel_ban": 6.0, "embargo": 8.0, "asset_freeze": 10.0}
 """What a sanction adds to the tension with each member; the target thinks worse of it by twice as much."""
@@ -94,12 +89,6 @@ WHERE s.world_id = $1 AND s.lifted_at IS NULL AND (s.target_id = $2 OR EXISTS (
     WHERE m.world_id = $1 AND m.sanction_id = s.id AND m.faction_id = $2 AND m.left_at IS NULL))
 ORDER BY s.id
 """
-TRAVEL_BANS: Final = """
-SELECT s.id, s.target_id, s.reason, m.faction_id FROM sanctions s
-JOIN sanction_members m ON m.world_id = $1 AND m.sanction_id = s.id AND m.left_at IS NULL
-WHERE s.world_id = $1 AND s.lifted_at IS NULL AND s.kind = 'travel_ban' AND m.faction_id = ANY($2::uuid[])
-ORDER BY s.id, m.faction_id
-"""
 AT_WAR: Final = """
 SELECT 1 FROM relations WHERE world_id = $1 AND status = 'war'
   AND ((low_id = $2 AND high_id = ANY($3::uuid[])) OR (high_id = $2 AND low_id = ANY($3::uuid[])))
@@ -144,7 +133,7 @@ async def start(
     sanction_id = tx.new_id()
     assets, held = None, None
     if command.kind == "asset_freeze":
-        assets, held = await _freeze(tx, sanction_id, target.id, target.currency)
+        assets, held = await restrictions.freeze(tx, sanction_id, target.id, target.currency)
     hold_id, frozen = (held.id, held.amount) if held else (None, 0)
     book = await relations_book(tx, [(member, target.id) for member in (command.faction_id, *others)])
     conditions = [each.model_dump() for each in command.lift_when]
@@ -236,7 +225,7 @@ async def _part(
         return True
     await tx.execute(PART, tx.world_id, sanction_id, faction_id, tx.now)
     told = tx.emit(SanctionLeft(**whom(row, faction_id, by_id)), cause=cause)
-    await _unbind(tx, sanction_id, [faction_id], told)
+    await restrictions.lift(tx, sanction_id, [faction_id], told)
     return True
 
 
@@ -327,74 +316,21 @@ async def _end(
         if held is not None and held.state == "open":
             book.release(held)
         await ledger.write(tx, book)
-    await _unbind(tx, sanction_id, members, told)
+    await restrictions.lift(tx, sanction_id, members, told)
 
 
 # -- what it binds -------------------------------------------------------------------------------------------
 
 
-def source(sanction_id: UUID, member_id: UUID) -> str:
-    """By which name the restrictions of a member of a sanction stand in other systems."""
-    return f"sanction:{sanction_id}:{member_id}"
-
-
 async def _bind(tx: Transaction, row: Any, member: UUID, book: Book, told: EventRecord) -> None:
-    """Let a member's part of the sanction hold in the systems it concerns; the caller writes the book."""
-    target, name, reason = row["target_id"], source(row["id"], member), f"sanction: {row['reason']}"[:200]
-    event: Any = told.event
-    await tx.execute(ADD_MEMBER, tx.world_id, tx.new_id(), row["id"], member, event.by_id, tx.now)
+    """Let a member take part in a sanction, which the two resent; the caller writes the book."""
+    target, event = row["target_id"], told.event
+    by_id: UUID | None = event.by_id  # type: ignore[attr-defined]
+    await tx.execute(ADD_MEMBER, tx.world_id, tx.new_id(), row["id"], member, by_id, tx.now)
     harm = HARM[row["kind"]]
     book.tense(member, target, harm, f"a sanction ({row['kind'].replace('_', ' ')})")
     book.opine(target, member, "sanction", -2 * harm, "sanctioned us", 180, told.id, cap=50)
-    if row["kind"] == "travel_ban":
-        await _bar(tx, row, member, told)
-    elif row["kind"] == "embargo":
-        cut = Restriction(name, Restraint.EMBARGO, row["good"], member, target, 1.0, reason, both_ways=True)
-        await markets.restrict(tx, [cut], cause=told)
-    elif row["kind"] == "tariff":
-        tax = Restriction(name, Restraint.TARIFF, row["good"], target, member, row["rate"], reason)
-        await markets.restrict(tx, [tax], cause=told)
-
-
-async def _bar(tx: Transaction, row: Any, member: UUID, told: EventRecord) -> None:
-    """Keep the people of the target out of what a member holds."""
-    held = await tx.fetch(
-        "SELECT id FROM regions WHERE world_id = $1 AND controller_id = $2 AND removed_at IS NULL ORDER BY id",
-        tx.world_id, member,
-    )  # fmt: skip
-    name, reason = source(row["id"], member), f"sanction: {row['reason']}"[:200]
-    bans = [regions.Ban(r["id"], row["target_id"], name, reason) for r in held]
-    await regions.restrict(tx, bans, cause=told)
-
-
-async def redraw(tx: Transaction, records: list[EventRecord]) -> None:
-    """Travel bans go with the regions: what a member takes is closed, what it loses is open."""
-    changed = [event for r in records if isinstance(event := r.event, ControlChanged)]
-    members = {i for event in changed for i in (event.previous, event.controller_id) if i is not None}
-    for row in await tx.fetch(TRAVEL_BANS, tx.world_id, sorted(members)):
-        await regions.lift(tx, source(row["id"], row["faction_id"]), cause=records[-1])
-        await _bar(tx, row, row["faction_id"], records[-1])
-
-
-async def _unbind(tx: Transaction, sanction_id: UUID, members: Iterable[UUID], told: EventRecord) -> None:
-    for member in members:
-        await regions.lift(tx, source(sanction_id, member), cause=told)
-        await markets.lift(tx, source(sanction_id, member), cause=told)
-
-
-async def _freeze(
-    tx: Transaction, sanction_id: UUID, target: UUID, currency: str
-) -> tuple[ledger.Book, ledger.HoldState | None]:
-    """Plan to reserve all that a treasury can spend now. What comes in later is free."""
-    book = await ledger.open_book(tx, [(target, currency), (ledger.SINK, currency)], create=True)
-    account = book.accounts.get((target, currency))
-    if account is None or account.available <= 0:
-        return book, None
-    held = book.hold(
-        target, ledger.SINK, currency, account.available, kind=FREEZE, reason="assets frozen by a sanction",
-        reference=f"sanction:{sanction_id}",
-    )  # fmt: skip
-    return book, held
+    await restrictions.impose(tx, row, member, told)
 
 
 # -- the end -------------------------------------------------------------------------------------------------
@@ -416,9 +352,13 @@ async def review(tx: Transaction, timers: Sequence[Timer]) -> None:
 
 
 async def reconsider(tx: Transaction, records: list[EventRecord]) -> None:
-    """After what may fulfil conditions, lift the sanctions whose conditions hold."""
-    concerned = sorted({about for record in records for about in record.about})
-    for row in await tx.fetch(CONCERNED, tx.world_id, concerned):
+    """After what may fulfil conditions, lift the sanctions whose conditions hold.
+
+    Those that were brought in with it are as they were: they are looked at when their time comes.
+    """
+    concerned = {about for record in records for about in record.about}
+    concerned -= {e.event.target_id for e in tx.events if isinstance(e.event, SanctionImported)}
+    for row in await tx.fetch(CONCERNED, tx.world_id, sorted(concerned)):
         await _lift_if_met(tx, await tx.fetchrow(GET, tx.world_id, row["id"]), records[-1])
 
 
@@ -487,6 +427,5 @@ GUARDING = (
         "diplomacy.sanctions_reconsidered", (IncidentResolved, PeaceMade, TensionChanged, RelationshipChanged),
         reconsider,
     ),
-    Reaction("diplomacy.travel_bans_redrawn", (ControlChanged,), redraw),
     Reaction("diplomacy.sanctions_of_dissolved", (Dissolved,), dissolved),
 )  # fmt: skip

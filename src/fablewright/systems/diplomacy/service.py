@@ -346,9 +346,9 @@ async def set_relations(tx: Transaction, command: SetRelations) -> dict[str, int
     for value in command.relations:
         _set(book, value.a_id, value.b_id, value)
         for opinion in value.opinions:
-            _opine(book, value.a_id, value.b_id, opinion)
+            _opine(book, value.a_id, value.b_id, opinion, keeping=True)
         for opinion in value.opinions_back:
-            _opine(book, value.b_id, value.a_id, opinion)
+            _opine(book, value.b_id, value.a_id, opinion, keeping=True)
     await write(tx, book)
     return {"relations": len(command.relations)}
 
@@ -391,8 +391,8 @@ def _set(book: Book, a: UUID, b: UUID, wanted: RelationFields) -> None:
     book.put(a, b, status, wanted.reason, until)
 
 
-def _opine(book: Book, holder: UUID, about: UUID, opinion: OpinionFields) -> None:
+def _opine(book: Book, holder: UUID, about: UUID, opinion: OpinionFields, *, keeping: bool = False) -> None:
     book.opine(
         holder, about, opinion.key, opinion.amount, opinion.reason, opinion.half_life_days,
-        cap=opinion.cap, secret=opinion.secret,
+        cap=opinion.cap, secret=opinion.secret, keeping=keeping,
     )  # fmt: skip

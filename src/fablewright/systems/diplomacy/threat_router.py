@@ -4,7 +4,7 @@ from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter, Query
-from pydantic import ConfigDict
+from pydantic import BaseModel, ConfigDict
 
 from fablewright.gateway.api import (
     CURSOR_INVALID,
@@ -18,6 +18,8 @@ from fablewright.gateway.api import (
     refusals,
 )
 from fablewright.systems.diplomacy import threat_views, threats
+from fablewright.systems.diplomacy.history_commands import Aggression, Exhaustion, SetWarlike
+from fablewright.systems.diplomacy.quarrel_commands import ImportCoalition
 from fablewright.systems.diplomacy.threat_views import CoalitionView, UltimatumView, WarlikeView
 from fablewright.systems.diplomacy.threats import UltimatumState
 from fablewright.systems.diplomacy.views import now_of
@@ -123,6 +125,12 @@ async def form_coalition(world_id: UUID, body: FormCoalition, caller: Caller) ->
     return await caller.execute(body, world_id)  # type: ignore[no-any-return]
 
 
+@router.post("/worlds/{world_id}/coalitions/import", status_code=201, responses=refusals(ImportCoalition))
+async def import_coalition(world_id: UUID, body: ImportCoalition, caller: Caller) -> Committed[CoalitionView]:
+    """Bring in a coalition that stands. For game masters."""
+    return await caller.execute(body, world_id, status=201)  # type: ignore[no-any-return]
+
+
 @router.get("/worlds/{world_id}/coalitions", responses=refusals(CURSOR_INVALID, PAGE_TOO_LARGE))
 async def list_coalitions(
     world_id: UUID,
@@ -181,6 +189,26 @@ async def get_warlike(world_id: UUID, faction_id: UUID, caller: Caller) -> Warli
         return await threat_views.warlike(
             connection, world_id, faction_id, await now_of(connection, world_id)
         )
+
+
+class WarlikeBody(BaseModel):
+    """What war has made of a faction."""
+
+    model_config = ConfigDict(
+        extra="forbid", json_schema_extra={"examples": [{"exhaustion": 12.5, "aggression": 20}]}
+    )
+
+    exhaustion: Exhaustion
+    aggression: Aggression
+
+
+@router.put("/worlds/{world_id}/factions/{faction_id}/warlike", responses=refusals(SetWarlike))
+async def set_warlike(
+    world_id: UUID, faction_id: UUID, body: WarlikeBody, caller: Caller
+) -> Committed[WarlikeView]:
+    """Say how weary of war a faction is, and how much it frightens others. For game masters."""
+    command = SetWarlike(faction_id=faction_id, **dict(body))
+    return await caller.execute(command, world_id)  # type: ignore[no-any-return]
 
 
 ROUTER = router

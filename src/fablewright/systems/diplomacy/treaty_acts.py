@@ -123,6 +123,8 @@ def _dealt(data: Data, known: Known) -> list[Act]:
 def _banned(data: Data, known: Known) -> list[Act]:
     region, subject = _uuid(data, "region_id"), _uuid(data, "subject_id")
     holder = None if region is None else known.holder.get(region)
+    if str(data.get("source")).startswith("sanction:"):  # who takes part in it has barred them already
+        return []
     return [] if holder is None or subject is None else [Act("barred", holder, subject)]
 
 
@@ -139,6 +141,7 @@ READERS: Final[dict[str, Callable[[Data, Known], list[Act]]]] = {
     "diplomacy.war_declared": _declared, "diplomacy.region_occupied": _occupied,
     "diplomacy.call_answered": _called, "markets.route_opened": _routed, "markets.bought": _dealt,
     "markets.sold": _dealt, "regions.movement_banned": _banned, "diplomacy.sanction_imposed": _sanctioned,
+    "diplomacy.sanction_joined": _sanctioned,
 }  # fmt: skip
 """How events of each type are read; all others are of no concern."""
 

@@ -215,7 +215,7 @@ def commands(items: Sequence[Item], ids: Ids) -> list[Command]:
             continue
         parties = [ids.of("factions", key) for key in entry.parties]
         clauses: list[AnyClause] = []
-        for place, clause in enumerate(entry.clauses):
+        for place, clause in enumerate(entry.clauses, 1):
             try:
                 clauses.append(clause.terms(ids))
             except Refused as refused:

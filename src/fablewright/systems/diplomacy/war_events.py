@@ -78,6 +78,19 @@ class IncidentResolved(_OfIncident):
     how: str
 
 
+class IncidentImported(_OfIncident):
+    """An incident that had occurred before was brought in, as it stands or as it ended."""
+
+    message_type = "diplomacy.incident_imported"
+
+    severity: float
+    evidence: float
+    description: str
+    state: str
+    rung: str
+    since: int
+
+
 # -- wars ------------------------------------------------------------------------------------------------------
 
 
@@ -97,6 +110,36 @@ class WarDeclared(_Open):
     legitimacy: float
     parts: list[PartTold]
     by_id: UUID | None
+
+
+class WarImported(_Open):
+    """A war that was begun before was brought in, as it stands or as it ended. Its story is in the command."""
+
+    message_type = "diplomacy.war_imported"
+    subjects = ("attacker_id", "defender_id", "war_id")
+
+    war_id: UUID
+    name: str
+    attacker_id: UUID
+    defender_id: UUID
+    cause: str
+    cause_id: UUID | None
+    reason: str
+    legitimacy: float
+    since: int
+    ended_at: int | None
+    outcome: str | None
+
+
+class WarlikeSet(_Open):
+    """A game master said how weary of war a faction is (0..100), and how much its aggression frightens others."""
+
+    message_type = "diplomacy.warlike_set"
+    subjects = ("faction_id",)
+
+    faction_id: UUID
+    exhaustion: float
+    aggression: float
 
 
 class _OfWar(_Open):
@@ -260,6 +303,27 @@ class SanctionLifted(_OfSanction):
     reason: str
 
 
+class SanctionImported(_Open):
+    """A sanction that was in force before was brought in."""
+
+    message_type = "diplomacy.sanction_imported"
+    subjects = ("target_id", "member_ids", "sanction_id")
+
+    sanction_id: UUID
+    target_id: UUID
+    member_ids: list[UUID]
+    kind: str
+    good: str | None
+    rate: float
+    reason: str
+    frozen: int
+    lift_when: list[dict[str, Any]]
+    since: int
+    until_at: int | None
+    incident_id: UUID | None
+    coalition_id: UUID | None
+
+
 # -- ultimatums ------------------------------------------------------------------------------------------------
 
 
@@ -354,6 +418,18 @@ class CoalitionLeft(_OfCoalition):
     message_type = "diplomacy.coalition_left"
 
     reason: str
+
+
+class CoalitionImported(_Open):
+    """A coalition that stood before was brought in."""
+
+    message_type = "diplomacy.coalition_imported"
+    subjects = ("target_id", "member_ids", "coalition_id")
+
+    coalition_id: UUID
+    target_id: UUID
+    member_ids: list[UUID]
+    since: int
 
 
 class CoalitionDissolved(_Open):

@@ -18,7 +18,9 @@ from fablewright.gateway.api import (
     refusals,
 )
 from fablewright.systems.diplomacy import battle, ladder, war_commands, war_views
+from fablewright.systems.diplomacy.history_commands import ImportWar
 from fablewright.systems.diplomacy.ladder import Answer
+from fablewright.systems.diplomacy.quarrel_commands import ImportIncident, ImportSanction
 from fablewright.systems.diplomacy.views import now_of
 from fablewright.systems.diplomacy.war_commands import (
     ANOTHER_REASON,
@@ -84,6 +86,12 @@ class EscalateBody(ActingBody):
 async def report_incident(world_id: UUID, body: ReportIncident, caller: Caller) -> Committed[IncidentView]:
     """Hold a faction responsible for something done to another."""
     return await caller.execute(body, world_id)  # type: ignore[no-any-return]
+
+
+@router.post("/worlds/{world_id}/incidents/import", status_code=201, responses=refusals(ImportIncident))
+async def import_incident(world_id: UUID, body: ImportIncident, caller: Caller) -> Committed[IncidentView]:
+    """Bring in an incident as it stands, or one that is over. For game masters."""
+    return await caller.execute(body, world_id, status=201)  # type: ignore[no-any-return]
 
 
 @router.get("/worlds/{world_id}/incidents", responses=refusals(CURSOR_INVALID, PAGE_TOO_LARGE))
@@ -199,6 +207,12 @@ async def declare_war(world_id: UUID, body: DeclareWar, caller: Caller) -> Commi
     return await caller.execute(body, world_id)  # type: ignore[no-any-return]
 
 
+@router.post("/worlds/{world_id}/wars/import", status_code=201, responses=refusals(ImportWar))
+async def import_war(world_id: UUID, body: ImportWar, caller: Caller) -> Committed[WarDetail]:
+    """Bring in a war as it stands, or one that is over. For game masters."""
+    return await caller.execute(body, world_id, status=201)  # type: ignore[no-any-return]
+
+
 @router.get("/worlds/{world_id}/wars", responses=refusals(CURSOR_INVALID, PAGE_TOO_LARGE))
 async def list_wars(
     world_id: UUID,
@@ -270,6 +284,12 @@ class MemberBody(ActingBody):
 async def impose_sanction(world_id: UUID, body: ImposeSanction, caller: Caller) -> Committed[SanctionView]:
     """Sanction a faction; it binds markets, ledger and travel at once."""
     return await caller.execute(body, world_id)  # type: ignore[no-any-return]
+
+
+@router.post("/worlds/{world_id}/sanctions/import", status_code=201, responses=refusals(ImportSanction))
+async def import_sanction(world_id: UUID, body: ImportSanction, caller: Caller) -> Committed[SanctionView]:
+    """Bring in a sanction that is in force. For game masters."""
+    return await caller.execute(body, world_id, status=201)  # type: ignore[no-any-return]
 
 
 @router.get("/worlds/{world_id}/sanctions", responses=refusals(CURSOR_INVALID, PAGE_TOO_LARGE))

@@ -159,6 +159,7 @@ SENTENCES: Final[Mapping[str, Telling]] = {
         else "Something waited for an answer, and councils were held."
     ),
     "diplomacy.incident_occurred": _incident,
+    "diplomacy.incident_imported": _incident,
     "diplomacy.incident_answered": _answered,
     "diplomacy.incident_escalated": lambda data, name: (
         f"{name('injured_id')} went on to {_plain(data['rung'])} against {name('accused_id')} ({_plain(data['kind'])})."
@@ -168,6 +169,14 @@ SENTENCES: Final[Mapping[str, Telling]] = {
         f"{data['how'] or _plain(data['state'])}."
     ),
     "diplomacy.war_declared": _declared,
+    "diplomacy.war_imported": lambda data, name: (
+        f"{name('attacker_id')} and {name('defender_id')} {'were' if data['ended_at'] is None else 'had been'} at war "
+        f"({_plain(data['cause'])}, legitimacy {data['legitimacy']:.2f})."
+    ),
+    "diplomacy.warlike_set": lambda data, name: (
+        f"{name('faction_id')} was as weary of war as {data['exhaustion']:.0f} of 100, and as dreaded as "
+        f"{data['aggression']:.0f}."
+    ),
     "diplomacy.battle_fought": _battle,
     "diplomacy.region_occupied": lambda _, name: f"{name('faction_id')} took {name('region_id')}.",
     "diplomacy.peace_made": _peace,
@@ -235,6 +244,9 @@ SENTENCES: Final[Mapping[str, Telling]] = {
     "diplomacy.tension_changed": _tension,
     "diplomacy.deed_heard": _heard,
     "diplomacy.sanction_imposed": _sanction,
+    "diplomacy.sanction_imported": lambda data, name: (
+        f"{name('target_id')} was under sanctions ({_plain(data['kind'])}): {data['reason']}"
+    ),
     "diplomacy.sanction_joined": lambda _, name: (
         f"{name('faction_id')} joined the sanctions against {name('target_id')}."
     ),
@@ -251,6 +263,7 @@ SENTENCES: Final[Mapping[str, Telling]] = {
         f"{name('target_id')} let the ultimatum of {name('issuer_id')} run out."
     ),
     "diplomacy.coalition_formed": lambda _, name: f"A coalition was formed against {name('target_id')}.",
+    "diplomacy.coalition_imported": lambda _, name: f"A coalition stood against {name('target_id')}.",
     "diplomacy.coalition_joined": lambda _, name: (
         f"{name('faction_id')} joined the coalition against {name('target_id')}."
     ),

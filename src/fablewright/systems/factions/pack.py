@@ -97,7 +97,7 @@ def commands(items: Sequence[Item], ids: Ids) -> list[Command]:
                     item, f"members.{key}", f"it belongs to {belongs[key]!r} already: leave it out of one"
                 )
             _check(item, ids, key, rank, role)
-        for place, key in enumerate(entry.holds):
+        for place, key in enumerate(entry.holds, 1):
             if held.setdefault(key, item.key) != item.key:
                 ids.mistake(item, f"holds.{place}", f"{held[key]!r} holds it already: leave it out of one")
         faction_id = ids.of("factions", item.key)

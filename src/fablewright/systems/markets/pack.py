@@ -88,6 +88,8 @@ def commands(items: Sequence[Item], ids: Ids) -> list[Command]:
     for item in items:
         entry: MarketsEntry = item.value
         _check(item, entry, ids)
+        if ids.mistakes:
+            continue
         given = [GoodValue(key=key, **dict(fields)) for key, fields in entry.goods.items()]
         made += [DefineGoods(goods=group) for group in chunks(given, MOST_AT_ONCE)]
         made += [
@@ -113,16 +115,18 @@ def commands(items: Sequence[Item], ids: Ids) -> list[Command]:
 
 def _check(item: Item, entry: MarketsEntry, ids: Ids) -> None:
     """Say what in the entry names no good or leads nowhere."""
-    wanted = [(f"routes.{number}", route.good) for number, route in enumerate(entry.routes)]
-    wanted += [(f"markets.{number}", market.good) for number, market in enumerate(entry.markets)]
-    wanted += [(f"restrictions.{n}", r.good) for n, r in enumerate(entry.restrictions) if r.good is not None]
+    wanted = [(f"routes.{number}", route.good) for number, route in enumerate(entry.routes, 1)]
+    wanted += [(f"markets.{number}", market.good) for number, market in enumerate(entry.markets, 1)]
+    wanted += [
+        (f"restrictions.{n}", r.good) for n, r in enumerate(entry.restrictions, 1) if r.good is not None
+    ]
     for where, good in wanted:
         if good not in entry.goods:
             ids.mistake(item, f"{where}.good", f"there is no good {good!r} among the goods")
-    for number, route in enumerate(entry.routes):
+    for number, route in enumerate(entry.routes, 1):
         if route.start == route.end:
             ids.mistake(item, f"routes.{number}.end", "a route leads from one region to another: name two")
-    for number, restriction in enumerate(entry.restrictions):
+    for number, restriction in enumerate(entry.restrictions, 1):
         for end in ("start", "end"):
             try:
                 _side(ids, getattr(restriction, end))

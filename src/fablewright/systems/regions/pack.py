@@ -134,10 +134,10 @@ def region_commands(items: Sequence[Item], ids: Ids) -> list[Command]:
     for item in items:
         if names.setdefault(item.value.name, item.key) != item.key:
             ids.mistake(item, "name", f"the region {names[item.value.name]!r} has this name already")
-        for number, place in enumerate(item.value.places):
+        for number, place in enumerate(item.value.places, 1):
             if lies.setdefault(place, item.key) != item.key:
                 ids.mistake(item, f"places.{number}", f"{place!r} lies in {lies[place]!r} already")
-        for number, ban in enumerate(item.value.closed):
+        for number, ban in enumerate(item.value.closed, 1):
             if ban.until is not None and ban.until <= ids.now:
                 ids.mistake(
                     item, f"closed.{number}.until", "it is over when the world begins: leave the ban out"
