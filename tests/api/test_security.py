@@ -69,6 +69,7 @@ PAYLOADS: dict[str, dict[str, Any]] = {
     "regions.set_control": {"region_id": "region_id", "controller_id": None},
     "markets.define_goods": {"goods": [{"key": "salt", "name": "Salt", "base_price": 1}]},
     "markets.set_market": {"region_id": "region_id", "good": "grain", "supply": 50},
+    "markets.set_stock": {"owner_id": "character_id", "good": "grain", "units": 3},
     "markets.open_route": {
         **CHARACTER, **FACTION, "from_region": "from_region", "to_region": "to_region", "good": "grain", "per_day": 1},
     "markets.close_route": {**CHARACTER, "route_id": "route_id"}, "markets.impose_restriction": {"kind": "embargo"},

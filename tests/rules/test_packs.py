@@ -407,6 +407,8 @@ TRADE = "goods: {grain: {name: Grain, base_price: 4}}\n"
          "regions.hill.closed[2].until"),
         ({"markets.yaml": TRADE + "markets:\n  - {region: gate, good: grain}\n  - {region: gate, good: salt}\n"},
          "markets.yaml", 4, "markets[2].good"),
+        ({"markets.yaml": TRADE, "factions.yaml": HOUSES + "    stock: {grain: 2, salt: 1}\n"}, "factions.yaml", 9,
+         "factions.elm.stock.salt"),
         ({"markets.yaml": TRADE + "routes:\n  - {start: gate, end: hill, good: grain, per_day: 1}\n"
           "  - {start: gate, end: gate, good: grain, per_day: 1}\n"}, "markets.yaml", 4, "routes[2].end"),
         ({"markets.yaml": TRADE + "restrictions:\n  - {kind: embargo, start: gate}\n  - {kind: embargo, start: zzz}\n"},

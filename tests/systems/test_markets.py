@@ -2,6 +2,7 @@
 
 import asyncio
 from math import prod
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -31,11 +32,13 @@ from fablewright.systems.markets.commands import (
     OpenRoute,
     Sell,
     SetMarket,
+    SetStock,
 )
 from fablewright.systems.markets.rules import Restraint, Restriction
 from fablewright.systems.regions.commands import DefineRegions, RegionValue, RemoveRegion, SetControl
 from fablewright.systems.worlds.commands import AdvanceWorld
 from tests.support import Person, Server, until
+from tests.systems.test_wars_pack import exported, imported
 
 NORTH, SOUTH, WEST = (UUID(int=n) for n in (1, 2, 3))
 ADA, BEN, CYN = (UUID(int=n) for n in range(101, 104))
@@ -552,6 +555,34 @@ async def test_what_is_forbidden_to_routes_is_forbidden_to_buying_and_selling(tr
     (*_, told) = await trade.events("markets.sold")
     assert (told["data"]["tariff"], told["data"]["unit_price"]) == (0.5, taxed.unit_price)
     await trade.fine()
+
+
+async def test_game_masters_say_what_somebody_has(trade: Trade) -> None:
+    for owner, units in ((ADA, 7), (ASH, 5), (ADA, 9)):
+        told = await trade.do(SetStock(owner_id=owner, good="grain", units=units))
+        assert (told.good, told.units) == ("grain", units)
+    sold = await trade.do(Sell(character_id=ADA, region_id=NORTH, good="grain", units=4), trade.player)
+    assert sold.stock == 5
+    events = [e for e in await trade.events() if e["type"] == "markets.stock_set"]
+    assert [(e["audience"], e["data"]["units"]) for e in events] == [([ADA], 7), ([ASH], 5), ([ADA], 9)]
+    await trade.refused("role_too_low", SetStock(owner_id=ADA, good="grain", units=99), trade.player)
+    await trade.refused("good_not_found", SetStock(owner_id=ADA, good="salt", units=1))
+    await trade.refused("owner_not_found", SetStock(owner_id=NORTH, good="grain", units=1))
+    await trade.do(DissolveFaction(faction_id=ASH))
+    await trade.refused("owner_not_found", SetStock(owner_id=ASH, good="grain", units=1))
+    await trade.fine()
+
+
+async def test_what_somebody_has_comes_through_an_export_and_an_import(trade: Trade, tmp_path: Path) -> None:
+    await trade.do([
+        SetStock(owner_id=ADA, good="grain", units=7), SetStock(owner_id=ASH, good="iron", units=5),
+        SetStock(owner_id=BEN, good="iron", units=0),
+    ])  # fmt: skip
+    files = await exported(trade.server, trade.world_id, tmp_path / "one")
+    copy = await imported(trade.server, trade.owner, tmp_path / "one")
+    had = "SELECT count(*) AS n, sum(units) AS units FROM market_stocks WHERE world_id = $1"
+    assert [tuple(row) for row in await trade.server.fetch(had, copy)] == [(2, 12)]
+    assert await exported(trade.server, copy, tmp_path / "two") == files
 
 
 async def test_two_who_buy_at_once_both_drive_the_price_up(trade: Trade) -> None:

@@ -16,6 +16,7 @@ UNTOLD: Final = frozenset({
     "director.councils_met", "director.faction_weighed",
     "factions.treasury_moved", "factions.strength_changed", "factions.reputation_changed",
     "markets.price_changed", "markets.restriction_imposed", "markets.restriction_lifted", "markets.market_set",
+    "markets.stock_set",
     "regions.stability_changed", "regions.movement_banned", "regions.movement_ban_lifted", "travel.crossed_border",
     "ledger.transferred",
 })  # fmt: skip

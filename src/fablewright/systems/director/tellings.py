@@ -104,6 +104,7 @@ SENTENCES: Final[Mapping[str, Callable[[Data, Naming], str]]] = {
     "factions.treasury_moved": _paid,
     "markets.goods_defined": lambda data, _: f"{len(data['goods'])} goods came to the markets.",
     "markets.market_set": lambda data, name: f"The market of {data['good']} in {name('region_id')} changed.",
+    "markets.stock_set": lambda data, name: f"{name('owner_id')} had {data['units']} of {data['good']}.",
     "markets.route_opened": lambda data, name: (
         f"{name('owner_id')} began to send {data['good']} from {name('from_region')} to {name('to_region')}."
     ),

@@ -4,7 +4,7 @@ Nouns: *good* (grain, iron; its key is what the `resources` of regions call it),
 supply and demand drift to what the region yields, imports and needs), *price* (a product whose factors are listed),
 *trade route* (carries units of a good from one region to another every world day, and earns for its faction and for
 those who hold its ends), *restriction* (an embargo, a tariff or a blockade that another system or a game master wrote
-down), *stock* (what somebody has bought and not sold again).
+down), *stock* (what somebody has bought, or was given, and not sold again).
 
 Invariants:
 
@@ -28,6 +28,7 @@ from fablewright.systems.markets.commands import (
     OpenRoute,
     Sell,
     SetMarket,
+    SetStock,
 )
 from fablewright.systems.markets.events import (
     Bought,
@@ -39,6 +40,7 @@ from fablewright.systems.markets.events import (
     RouteClosed,
     RouteOpened,
     Sold,
+    StockSet,
     Traded,
 )
 from fablewright.systems.markets.pack import PACK
@@ -57,10 +59,11 @@ system = System(
         Handler(LiftRestriction, one=restraints.lift_restriction),
         Handler(Buy, one=dealing.buy),
         Handler(Sell, one=dealing.sell),
+        Handler(SetStock, one=dealing.set_stock),
     ),
     events=(
         GoodsDefined, MarketSet, RouteOpened, RouteClosed, Traded, PriceChanged, RestrictionImposed,
-        RestrictionLifted, Bought, Sold,
+        RestrictionLifted, Bought, Sold, StockSet,
     ),
     guarding=(CLOSE, ADAPT),
     timers=(DAY,),

@@ -26,6 +26,7 @@ from fablewright.systems.markets.rules import (
     NO_FOOTHOLD,
     NOT_ENOUGH_IN_STOCK,
     NOT_ENOUGH_ON_OFFER,
+    OWNER_NOT_FOUND,
     PRICE_MOVED,
     RESTRICTION_ENDS_TOO_EARLY,
     RESTRICTION_NOT_FOUND,
@@ -52,6 +53,7 @@ MOST_ROUTES_OF_ONE: Final = 500
 MOST_RESTRICTIONS: Final = 2_000
 """Restrictions of a world that are neither lifted nor over, without the blockades of wars."""
 MOST_UNITS: Final = 1_000_000_000
+MOST_STOCK: Final = 2**53
 
 GoodKey = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,59}$")]
 Name = Annotated[
@@ -63,6 +65,7 @@ PerDay = Annotated[float, Field(gt=0, le=1e9, allow_inf_nan=False)]
 Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 WorldMs = Annotated[int, Field(gt=-(2**52), lt=2**52)]
 Units = Annotated[int, Field(ge=1, le=MOST_UNITS)]
+Stock = Annotated[int, Field(ge=0, le=MOST_STOCK)]
 RestraintKind = Literal["embargo", "tariff", "blockade"]
 
 _REGION = "01890a5d-ac96-774b-bcce-b302099a80a1"
@@ -132,6 +135,21 @@ class SetMarket(Command):
     good: GoodKey
     supply: PerDay | None = Field(None, description="Units per world day; null: as it is.")
     demand: PerDay | None = Field(None, description="Units per world day; null: as it is.")
+
+
+class SetStock(Command):
+    """Say how much of a good a character or a faction has now. Nothing is paid for it, and no market feels it."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"owner_id": _CHARACTER, "good": "grain", "units": 12}]}
+    )
+    message_type = "markets.set_stock"
+    allowed = at_least(Role.GAME_MASTER)
+    refusals = (GOOD_NOT_FOUND, OWNER_NOT_FOUND)
+
+    owner_id: UUID
+    good: GoodKey
+    units: Stock
 
 
 class OpenRoute(Command):

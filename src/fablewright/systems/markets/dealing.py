@@ -1,4 +1,4 @@
-"""Buying and selling on the market of a region: money through the ledger, goods into and out of stocks.
+"""Stocks: buying and selling on the market of a region, with money through the ledger; and a game master's word.
 
 What is paid goes to the world's sink, and what is earned comes from its mint: the merchants of a market are nobody
 whom the world knows.
@@ -13,11 +13,11 @@ from fablewright.systems.characters import service as characters
 from fablewright.systems.factions import service as factions
 from fablewright.systems.ledger import service as ledger
 from fablewright.systems.markets import rules, trade
-from fablewright.systems.markets.commands import Buy, Sell
-from fablewright.systems.markets.events import Bought, Sold
+from fablewright.systems.markets.commands import Buy, Sell, SetStock
+from fablewright.systems.markets.events import Bought, Sold, StockSet
 from fablewright.systems.markets.rules import Good
 from fablewright.systems.markets.service import good_of, regions_of
-from fablewright.systems.markets.views import DealView
+from fablewright.systems.markets.views import DealView, StockView
 from fablewright.systems.regions.rules import CHARACTER_NOT_FOUND
 
 SPEND: Final = "spend_treasury"
@@ -30,6 +30,14 @@ TAKE_STOCK: Final = """
 UPDATE market_stocks SET units = units - $4
 WHERE world_id = $1 AND owner_id = $2 AND good = $3 AND units >= $4
 RETURNING units
+"""
+SET_STOCK: Final = """
+INSERT INTO market_stocks (world_id, owner_id, good, units) VALUES ($1, $2, $3, $4)
+ON CONFLICT (world_id, owner_id, good) DO UPDATE SET units = excluded.units
+"""
+OWNER: Final = """
+SELECT EXISTS (SELECT FROM characters WHERE world_id = $1 AND id = $2 AND deleted_at IS NULL)
+    OR EXISTS (SELECT FROM factions WHERE world_id = $1 AND id = $2 AND dissolved_at IS NULL)
 """
 HAS: Final = "SELECT units FROM market_stocks WHERE world_id = $1 AND owner_id = $2 AND good = $3"
 
@@ -121,3 +129,14 @@ async def _restock(tx: Transaction, command: Buy | Sell, buying: bool) -> int:
         has = await tx.fetchval(HAS, *where) or 0
         raise rules.NOT_ENOUGH_IN_STOCK(f"The owner has {has}, not {command.units}.", has=has)
     return int(left)
+
+
+async def set_stock(tx: Transaction, command: SetStock) -> StockView:
+    """Say how much somebody has. Refuses `owner_not_found`."""
+    good = await good_of(tx, command.good)
+    await trade.lock(tx)  # a faction that is dissolved meanwhile leaves its stocks under this lock
+    if not await tx.fetchval(OWNER, tx.world_id, command.owner_id):
+        raise rules.OWNER_NOT_FOUND(owner_id=str(command.owner_id))
+    await tx.execute(SET_STOCK, tx.world_id, command.owner_id, good.key, command.units)
+    tx.emit(StockSet(owner_id=command.owner_id, good=good.key, units=command.units))
+    return StockView(good=good.key, units=command.units)

@@ -34,6 +34,21 @@ class MarketSet(_MarketEvent):
     price: float
 
 
+class StockSet(_MarketEvent):
+    """Somebody has so much of a good now, by a game master's word."""
+
+    message_type = "markets.stock_set"
+    subjects = ("owner_id",)
+
+    owner_id: UUID
+    good: str
+    units: int
+
+    def audience(self) -> Audience:
+        """The owner."""
+        return Audience.of(self.owner_id)
+
+
 class RouteOpened(_MarketEvent):
     """A good is traded from one region to another from now on."""
 

@@ -1,4 +1,4 @@
-"""How markets stand in a pack: `markets.yaml`, with goods, routes, what moved markets, and restrictions."""
+"""How markets stand in a pack: `markets.yaml`, with goods, routes, what moved markets, and restrictions; and stocks."""
 
 from collections.abc import Sequence
 from typing import Annotated, Final
@@ -7,7 +7,17 @@ from uuid import UUID
 from pydantic import Field
 
 from fablewright.core.messages import Command
-from fablewright.core.pack import Form, Ids, Item, PackModel, PackSection, Ref, Snapshot, chunks
+from fablewright.core.pack import (
+    Form,
+    Ids,
+    Item,
+    PackAddition,
+    PackModel,
+    PackSection,
+    Ref,
+    Snapshot,
+    chunks,
+)
 from fablewright.systems.markets.commands import (
     MOST_AT_ONCE,
     DefineGoods,
@@ -20,7 +30,9 @@ from fablewright.systems.markets.commands import (
     Reason,
     RestraintKind,
     SetMarket,
+    SetStock,
     Share,
+    Stock,
     WorldMs,
 )
 from fablewright.systems.markets.restraints import GAME_MASTER
@@ -194,4 +206,46 @@ async def read(snapshot: Snapshot) -> list[Item]:
     return [Item("markets", entry)]
 
 
-PACK: Final = (PackSection("markets", ("markets.yaml",), Form.DOCUMENT, MarketsEntry, commands, read),)
+# -- stocks --------------------------------------------------------------------------------------------------
+
+
+class StockEntry(PackModel):
+    """What a character or a faction has of each good."""
+
+    stock: dict[GoodKey, Stock] = Field({}, description="Such as `grain: 12`.")
+
+
+def stocks_of(kind: str) -> PackAddition:
+    """The stocks of characters, or of factions."""
+
+    def commands(items: Sequence[Item], ids: Ids) -> list[Command]:
+        known = {good for item in ids.entries("markets") for good in item.value.goods}
+        made: list[Command] = []
+        for item in items:
+            for good, units in item.value.stock.items():
+                if good not in known:
+                    ids.mistake(item, f"stock.{good}", "markets.yaml has no such good: add it there")
+                made.append(SetStock(owner_id=ids.of(kind, item.key), good=good, units=units))
+        return made
+
+    async def read(snapshot: Snapshot) -> list[Item]:
+        rows = await snapshot.connection.fetch(
+            "SELECT owner_id, good, units FROM market_stocks WHERE world_id = $1 AND units > 0 "
+            "ORDER BY owner_id, good",
+            snapshot.world_id,
+        )
+        found: dict[str, StockEntry] = {}
+        for row in rows:
+            if snapshot.keys.has(kind, row["owner_id"]):
+                entry = found.setdefault(snapshot.keys.of(kind, row["owner_id"]), StockEntry())
+                entry.stock[row["good"]] = row["units"]
+        return [Item(key, entry) for key, entry in found.items()]
+
+    return PackAddition(kind, StockEntry, commands, read)
+
+
+PACK: Final = (
+    PackSection("markets", ("markets.yaml",), Form.DOCUMENT, MarketsEntry, commands, read),
+    stocks_of("characters"),
+    stocks_of("factions"),
+)

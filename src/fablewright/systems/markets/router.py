@@ -34,6 +34,8 @@ from fablewright.systems.markets.commands import (
     Reason,
     Sell,
     SetMarket,
+    SetStock,
+    Stock,
 )
 from fablewright.systems.markets.rules import ROUTE_NOT_FOUND
 from fablewright.systems.markets.views import (
@@ -75,6 +77,14 @@ class RestrictionAnswer(BaseModel):
     """The ids of what was imposed: two if it binds both ways."""
 
     ids: list[UUID]
+
+
+class StockBody(BaseModel):
+    """How much there is of it."""
+
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"units": 12}]})
+
+    units: Stock
 
 
 class MarketBody(BaseModel):
@@ -260,6 +270,15 @@ async def list_stock(world_id: UUID, owner_id: UUID, caller: Caller) -> StocksVi
         if mine is not None and owner_id not in mine:
             raise ACCOUNT_IS_PRIVATE()
         return StocksView(items=await views.stocks(connection, world_id, owner_id))
+
+
+@router.put("/worlds/{world_id}/markets/stocks/{owner_id}/{good}", responses=refusals(SetStock))
+async def set_stock(
+    world_id: UUID, owner_id: UUID, good: PathGood, body: StockBody, caller: Caller
+) -> Committed[StockView]:
+    """Say how much of a good a character or a faction has now. For game masters."""
+    command = SetStock(owner_id=owner_id, good=good, units=body.units)
+    return await caller.execute(command, world_id)  # type: ignore[no-any-return]
 
 
 def _text(value: Any) -> str:

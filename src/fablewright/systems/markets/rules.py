@@ -81,6 +81,9 @@ TOO_MANY_RESTRICTIONS = Refusal(
 NOT_ENOUGH_ON_OFFER = Refusal(
     "not_enough_on_offer", CONFLICT, "The market does not offer as much. Buy less, or wait until it fills."
 )
+OWNER_NOT_FOUND = Refusal(
+    "owner_not_found", NOT_FOUND, "There is neither a character nor a standing faction of this id."
+)
 NOT_ENOUGH_IN_STOCK = Refusal(
     "not_enough_in_stock", CONFLICT, "The owner has less of this good than is to be sold. Sell less."
 )
