@@ -265,13 +265,15 @@ async def test_it_goes_on_after_it_was_imported(server: Server, tmp_path: Path) 
     assert len(seeds) == 1
     await server.do(AdvanceWorld(by_ms=2 * HOUR), owner.actor, copy.world_id)
 
-    async def acted() -> bool:
-        rows = await server.fetch(
-            "SELECT 1 FROM events WHERE world_id = $1 AND type = 'dialogue.interacted' LIMIT 1", copy.world_id
+    async def spoken_of() -> list[Any]:
+        return await server.fetch(
+            "SELECT m ->> 'memory_id' AS id FROM events e, jsonb_array_elements(e.data -> 'mentions') m "
+            "WHERE e.world_id = $1 AND e.type = 'dialogue.interacted'",
+            copy.world_id,
         )
-        return bool(rows)
 
-    await until(acted, 60)
+    assert await until(spoken_of, 60), "what came along is spoken of"
+    assert [finding for finding in await server.findings() if str(copy.world_id) in finding] == []
 
 
 SMALL = {

@@ -27,7 +27,11 @@ CHECKS = (
                WHERE e.type = 'dialogue.interacted'
                UNION ALL
                SELECT world_id, seq, data ->> 'memory_id' FROM events
-               WHERE type IN ('memory.planted', 'memory.reflected')),
+               WHERE type IN ('memory.planted', 'memory.reflected')
+               UNION ALL
+               SELECT e.world_id, e.seq, restored.memory_id
+               FROM events e, jsonb_array_elements_text(e.data -> 'memory_ids') AS restored (memory_id)
+               WHERE e.type = 'memory.restored'),
            known AS (SELECT world_id, memory_id, min(seq) AS since FROM made GROUP BY world_id, memory_id)
            SELECT e.world_id, 'event ' || e.seq || ' lets ' || (m ->> 'speaker_id') || ' speak of memory '
                   || (m ->> 'memory_id') || ', which it did not have'

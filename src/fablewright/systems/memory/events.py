@@ -69,6 +69,7 @@ class MemoriesRestored(Event):
 
     character_id: UUID
     count: int
+    memory_ids: list[UUID] = []
 
     def audience(self) -> Audience:
         return Audience.of(self.character_id)

@@ -84,7 +84,8 @@ async def restore(tx: Transaction, command: RestoreMemories) -> dict[str, int]:
         "reflected_at = coalesce($4, minds.reflected_at)",
         tx.world_id, who, command.unreflected, command.reflected_at,
     )  # fmt: skip
-    tx.emit(MemoriesRestored(character_id=who, count=len(states)))
+    ids = [state.id for state in states]
+    tx.emit(MemoriesRestored(character_id=who, count=len(ids), memory_ids=ids))
     return {"memories": len(states)}
 
 
