@@ -335,9 +335,12 @@ def _source(reading: _Reading, part: Part, items: Sequence[Item], number: int, o
 def _where(reading: _Reading, section: Section, item: Item, path: str) -> Source:
     """File, line and full path of a field of an entry."""
     own = section.own
-    start: list[Any] = [] if own.form is Form.DOCUMENT else [own.top]
-    if own.form is not Form.DOCUMENT:
-        start.append(item.key if own.form is Form.KEYED else int(item.key) - 1)
-    steps = [int(s) - 1 if s.isdigit() else s for s in path.split(".") if s]
-    tree = reading.trees[section.name, item.file]
-    return Source(item.file, *locate(tree, [*start, *steps]))
+    tree = node = reading.trees[section.name, item.file]
+    steps: list[Any] = []
+    start = [] if own.form is Form.DOCUMENT else [own.top, item.key]
+    for step in [*start, *path.split(".")]:
+        # Only items of lists are counted: keys may be digits, too.
+        steps.append(int(step) - 1 if isinstance(node.value, list) and step.isdecimal() else step)
+        found = node.child(steps[-1])
+        node = node if found is None else found[1]
+    return Source(item.file, *locate(tree, steps))
