@@ -33,6 +33,15 @@ TARIFF: dict[str, Any] = {
     "target": "ash", "kind": "tariff", "rate": 0.2, "reason": "Tolls.", "since": 100, "members": {"birch": {}},
 }  # fmt: skip
 
+NOW_SLIGHT: dict[str, Any] = {k: v for k, v in SLIGHT.items() if k != "since"}
+NOW_FREEZE: dict[str, Any] = {
+    "target": "ash",
+    "kind": "asset_freeze",
+    "reason": "Debts.",
+    "members": {"birch": {}},
+}
+"""As it is left out, they began now: what happened in them did not happen before."""
+
 
 def read(folder: Path, **files: Any) -> Pack:
     for name, content in {**PACK, **files}.items():
@@ -53,6 +62,9 @@ def read(folder: Path, **files: Any) -> Pack:
         ("incidents", {**SLIGHT, "since": NOW + 1}, "since", "that is to come"),
         ("incidents", {**SLIGHT, "changed_at": 99}, "changed_at", "before it began, which was at 100"),
         ("incidents", {**SLIGHT, "state": "faded", "closed_at": NOW + 1}, "closed_at", "that is to come"),
+        ("incidents", {**SLIGHT, "follows": "it"}, "follows", "it answers another incident"),
+        ("incidents", {**NOW_SLIGHT, "state": "settled", "closed_at": 500}, "closed_at", "which was at 1000"),
+        ("incidents", {**NOW_SLIGHT, "changed_at": 500}, "changed_at", "which was at 1000"),
         ("incidents", {**SLIGHT, "rung": "murder"}, "rung", "it must be 'friction'"),
         ("coalitions", {**LEAGUE, "since": NOW + 1, "members": {"cedar": {}}}, "since", "that is to come: it is 1000"),
         ("coalitions", {**LEAGUE, "members": {}}, "members", "at least 1 item"),
@@ -60,6 +72,11 @@ def read(folder: Path, **files: Any) -> Pack:
         ("coalitions", {**LEAGUE, "members": {"ash": {}}}, "members.ash", "nobody stands against itself"),
         ("coalitions", {**LEAGUE, "members": {"cedar": {"since": 99}}}, "members.cedar.since", "before it began"),
         ("coalitions", {**LEAGUE, "members": {"cedar": {"since": NOW + 1}}}, "members.cedar.since", "is to come"),
+        ("coalitions", {"target": "ash", "members": {"cedar": {"since": 500}}}, "members.cedar.since", "was at 1000"),
+        ("sanctions", {**NOW_FREEZE, "members": {"cedar": {"since": 500}}}, "members.cedar.since", "was at 1000"),
+        ("sanctions", {**NOW_FREEZE, "currency": "gold"}, "currency", "say in `frozen` how much"),
+        ("sanctions", {**NOW_FREEZE, "currency": "gold", "frozen": 0}, "currency", "say in `frozen` how much"),
+        ("sanctions", {**TARIFF, "currency": "gold"}, "currency", "say in `frozen` how much"),
         ("sanctions", {**TARIFF, "rate": 0.0}, "rate", "a tariff has a rate above 0"),
         ("sanctions", {**TARIFF, "kind": "embargo"}, "rate", "and nothing else has one"),
         ("sanctions", {**TARIFF, "kind": "travel_ban", "rate": 0.0, "good": "salt"}, "good", "only an embargo or"),
@@ -68,7 +85,7 @@ def read(folder: Path, **files: Any) -> Pack:
         ("sanctions", {**TARIFF, "since": NOW + 1}, "since", "that is to come"),
         ("sanctions", {**TARIFF, "members": {"ash": {}}}, "members.ash", "nobody stands against itself"),
         ("sanctions", {**TARIFF, "members": {"birch": {"since": 99}}}, "members.birch.since", "before it began"),
-        ("sanctions", {**TARIFF, "lift_when": [{"kind": "incident_settled"}]}, "lift_when[1]", "say in `incident`"),
+        ("sanctions", {**TARIFF, "lift_when": [{"kind": "incident_settled"}]}, "lift_when[1]", "name the incident"),
         ("sanctions", {**TARIFF, "lift_when": [{"kind": "tension_below"}]}, "lift_when[1]", "no tension is below 0"),
         ("sanctions", {**TARIFF, "incident": "that"}, "incident", "names none of the incidents"),
         ("sanctions", {**TARIFF, "coalition": "that"}, "coalition", "names none of the coalitions"),
@@ -103,3 +120,15 @@ def test_a_sanction_is_about_its_target(tmp_path: Path) -> None:
     told = {fault["field"]: fault["message"] for fault in refused.value.facts["faults"]}
     assert "it stands against 'ash'" in told["sanctions.it.coalition"]
     assert "it is one of 'birch'" in told["sanctions.it.incident"]
+
+
+def test_keys_of_digits_are_keys(tmp_path: Path) -> None:
+    """What is wrong with the faction `2` is not told of the second of the members."""
+    members = {"3": {}, "2": {"since": 5}}
+    factions = {"factions": {name: {"name": name} for name in ("1", "2", "3")}}
+    league = {"target": "1", "since": 100, "members": members}
+    with pytest.raises(Refused) as refused:
+        read(tmp_path, factions=factions, coalitions={"coalitions": {"it": league}})
+    (fault,) = refused.value.facts["faults"]
+    assert fault["field"] == "coalitions.it.members.2.since"
+    assert "since: 5" in (tmp_path / "coalitions.yaml").read_text().splitlines()[fault["line"] - 1]

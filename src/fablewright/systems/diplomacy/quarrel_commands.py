@@ -21,6 +21,7 @@ from fablewright.systems.diplomacy.history_commands import (
 )
 from fablewright.systems.diplomacy.ladder import Answer, IncidentKind, IncidentStage, Rung
 from fablewright.systems.diplomacy.war_commands import (
+    ALREADY_SANCTIONING,
     ONE,
     TOO_MUCH_FORBIDDEN,
     TWO,
@@ -114,16 +115,19 @@ def faults_of_incident(told: ImportIncident, now: int) -> list[Fault]:
 
 def _of_incident(told: ImportIncident, now: int) -> Iterator[Fault]:
     if told.injured_id == told.accused_id:
-        yield "accused", "nobody holds itself responsible: name another faction"
+        yield "accused_id", "nobody holds itself responsible: name another faction"
     if told.state == "answered" and told.answer is None:
         yield "state", "say in `answer` how it was answered"
     elif told.state == "open" and told.answer is not None:
         yield "state", "it has an answer: it is `answered`, or over"
     if (told.closed_at is not None) != (told.state in ("settled", "faded")):
         yield "closed_at", "what is settled or faded says since when, and nothing else"
+    begun = now if told.since is None else told.since
     yield from within("since", told.since, None, now, now)
-    yield from within("changed_at", told.changed_at, told.since, told.closed_at, now)
-    yield from within("closed_at", told.closed_at, told.since, now, now)
+    yield from within("changed_at", told.changed_at, begun, told.closed_at, now)
+    yield from within("closed_at", told.closed_at, begun, now, now)
+    if told.follows_id is not None and told.follows_id == told.id:
+        yield "follows_id", "it answers another incident, not itself"
 
 
 # -- coalitions ------------------------------------------------------------------------------------------------
@@ -169,11 +173,14 @@ class ImportSanction(Command):
     message_type = "diplomacy.import_sanction"
     allowed = at_least(Role.GAME_MASTER)
     refusals = (
-        *OF_HISTORY, ladder.INCIDENT_NOT_FOUND, threats.NOT_ITS_INCIDENT, threats.COALITION_NOT_FOUND, GOOD_NOT_FOUND,
-        CURRENCY_NOT_FOUND, INSUFFICIENT_FUNDS, *TOO_MUCH_FORBIDDEN,
+        *OF_HISTORY, ladder.INCIDENT_NOT_FOUND, threats.NOT_ITS_INCIDENT, threats.COALITION_NOT_FOUND,
+        threats.COALITION_OVER, ALREADY_SANCTIONING, GOOD_NOT_FOUND, CURRENCY_NOT_FOUND, INSUFFICIENT_FUNDS,
+        *TOO_MUCH_FORBIDDEN,
     )  # fmt: skip
 
-    id: UUID | None = None
+    id: UUID | None = Field(
+        None, description="Left out, it must differ from those in which a member takes part already."
+    )
     target_id: UUID
     kind: SanctionKind
     good: Good | None = Field(None, description="Only this good; left out, all of them.")
@@ -181,7 +188,9 @@ class ImportSanction(Command):
     reason: Reason
     incident_id: UUID | None = None
     coalition_id: UUID | None = Field(None, description="The coalition that imposed it.")
-    frozen: Money = Field(0, description="What of the target's treasury a freeze holds.")
+    frozen: Money | None = Field(
+        None, description="What of the target's treasury a freeze holds; left out: all that it can spend now."
+    )
     currency: Currency | None = Field(None, description="Of what is frozen; left out: that of its treasury.")
     lift_when: list[LiftCondition] = Field([], max_length=4)
     since: WorldMs | None = Field(None, description="World ms; left out: now.")
@@ -204,9 +213,11 @@ def _of_shape(told: ImportSanction, now: int) -> Iterator[Fault]:
         yield "good", "only an embargo or a tariff is of a good"
     if told.frozen and told.kind != "asset_freeze":
         yield "frozen", "only a freeze of assets holds any"
-    for number, condition in enumerate(told.lift_when, 1):
+    if told.currency is not None and not told.frozen:
+        yield "currency", "it is that of what is frozen: say in `frozen` how much, or leave it out"
+    for number, condition in enumerate(told.lift_when):
         if condition.kind == "incident_settled" and told.incident_id is None:
-            yield f"lift_when.{number}", "say in `incident` which one is to be settled"
+            yield f"lift_when.{number}", "name the incident that is to be settled"
         elif condition.kind == "tension_below" and condition.value <= 0:
             yield f"lift_when.{number}.value", "no tension is below 0: say below which it shall be"
 
@@ -217,11 +228,12 @@ def _of_shape(told: ImportSanction, now: int) -> Iterator[Fault]:
 def _of_members(told: Any, members: Sequence[MemberValue], now: int) -> Iterator[Fault]:
     """That each stands there once, is not the target, and has not joined before the beginning."""
     seen: set[UUID] = set()
-    for number, member in enumerate(members, 1):
+    begun = now if told.since is None else told.since
+    for number, member in enumerate(members):
         path = f"members.{number}"
         if member.faction_id in seen:
-            yield f"{path}.faction", "it stands there already: name it once"
+            yield f"{path}.faction_id", "it stands there already: name it once"
         seen.add(member.faction_id)
         if member.faction_id == told.target_id:
-            yield f"{path}.faction", "it is the target: nobody stands against itself"
-        yield from within(f"{path}.since", member.since, told.since, now, now)
+            yield f"{path}.faction_id", "it is the target: nobody stands against itself"
+        yield from within(f"{path}.since", member.since, begun, now, now)

@@ -30,6 +30,7 @@ from fablewright.systems.diplomacy.quarrel_commands import (
     faults_of_sanction,
 )
 from fablewright.systems.diplomacy.threat_views import CoalitionView
+from fablewright.systems.diplomacy.war_commands import ALREADY_SANCTIONING
 from fablewright.systems.diplomacy.war_events import CoalitionImported, IncidentImported, SanctionImported
 from fablewright.systems.diplomacy.war_views import IncidentView, SanctionView
 from fablewright.systems.factions import service as factions
@@ -119,24 +120,29 @@ async def import_sanction(tx: Transaction, command: ImportSanction) -> SanctionV
     target, members = command.target_id, sorted(m.faction_id for m in command.members)
     treasury = (await factions.require(tx, [target, *members]))[target].currency
     await _check_origin(tx, command)
+    if command.id is None:
+        await _check_new(tx, command)
     sanction_id, since = await _new_id(tx, "sanctions", command), _since(tx, command)
-    assets, held = await restrictions.freeze(
-        tx, sanction_id, target, command.currency or treasury, command.frozen
-    )
+    assets, held = None, None
+    if command.kind == "asset_freeze":
+        assets, held = await restrictions.freeze(
+            tx, sanction_id, target, command.currency or treasury, command.frozen
+        )
+    hold_id, frozen = (held.id, held.amount) if held else (None, 0)
     conditions = [each.model_dump() for each in command.lift_when]
     await tx.execute(
         sanctions.ADD, tx.world_id, sanction_id, target, command.kind, command.good, command.rate, command.reason,
-        orjson.dumps(conditions).decode(), command.incident_id, None if held is None else held.id, command.frozen,
+        orjson.dumps(conditions).decode(), command.incident_id, hold_id, frozen,
         command.until_at, None, since, command.coalition_id,
     )  # fmt: skip
     told = tx.emit(
         SanctionImported(
             sanction_id=sanction_id, target_id=target, member_ids=members, kind=command.kind, good=command.good,
-            rate=command.rate, reason=command.reason, frozen=command.frozen, lift_when=conditions, since=since,
+            rate=command.rate, reason=command.reason, frozen=frozen, lift_when=conditions, since=since,
             until_at=command.until_at, incident_id=command.incident_id, coalition_id=command.coalition_id,
         )
     )  # fmt: skip
-    if held is not None:
+    if assets is not None and held is not None:
         assets.told(held, told.id)
         await ledger.write(tx, assets)
     if command.until_at is not None or conditions:
@@ -156,7 +162,7 @@ async def import_sanction(tx: Transaction, command: ImportSanction) -> SanctionV
 
 
 async def _check_origin(tx: Transaction, command: ImportSanction) -> None:
-    """Refuses `incident_not_found`, `not_its_incident`, `coalition_not_found`."""
+    """Refuses `incident_not_found`, `not_its_incident`, `coalition_not_found`, `coalition_over`."""
     if command.incident_id is not None:
         row = await incidents.peek(tx, command.incident_id)
         if row["accused_id"] != command.target_id:
@@ -165,6 +171,19 @@ async def _check_origin(tx: Transaction, command: ImportSanction) -> None:
         row = await tx.fetchrow(coalitions.GET, tx.world_id, command.coalition_id)
         if row is None or row["target_id"] != command.target_id:
             raise threats.COALITION_NOT_FOUND(coalition_id=str(command.coalition_id))
+        if row["dissolved_at"] is not None:
+            raise threats.COALITION_OVER(dissolved_at=row["dissolved_at"])
+
+
+async def _check_new(tx: Transaction, command: ImportSanction) -> None:
+    """Refuses `already_sanctioning`, as imposing it would.
+
+    Not asked of one that has an id: who joins a sanction of others beside its own takes part in two, also in packs.
+    """
+    for member in command.members:
+        same = (member.faction_id, command.target_id, command.kind, command.good)
+        if (standing := await tx.fetchval(sanctions.SAME, tx.world_id, *same)) is not None:
+            raise ALREADY_SANCTIONING(faction_id=str(member.faction_id), sanction_id=str(standing))
 
 
 # -- helpers -------------------------------------------------------------------------------------------------

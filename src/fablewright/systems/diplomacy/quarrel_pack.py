@@ -95,7 +95,7 @@ def incident_commands(items: Sequence[Item], ids: Ids) -> list[Command]:
             **{name: getattr(entry, name) for name in OF_INCIDENT},
         )  # fmt: skip
         for path, message in faults_of_incident(told, ids.now):
-            ids.mistake(item, path, message)
+            ids.mistake(item, by_key(path), message)
         made.append(told)
     return [] if ids.mistakes else made
 
@@ -220,7 +220,9 @@ class SanctionEntry(PackModel):
     reason: Reason
     incident: IncidentKey | None = Field(None, description="The incident that it is about.")
     coalition: CoalitionKey | None = Field(None, description="The coalition that imposed it.")
-    frozen: Money = Field(0, description="What of the target's treasury a freeze holds.")
+    frozen: Money | None = Field(
+        None, description="What of the target's treasury a freeze holds; left out: all that it can spend."
+    )
     currency: Currency | None = Field(None, description="Of what is frozen; left out: that of its treasury.")
     lift_when: list[LiftCondition] = Field([], max_length=4, description="When all of these hold, it ends.")
     since: WorldMs | None = Field(None, description="World ms; left out: when the world begins.")
@@ -267,14 +269,17 @@ SELECT s.id, s.target_id, s.kind, s.good, s.rate, s.reason, s.lift_when::text AS
 FROM sanctions s
 JOIN factions f ON f.world_id = s.world_id AND f.id = s.target_id
 LEFT JOIN ledger_holds h ON h.world_id = s.world_id AND h.id = s.hold_id AND h.state = 'open'
-WHERE s.world_id = $1 AND s.lifted_at IS NULL ORDER BY s.id
+WHERE s.world_id = $1 AND s.lifted_at IS NULL AND (s.until_at IS NULL OR s.until_at > $2) ORDER BY s.id
 """
 
 
 async def read_sanctions(snapshot: Snapshot) -> list[Item]:
-    """The sanctions that are in force, with those who take part in them now, and what they hold."""
+    """The sanctions that are in force, with those who take part in them now, and what they hold.
+
+    Those whose time is over are not, also where nobody has lifted them yet.
+    """
     fetch, world_id, keys = snapshot.connection.fetch, snapshot.world_id, snapshot.keys
-    rows = {row["id"]: row for row in await fetch(SANCTIONS, world_id)}
+    rows = {row["id"]: row for row in await fetch(SANCTIONS, world_id, snapshot.now)}
     keys.name(
         "sanctions", [(id_, f"{r['kind']}_{keys.of('factions', r['target_id'])}") for id_, r in rows.items()]
     )
@@ -296,7 +301,8 @@ def _sanction(row: Any, members: dict[str, SanctionMemberEntry], keys: Keys) -> 
     return SanctionEntry(
         id=keys.id_to_write("sanctions", row["id"]), target=keys.of("factions", row["target_id"]), kind=row["kind"],
         good=row["good"], rate=row["rate"], reason=row["reason"], incident=incident,
-        coalition=keys.maybe("coalitions", row["coalition_id"]), frozen=row["frozen"], currency=row["currency"],
+        coalition=keys.maybe("coalitions", row["coalition_id"]), currency=row["currency"],
+        frozen=row["frozen"] if row["kind"] == "asset_freeze" else None,
         # With a faction that is no more, what it took ill is settled.
         lift_when=[each for each in conditions if incident is not None or each.kind != "incident_settled"],
         since=row["at"], until_at=row["until_at"], members=members,
@@ -306,12 +312,18 @@ def _sanction(row: Any, members: dict[str, SanctionMemberEntry], keys: Keys) -> 
 # -- helpers -------------------------------------------------------------------------------------------------
 
 
-def by_key(path: str, field: str, keys: Sequence[str]) -> str:
-    """A path in a command as one in its entry, where the items of this list of factions stand by their keys."""
-    steps: list[Any] = path.split(".")
-    if steps[0] == field and len(steps) > 1:
-        steps[1] = keys[int(steps[1]) - 1]
-    return ".".join(steps)
+def by_key(path: str, field: str = "", keys: Sequence[str] = ()) -> str:
+    """A path in a command as one in its entry.
+
+    There the items of the list of factions `field` stand by their keys, those of others are counted from 1, and what
+    refers to something is called without `_id`.
+    """
+    outer, *steps = path.split(".")
+    if outer == field and steps:
+        steps[0] = keys[int(steps[0])]
+    elif steps:
+        steps[0] = str(int(steps[0]) + 1)
+    return ".".join(step.removesuffix("_id") for step in (outer, *steps))
 
 
 PACK: Final = (
