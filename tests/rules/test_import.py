@@ -147,6 +147,34 @@ WARS = [
 ]
 BELLIGERENTS = [{"war_id": "w1", "faction": "The Ash Crown", "losses": 40}]
 OCCUPIED = [{"war": "w1", "region": "fens", "owner": 1, "taken_by": 2}]
+QUARRELS: dict[str, Any] = {
+    "incidents": [
+        {
+            "id": 7,
+            "type": "spying",
+            "victim": 1,
+            "culprit": "Elm League",
+            "severity": 0.5,
+            "happened_at": "1011-03-01",
+        }
+    ],
+    "coalitions": [{"id": 1, "against": 2, "start": "1010-01-01"}],
+    "coalition_members": [{"coalition_id": 1, "faction_id": 1, "fear": 40, "joined": "1011-01-01"}],
+    "sanctions": [
+        {"id": 1, "target": 2, "type": "embargo", "why": "tolls", "members": [1]},
+        {
+            "id": 2,
+            "target": 2,
+            "type": "travel_ban",
+            "why": "spies",
+            "members": [{"faction": 1}],
+            "incident": 7,
+        },
+        {"id": 3, "target": 1, "type": "embargo", "why": "tolls", "imposed_at": "1011-01-01"},
+    ],
+    "sanction_members": [{"id": 9, "sanction": 3, "faction": "Elm League", "joined_at": "1011-02-01"}],
+}
+"""Members stand in the entry, as ids or as objects, or in a table of their own."""
 
 
 @pytest.fixture
@@ -185,6 +213,32 @@ def test_wars_and_what_is_taken_in_them_become_those_of_a_world(folder: Callable
     assert (old.attacker_id, old.defender_id, old.ended_at - old.since) == (elm, ash, 730 * DAY)
     assert [(p.faction_id, p.losses) for p in feud.parties] == [(ash, 40.0)]
     assert [(o.holder_id, o.occupier_id) for o in feud.occupations] == [(ash, elm)]
+
+
+def test_quarrels_and_who_takes_part_in_them_become_those_of_a_world(folder: Callable[..., Path]) -> None:
+    foreign = read_foreign(folder(**QUARRELS), BUILT_IN)
+    assert foreign.unmapped == ()
+    found = commands(foreign)
+    ash, elm = (faction.id for faction in found["factions.found_faction"])
+    (spied,) = found["diplomacy.import_incident"]
+    assert (spied.injured_id, spied.accused_id, spied.since < -365 * DAY) == (ash, elm, True)
+    (league,) = found["diplomacy.import_coalition"]
+    assert [(m.faction_id, m.fear, m.since - league.since) for m in league.members] == [
+        (ash, 40.0, 365 * DAY)
+    ]
+    one, ban, other = found["diplomacy.import_sanction"]
+    assert [[m.faction_id for m in each.members] for each in (one, ban, other)] == [[ash], [ash], [elm]]
+    assert (ban.incident_id, other.members[0].since - other.since) == (spied.id, 31 * DAY)
+
+
+def test_what_may_as_well_be_something_else_is_left_aside(folder: Callable[..., Path]) -> None:
+    """What a person lives by is no part of a war, and a conflict of a story is none."""
+    foreign = read_foreign(
+        folder(occupations=[{"id": 1, "name": "Smith"}], conflicts=[{"title": "Love against duty"}]), BUILT_IN
+    )
+    assert sorted(foreign.lines()) == [
+        f"{file}.json: nothing of a world is called so (1 entry)" for file in ("conflicts", "occupations")
+    ]
 
 
 def test_a_folder_of_json_becomes_a_world(folder: Callable[..., Path]) -> None:
