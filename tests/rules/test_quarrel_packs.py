@@ -9,6 +9,7 @@ from fablewright.app import BUILT_IN
 from fablewright.core.refusal import Refused
 from fablewright.packs.reader import Pack, read_pack
 from fablewright.packs.syntax import dump
+from fablewright.systems.director.why import sentence
 
 NOW = 1_000
 PACK: dict[str, Any] = {
@@ -132,3 +133,10 @@ def test_keys_of_digits_are_keys(tmp_path: Path) -> None:
     (fault,) = refused.value.facts["faults"]
     assert fault["field"] == "coalitions.it.members.2.since"
     assert "since: 5" in (tmp_path / "coalitions.yaml").read_text().splitlines()[fault["line"] - 1]
+
+
+@pytest.mark.parametrize(("state", "held"), [("open", "held"), ("answered", "held"), ("faded", "had held")])
+def test_an_incident_that_is_brought_in_is_told_as_what_was(state: str, held: str) -> None:
+    data = {"injured_id": "a", "accused_id": "b", "kind": "border_clash", "state": state, "description": ""}
+    told = sentence("diplomacy.incident_imported", data, {"a": "Ash", "b": "Birch"})
+    assert told == f"Ash {held} Birch responsible (border clash)."

@@ -62,6 +62,12 @@ def _incident(data: Mapping[str, Any], name: Naming) -> str:
     return f"{name('injured_id')} accused {name('accused_id')} ({_plain(data['kind'])}){text}"
 
 
+def _incident_imported(data: Mapping[str, Any], name: Naming) -> str:
+    text = f": {data['description']}" if data.get("description") else "."
+    held = "had held" if data["state"] in ("settled", "faded") else "held"
+    return f"{name('injured_id')} {held} {name('accused_id')} responsible ({_plain(data['kind'])}){text}"
+
+
 def _answered(data: Mapping[str, Any], name: Naming) -> str:
     how = {
         "apology": "apologised", "reparation": f"paid {data.get('amount', 0)} in reparation", "denial": "denied it",
@@ -159,7 +165,7 @@ SENTENCES: Final[Mapping[str, Telling]] = {
         else "Something waited for an answer, and councils were held."
     ),
     "diplomacy.incident_occurred": _incident,
-    "diplomacy.incident_imported": _incident,
+    "diplomacy.incident_imported": _incident_imported,
     "diplomacy.incident_answered": _answered,
     "diplomacy.incident_escalated": lambda data, name: (
         f"{name('injured_id')} went on to {_plain(data['rung'])} against {name('accused_id')} ({_plain(data['kind'])})."
