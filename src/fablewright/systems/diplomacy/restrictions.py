@@ -24,6 +24,10 @@ JOIN sanction_members m ON m.world_id = $1 AND m.sanction_id = s.id AND m.left_a
 WHERE s.world_id = $1 AND s.lifted_at IS NULL AND s.kind = 'travel_ban' AND m.faction_id = ANY($2::uuid[])
 ORDER BY s.id, m.faction_id
 """
+HELD: Final = "SELECT id FROM regions WHERE world_id = $1 AND controller_id = $2 AND removed_at IS NULL"
+CLOSED: Final = (
+    "SELECT region_id FROM movement_bans WHERE world_id = $1 AND source = $2 AND lifted_at IS NULL"
+)
 
 
 def source(sanction_id: UUID, member_id: UUID) -> str:
@@ -45,13 +49,13 @@ async def impose(tx: Transaction, row: Any, member: UUID, told: EventRecord) -> 
 
 
 async def _bar(tx: Transaction, row: Any, member: UUID, told: EventRecord) -> None:
-    """Keep the people of the target out of what a member holds."""
-    held = await tx.fetch(
-        "SELECT id FROM regions WHERE world_id = $1 AND controller_id = $2 AND removed_at IS NULL ORDER BY id",
-        tx.world_id, member,
-    )  # fmt: skip
+    """Keep the people of the target out of what a member holds now, and no longer out of what it does not."""
     name, reason = source(row["id"], member), f"sanction: {row['reason']}"[:200]
-    bans = [regions.Ban(r["id"], row["target_id"], name, reason) for r in held]
+    held = {r["id"] for r in await tx.fetch(HELD, tx.world_id, member)}
+    closed = {r["region_id"] for r in await tx.fetch(CLOSED, tx.world_id, name)}
+    if closed - held:
+        await regions.lift(tx, name, regions=closed - held, cause=told)
+    bans = [regions.Ban(region_id, row["target_id"], name, reason) for region_id in sorted(held - closed)]
     await regions.restrict(tx, bans, cause=told)
 
 
@@ -60,7 +64,6 @@ async def redraw(tx: Transaction, records: list[EventRecord]) -> None:
     changed = [event for r in records if isinstance(event := r.event, ControlChanged)]
     members = {i for event in changed for i in (event.previous, event.controller_id) if i is not None}
     for row in await tx.fetch(TRAVEL_BANS, tx.world_id, sorted(members)):
-        await regions.lift(tx, source(row["id"], row["faction_id"]), cause=records[-1])
         await _bar(tx, row, row["faction_id"], records[-1])
 
 

@@ -29,7 +29,8 @@ SELECT $1, v.* FROM unnest(
     AS v (id, region_id, subject_id, source, reason, from_at, until_at)
 """
 LIFT: Final = f"""
-UPDATE movement_bans SET lifted_at = $3 WHERE world_id = $1 AND source = $2 AND lifted_at IS NULL
+UPDATE movement_bans SET lifted_at = $3
+WHERE world_id = $1 AND source = $2 AND lifted_at IS NULL AND ($4::uuid[] IS NULL OR region_id = ANY($4))
 RETURNING {BAN}
 """  # noqa: S608
 COUNT: Final = """
@@ -62,9 +63,11 @@ async def restrict(
     return [told.ban_id for told in whole]
 
 
-async def lift(tx: Transaction, source: str, *, cause: EventRecord | None = None) -> int:
-    """End all bans of a source that are not lifted, and tell of each; returns how many there were."""
-    rows = await tx.fetch(LIFT, tx.world_id, source, tx.now)
+async def lift(
+    tx: Transaction, source: str, *, regions: Iterable[UUID] | None = None, cause: EventRecord | None = None
+) -> int:
+    """End all bans of a source that are not lifted, or those in some regions; tell of each, return how many."""
+    rows = await tx.fetch(LIFT, tx.world_id, source, tx.now, None if regions is None else sorted(regions))
     for row in sorted(rows, key=lambda r: r["id"]):
         tx.emit(_lifted(row), cause=cause)
     return len(rows)
