@@ -357,9 +357,11 @@ async def reconsider(tx: Transaction, records: list[EventRecord]) -> None:
     Those that were brought in with it are as they were: they are looked at when their time comes.
     """
     concerned = {about for record in records for about in record.about}
-    concerned -= {e.event.target_id for e in tx.events if isinstance(e.event, SanctionImported)}
-    for row in await tx.fetch(CONCERNED, tx.world_id, sorted(concerned)):
-        await _lift_if_met(tx, await tx.fetchrow(GET, tx.world_id, row["id"]), records[-1])
+    rows = await tx.fetch(CONCERNED, tx.world_id, sorted(concerned))
+    brought = {e.event.sanction_id for e in tx.events if isinstance(e.event, SanctionImported)}
+    for row in rows:
+        if row["id"] not in brought:
+            await _lift_if_met(tx, await tx.fetchrow(GET, tx.world_id, row["id"]), records[-1])
 
 
 async def _lift_if_met(tx: Transaction, row: Any, cause: EventRecord | None) -> bool:
