@@ -8,7 +8,8 @@ import pytest
 
 from fablewright.core.clock import DAY
 from fablewright.core.refusal import Refused
-from fablewright.systems.diplomacy.clauses import OpenBorders
+from fablewright.systems.characters.commands import CreateCharacter
+from fablewright.systems.diplomacy.clauses import HandOver, NoTrade, OpenBorders
 from fablewright.systems.diplomacy.commands import AddOpinion, SetRelation
 from fablewright.systems.diplomacy.quarrel_commands import (
     CoalitionMemberValue,
@@ -17,7 +18,7 @@ from fablewright.systems.diplomacy.quarrel_commands import (
     ImportSanction,
     MemberValue,
 )
-from fablewright.systems.diplomacy.treaty_commands import ImportTreaty
+from fablewright.systems.diplomacy.treaty_commands import AccuseOfBreach, ImportTreaty
 from fablewright.systems.diplomacy.war_commands import (
     AnswerIncident,
     DeclareWar,
@@ -31,7 +32,9 @@ from fablewright.systems.diplomacy.war_commands import (
     ReportIncident,
     SettleIncident,
 )
-from fablewright.systems.factions.commands import DissolveFaction, GrantTreasury
+from fablewright.systems.factions.commands import AddMember, DissolveFaction, GrantTreasury
+from fablewright.systems.markets.commands import DefineGoods, GoodValue, OpenRoute
+from fablewright.systems.regions.commands import BorderValue, DefineRegions, SetControl
 from tests.support import Server
 from tests.systems.test_coalitions import frightened
 from tests.systems.test_incidents import advance, found, happened, relation, spying, two
@@ -233,6 +236,97 @@ async def test_a_travel_ban_breaks_no_treaty_again_by_being_brought_over(
     copy = await imported(server, owner, tmp_path / "one")
     await equal(server, world_id, copy, "sanctions", "travel")
     assert await told(server, copy, "diplomacy.treaty_violated") == []
+    rows = await server.fetch("SELECT id FROM treaties WHERE world_id = $1", copy)
+    closed = await server.fetch(
+        "SELECT id FROM events WHERE world_id = $1 AND type = 'regions.movement_banned'", copy
+    )
+    accused = AccuseOfBreach(
+        treaty_id=rows[0]["id"], faction_id=b, accused_id=a, clause=1, event_id=closed[0]["id"]
+    )
+    assert await server.do(accused, owner.actor, copy) == {"founded": False}, "nor is it evidence"
+
+
+async def test_what_was_done_before_is_not_judged_by_what_is_brought_in_after_it(
+    server: Server, tmp_path: Path
+) -> None:
+    """Nor is what came before it in any other list of commands; what comes after it is."""
+    owner, world_id, a, b = await two(server)
+    c = await found(server, owner, world_id, "Cedar")
+    near, far = [await region(server, owner, world_id, name, of) for name, of in (("Near", a), ("Far", b))]
+    orla = uuid4()
+
+    def route(good: str) -> OpenRoute:
+        return OpenRoute(from_region=far, to_region=near, good=good, per_day=5, faction_id=a)
+
+    def embargo(good: str) -> ImportSanction:
+        members = [MemberValue(faction_id=i) for i in (a, c)]
+        return ImportSanction(target_id=b, kind="embargo", good=good, reason="salt", members=members)
+
+    def promise(good: str) -> ImportTreaty:
+        clauses = [NoTrade(faction_id=a, with_id=b, good=good)]
+        return ImportTreaty(name=f"Of {good}", parties=[a, b], clauses=clauses)
+
+    async def do(*commands: Any, world: UUID = world_id) -> None:
+        await server.do(list(commands), owner.actor, world)  # type: ignore[arg-type]
+
+    async def judged(world: UUID) -> list[int]:
+        kinds = ("sanction_breached", "treaty_violated", "treaty_clause_fulfilled")
+        return [len(await told(server, world, f"diplomacy.{kind}")) for kind in kinds]
+
+    handed = HandOver(faction_id=a, to_id=b, character_id=orla, within_days=20)
+    await do(
+        DefineRegions(borders=[BorderValue(a_id=near, b_id=far, minutes=60)]),
+        DefineGoods(goods=[GoodValue(key=key, name=key, base_price=10) for key in ("salt", "wool")]),
+        CreateCharacter(id=orla, name="Orla"), AddMember(faction_id=b, member_id=orla),
+        ImportTreaty(name="Of Orla", parties=[a, b], clauses=[handed]),
+        route("salt"), embargo("salt"), promise("salt"),
+    )  # fmt: skip
+    assert await judged(world_id) == [0, 0, 0]
+    first = await exported(server, world_id, tmp_path / "one")
+    copy = await imported(server, owner, tmp_path / "one")
+    assert first == await exported(server, copy, tmp_path / "two")
+    assert await judged(copy) == [0, 0, 0]
+    await sound(server, copy)
+    await do(embargo("wool"), promise("wool"), route("wool"), world=copy)
+    assert await judged(copy) == [1, 1, 0]
+
+
+async def test_travel_bans_follow_the_regions_one_by_one(server: Server, tmp_path: Path) -> None:
+    """What is closed stays closed without a word, here and in the copy; what is closed anew breaks new promises."""
+    owner, world_id, a, b = await two(server)
+    gate = await region(server, owner, world_id, "Gate", a)
+    await region(server, owner, world_id, "Ford", a)
+    ban = ImposeSanction(faction_id=a, target_id=b, kind="travel_ban", reason="x")
+    await server.do(ban, owner.actor, world_id)
+    await exported(server, world_id, tmp_path / "one")
+    copy = await imported(server, owner, tmp_path / "one")
+    await equal(server, world_id, copy, "travel")
+    treaty = ImportTreaty(name="Open Roads", parties=[a, b], clauses=[OpenBorders(faction_id=a, to_id=b)])
+
+    async def bans(world: UUID) -> list[int]:
+        kinds = ("regions.movement_banned", "regions.movement_ban_lifted", "diplomacy.treaty_violated")
+        return [(await happened(server, world)).count(kind) for kind in kinds]
+
+    for world in (world_id, copy):
+        await server.do(treaty, owner.actor, world)
+        assert await bans(world) == [2, 0, 0]
+        await server.do(SetControl(region_id=gate, controller_id=b), owner.actor, world)
+        assert await bans(world) == [2, 1, 0]
+        await server.do(SetControl(region_id=gate, controller_id=a), owner.actor, world)
+        assert await bans(world) == [3, 1, 1], "nobody had closed it when the roads were promised to be open"
+    await equal(server, world_id, copy, "travel")
+
+
+async def test_what_fulfils_conditions_does_so_beside_an_import(server: Server) -> None:
+    owner, world_id, a, b = await two(server)
+    c = await found(server, owner, world_id, "Cedar")
+    eased = [LiftCondition(kind="tension_below", value=3)]
+    tariff: dict[str, Any] = {"target_id": b, "kind": "tariff", "lift_when": eased}
+    await server.do(ImposeSanction(faction_id=a, rate=0.2, reason="old", **tariff), owner.actor, world_id)
+    new = ImportSanction(rate=0.1, reason="new", members=[MemberValue(faction_id=c)], **tariff)
+    await server.do([new, SetRelation(a_id=a, b_id=b, tension=0)], owner.actor, world_id)  # type: ignore[arg-type]
+    rows = await server.fetch("SELECT reason, lifted_at FROM sanctions WHERE world_id = $1", world_id)
+    assert sorted((row["reason"], row["lifted_at"]) for row in rows) == [("new", None), ("old", 0)]
 
 
 async def test_what_the_world_contradicts_is_refused(server: Server) -> None:

@@ -1,12 +1,18 @@
 """Who breaches a sanction that it takes part in; apart from `sanctions`, which says what binds whom."""
 
 from typing import Any, Final
+from uuid import UUID
 
 from fablewright.core.system import Reaction
 from fablewright.core.transaction import EventRecord, Transaction
 from fablewright.systems.diplomacy.sanctions import members_of, whom
 from fablewright.systems.diplomacy.service import relations_book, write
-from fablewright.systems.diplomacy.war_events import SanctionBreached
+from fablewright.systems.diplomacy.war_events import (
+    SanctionBreached,
+    SanctionImported,
+    SanctionImposed,
+    SanctionJoined,
+)
 from fablewright.systems.markets.events import RouteOpened
 
 BREACH_OPINION: Final = -12.0
@@ -25,14 +31,31 @@ ORDER BY s.id
 
 
 async def watch(tx: Transaction, records: list[EventRecord]) -> None:
-    """See members open routes to or from whom they have an embargo on; buying and selling there is refused."""
+    """See members open routes to or from whom they have an embargo on; buying and selling there is refused.
+
+    Who opened one before it took part, in the same commit, as when a world is brought in, has breached nothing.
+    """
+    order, since = {record.id: n for n, record in enumerate(tx.events)}, _since(tx)
     for record in records:
         event: Any = record.event
         if event.owner_id is None:
             continue
         ends = [event.from_region, event.to_region]
         for row in await tx.fetch(BROKEN, tx.world_id, event.owner_id, ends, event.good):
-            await _breached(tx, row, record, f"opened a route for {event.good}")
+            if since.get((row["id"], row["faction_id"]), -1) < order[record.id]:
+                await _breached(tx, row, record, f"opened a route for {event.good}")
+
+
+def _since(tx: Transaction) -> dict[tuple[UUID, UUID], int]:
+    """After how many events of this commit factions came to take part in sanctions (sanction, member) by it."""
+    since: dict[tuple[UUID, UUID], int] = {}
+    for n, record in enumerate(tx.events):
+        event = record.event
+        if isinstance(event, SanctionImported):
+            since |= {(event.sanction_id, member): n for member in event.member_ids}
+        elif isinstance(event, (SanctionImposed, SanctionJoined)) and event.faction_id is not None:
+            since[event.sanction_id, event.faction_id] = n
+    return since
 
 
 async def _breached(tx: Transaction, row: Any, record: EventRecord, words: str) -> None:

@@ -123,8 +123,6 @@ def _dealt(data: Data, known: Known) -> list[Act]:
 def _banned(data: Data, known: Known) -> list[Act]:
     region, subject = _uuid(data, "region_id"), _uuid(data, "subject_id")
     holder = None if region is None else known.holder.get(region)
-    if str(data.get("source")).startswith("sanction:"):  # who takes part in it has barred them already
-        return []
     return [] if holder is None or subject is None else [Act("barred", holder, subject)]
 
 

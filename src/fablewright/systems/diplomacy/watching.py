@@ -27,6 +27,8 @@ from fablewright.systems.diplomacy.treaty_commands import BREACH_KNOWN, CLAUSE_N
 from fablewright.systems.diplomacy.treaty_events import (
     BreachAlleged,
     ClauseFulfilled,
+    TreatyInForce,
+    TreatyResumed,
     TreatyViolated,
     ViolationMended,
 )
@@ -40,12 +42,18 @@ from fablewright.systems.diplomacy.treaty_states import (
     save,
     tell,
 )
+from fablewright.systems.diplomacy.war_events import SanctionImported, SanctionImposed, SanctionJoined
 from fablewright.systems.factions import service as factions
+from fablewright.systems.regions.events import MovementBanned
 
 GRACE_ENDS: Final = "diplomacy.treaty_grace_ends"
 """Timers of this kind confirm what was not mended."""
 ONCE_IN: Final = 30 * DAY
 """The same breach of a clause counts once in so long (world ms)."""
+OF_SANCTION: Final = frozenset(
+    event.message_type for event in (SanctionImposed, SanctionJoined, SanctionImported)
+)
+"""The bans that these bring are not judged: that they sanction somebody is. What is closed later is closed anew."""
 
 OPINION: Final = -25.0
 TRUST: Final = -0.3
@@ -80,7 +88,12 @@ SELECT id, faction_id, text FROM treaty_violations
 WHERE world_id = $1 AND clause_id = $2 AND ($3::uuid IS NULL OR id = $3) AND state = 'in_grace' ORDER BY id
 FOR NO KEY UPDATE
 """
-EVIDENCE: Final = "SELECT type, seq, at, data::text AS data FROM events WHERE world_id = $1 AND id = $2"
+# Of the bans that a sanction brings, it is the evidence itself.
+EVIDENCE: Final = """
+SELECT type, seq, at, data::text AS data FROM events e WHERE world_id = $1 AND id = $2
+  AND NOT (type = 'regions.movement_banned' AND EXISTS (
+      SELECT 1 FROM events c WHERE c.world_id = $1 AND c.id = e.causation_id AND c.type = ANY($3::text[])))
+"""
 PROVEN: Final = """
 SELECT 1 FROM treaty_violations
 WHERE world_id = $1 AND clause_id = $2 AND faction_id = $3 AND event_id = $4 AND state <> 'unfounded' LIMIT 1
@@ -129,7 +142,12 @@ class Found:
 
 
 async def watch(tx: Transaction, records: list[EventRecord]) -> None:
-    """Compare what happened with the clauses that listen to it."""
+    """Compare what happened with the clauses that listen to it, and that bound when it did.
+
+    What was done before a treaty came into force in the same commit, as when a world is brought in, neither breaks nor
+    keeps it.
+    """
+    records = _without_bans(tx, records)
     acts = await acts_of(tx, [(r.type, orjson.loads(r.data)) for r in records])
     by_key: dict[str, list[tuple[Act, EventRecord]]] = {}
     for record, done in zip(records, acts, strict=True):
@@ -141,14 +159,31 @@ async def watch(tx: Transaction, records: list[EventRecord]) -> None:
     treaties = await load(tx, {row["treaty_id"] for row in rows}, lock=False)
     found: list[Found] = []
     fulfilled: dict[UUID, UUID] = {}
+    order, since = {record.id: n for n, record in enumerate(tx.events)}, _in_force(tx)
     for row in rows:
         state = next(c for c in treaties[row["treaty_id"]].clauses if c.id == row["clause_id"])
         for act, record in by_key[row["key"]]:
+            if order[record.id] < since.get(row["treaty_id"], -1):
+                continue
             if state.clause.fulfilled_by(act):
                 fulfilled[state.id] = row["treaty_id"]
             elif (breach := state.clause.broken_by(act)) is not None:
                 found.append(Found(row["treaty_id"], state.id, breach, act.kind, record.id))
     await settle(tx, found, fulfilled=fulfilled)
+
+
+def _without_bans(tx: Transaction, records: list[EventRecord]) -> list[EventRecord]:
+    """What happened, without the bans for which sanctions themselves stand."""
+    if not any(record.type == MovementBanned.message_type for record in records):
+        return records
+    told = {record.id for record in tx.events if record.type in OF_SANCTION}
+    return [r for r in records if r.type != MovementBanned.message_type or r.causation_id not in told]
+
+
+def _in_force(tx: Transaction) -> dict[UUID, int]:
+    """After how many events of this commit treaties came into force by it, or went on."""
+    told = ((n, record.event) for n, record in enumerate(tx.events))
+    return {event.treaty_id: n for n, event in told if isinstance(event, (TreatyInForce, TreatyResumed))}
 
 
 async def settle(
@@ -348,7 +383,9 @@ async def _evidence(
 
     Refuses `breach_known`.
     """
-    row = await tx.fetchrow(EVIDENCE, tx.world_id, command.event_id) if command.event_id else None
+    row = None
+    if command.event_id is not None:
+        row = await tx.fetchrow(EVIDENCE, tx.world_id, command.event_id, sorted(OF_SANCTION))
     if row is None or row["type"] not in READERS or not clause.binding:
         return None
     became = await tx.fetchval(BECAME, tx.world_id, row["seq"], treaty.id)
