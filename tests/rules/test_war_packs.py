@@ -20,6 +20,10 @@ PACK: dict[str, Any] = {
         | {"ash": {"name": "ash", "holds": ["gate"], "warlike": {"aggression": 12.5}}}
     },
     "relations": {"relations": [{"from": "birch", "to": "ash", "status": "war"}]},
+    "incidents": {
+        "incidents": {"theft": {"kind": "spying", "injured": "birch", "accused": "ash", "severity": 0.5}}
+    },
+    "treaties": {"treaties": {"pact": {"name": "Pact", "parties": ["ash", "birch"], "secret": True}}},
 }
 WAR: dict[str, Any] = {
     "attacker": "ash",
@@ -56,6 +60,9 @@ def test_what_is_left_out_follows_from_the_rest(tmp_path: Path) -> None:
     assert (war.begun(NOW), war.cause, [(p.side, p.state) for p in war.told_parties()]) == (
         NOW, "decree", [("attacker", "fighting"), ("defender", "fighting")],
     )  # fmt: skip
+    pack = read(tmp_path, feud={**WAR, **party(state="called")})
+    (war,) = [c for c in pack.commands if isinstance(c, ImportWar)]
+    assert war.told_parties()[-1].called_by_id == war.defender_id, "who leads waits for the answer"
     assert [c.aggression for c in pack.commands if isinstance(c, SetWarlike)] == [12.5]
 
 
@@ -67,6 +74,10 @@ def test_what_is_left_out_follows_from_the_rest(tmp_path: Path) -> None:
         ({"since": NOW + 1, "parties": {}, "occupations": []}, "since", "that is to come: it is 1000"),
         ({"legitimacy_parts": [{"what": "cause", "amount": 0.4}]}, "legitimacy_parts", "0.4 instead of 0.5"),
         ({"incident": "spying"}, "incident", "names none of the incidents"),
+        ({"incident": "theft"}, "incident", "its cause is another"),
+        ({"incident": "theft", "cause": "incident"}, "incident", "the attacker is not injured in it"),
+        ({**OVER, "treaty": "pact"}, "treaty", "it is secret"),
+        ({"treaty": "pact"}, "treaty", "the war is not over"),
         ({"outcome": "attacker"}, "outcome", "the war is not over"),
         ({"score": 9.0}, "score", "the war is not over"),
         ({"winner": "ash"}, "winner", "there is no field of this name"),
@@ -81,6 +92,8 @@ def test_what_is_left_out_follows_from_the_rest(tmp_path: Path) -> None:
         ({"parties": {"birch": {"state": "refused"}}}, "parties.birch.state", "who leads a side fights to the end"),
         ({"parties": {"oak": {"side": "attacker"}}}, "parties.oak", "names none of the factions"),
         (party(called_by="oak"), "parties.cedar.called_by", "names none of the factions"),
+        (party(called_by="cedar"), "parties.cedar.called_by", "that does not fight on its side"),
+        (party(state="called", called_by="ash"), "parties.cedar.called_by", "that does not fight on its side"),
         (party(state="out"), "parties.cedar", "who is out says when it left"),
         (party(left_at=400), "parties.cedar.left_at", "who is out says when it left, and nobody else"),
         (party(since=99), "parties.cedar.since", "that is before it began"),

@@ -10,13 +10,18 @@ from fablewright.core.clock import DAY
 from fablewright.core.refusal import Refused
 from fablewright.packs.reader import import_pack, read_pack
 from fablewright.packs.writer import export_world
+from fablewright.systems.diplomacy.clauses import NoAttack
 from fablewright.systems.diplomacy.commands import SetRelation
 from fablewright.systems.diplomacy.history_commands import (
+    MOST_AGGRESSION,
+    MOST_LOSSES,
+    MOST_NUMBER,
     ImportWar,
     OccupationValue,
     PartyValue,
     SetWarlike,
 )
+from fablewright.systems.diplomacy.treaty_commands import ProposeTreaty
 from fablewright.systems.diplomacy.war_commands import (
     AnswerCall,
     CallToArms,
@@ -27,7 +32,7 @@ from fablewright.systems.diplomacy.war_commands import (
 from fablewright.systems.factions.commands import DissolveFaction
 from fablewright.systems.regions.commands import BorderValue, DefineRegions
 from tests.support import Person, Server
-from tests.systems.test_incidents import advance, found, happened, relation, two
+from tests.systems.test_incidents import advance, found, happened, relation, spying, two
 from tests.systems.test_wars import blockaded, conquer, holder, region, sign, sound, weaken
 
 TABLES = {
@@ -190,6 +195,7 @@ async def test_a_game_master_brings_wars_in(server: Server) -> None:
     gate = await region(server, owner, world_id, "Gate", a)
     await server.do(SetRelation(a_id=a, b_id=b, status="truce"), owner.actor, world_id)
     await advance(server, owner, world_id, 40 * DAY)
+    await region(server, owner, world_id, "Hill", c)
     ally = PartyValue(faction_id=c, side="attacker", state="called", called_by_id=a)
     taken = OccupationValue(region_id=gate, holder_id=b, occupier_id=a, since=5 * DAY)
     told = ImportWar(
@@ -197,8 +203,9 @@ async def test_a_game_master_brings_wars_in(server: Server) -> None:
     )
     war = await server.do(told, owner.actor, world_id)
     assert (war.score, {p.faction_id: p.state for p in war.parties}) == (
-        9.0, {a: "fighting", b: "fighting", c: "called"}
+        59.0, {a: "fighting", b: "fighting", c: "called"}
     )  # fmt: skip
+    assert {p.faction_id: p.regions for p in war.parties} == {a: 0, b: 1, c: 1}, "as it was before"
     assert (await relation(server, world_id, a, b))[1] == "war"
     past = ImportWar(attacker_id=c, defender_id=b, since=0, ended_at=DAY, outcome="attacker", score=60.0)
     ended = await server.do(past, owner.actor, world_id)
@@ -213,9 +220,41 @@ async def test_a_game_master_brings_wars_in(server: Server) -> None:
         war.id,
     )
     assert answers[0]["state"] == "refused", "its time to answer was over long ago"
-    weary = await server.do(SetWarlike(faction_id=a, exhaustion=50), owner.actor, world_id)
-    assert (weary.exhaustion, weary.wars) == (50.0, 1)
+    for said in ({"aggression": 30}, {"exhaustion": 50}, {}):
+        weary = await server.do(SetWarlike(faction_id=a, **said), owner.actor, world_id)
+    assert (weary.exhaustion, weary.aggression, weary.wars) == (50.0, 30.0, 1)
     await sound(server, world_id)
+
+
+async def test_enemies_who_never_met_need_no_relation_and_allies_part_before_they_fight(
+    server: Server,
+) -> None:
+    owner, world_id, a, b = await two(server)
+    c, d = [await found(server, owner, world_id, name) for name in ("Cedar", "Dogwood")]
+    await server.do(SetRelation(a_id=a, b_id=b, status="allied"), owner.actor, world_id)
+    parties = [PartyValue(faction_id=c, side="attacker"), PartyValue(faction_id=d, side="defender")]
+    await server.do(ImportWar(attacker_id=a, defender_id=b, parties=parties), owner.actor, world_id)
+    rows = await server.fetch("SELECT status FROM relations WHERE world_id = $1", world_id)
+    assert [row["status"] for row in rows] == ["war"]
+    await sound(server, world_id)
+
+
+async def test_what_has_grown_past_what_may_be_told_is_written_as_the_most(
+    server: Server, tmp_path: Path
+) -> None:
+    owner, world_id, a, b = await two(server, strength=100)
+    await server.do(SetWarlike(faction_id=a, aggression=MOST_AGGRESSION), owner.actor, world_id)
+    parties = [PartyValue(faction_id=i, losses=MOST_LOSSES) for i in (a, b)]
+    told = ImportWar(attacker_id=a, defender_id=b, parties=parties, battle_score=MOST_NUMBER)
+    war = await server.do(told, owner.actor, world_id)
+    await weaken(server, owner, world_id, b)
+    await server.do(FightBattle(war_id=war.id, faction_id=a, enemy_id=b), owner.actor, world_id)
+    c = await found(server, owner, world_id, "Cedar")
+    await server.do(DeclareWar(attacker_id=a, defender_id=c), owner.actor, world_id)
+    first = await exported(server, world_id, tmp_path / "one")
+    copy = await imported(server, owner, tmp_path / "one")
+    assert first == await exported(server, copy, tmp_path / "two")
+    assert f"losses: {MOST_LOSSES}" in first["wars.yaml"]
 
 
 async def test_what_the_world_contradicts_is_refused(server: Server) -> None:
@@ -229,7 +268,35 @@ async def test_what_the_world_contradicts_is_refused(server: Server) -> None:
     def took(region_id: UUID, occupier: UUID) -> dict[str, Any]:
         return {"occupations": [OccupationValue(region_id=region_id, holder_id=b, occupier_id=occupier)]}
 
+    insult = await server.do(spying(b, a), owner.actor, world_id)
+    pact = await server.do(
+        ProposeTreaty(
+            faction_id=a, name="Pact", parties=[a, b], clauses=[NoAttack(a_id=a, b_id=b)], secret=True
+        ),
+        owner.actor,
+        world_id,
+    )
+    past = OccupationValue(region_id=uuid4(), holder_id=a, occupier_id=b, since=0, until=0)
+
+    def called(by: UUID) -> dict[str, Any]:
+        return {"parties": [PartyValue(faction_id=b, side="attacker", state="called", called_by_id=by)]}
+
     for fields, code, says in (
+        (
+            {"cause": "incident", "cause_id": insult.id},
+            "history_unsound",
+            "cause_id: it is nothing that gives",
+        ),
+        ({"attacker_id": b, "defender_id": a, "cause_id": insult.id}, "history_unsound", "cause_id: "),
+        (
+            {"ended_at": 0, "since": 0, "treaty_id": pact["id"]},
+            "history_unsound",
+            "treaty_id: it is no treaty",
+        ),
+        ({"ended_at": 0, "since": 0, "treaty_id": uuid4()}, "history_unsound", "treaty_id: it is no treaty"),
+        ({"since": 0, "occupations": [past]}, "region_not_found", ""),
+        (called(b), "history_unsound", "parties.0.called_by_id: that does not fight on its side"),
+        (called(c), "history_unsound", "parties.0.called_by_id: that does not fight on its side"),
         ({"attacker_id": b, "defender_id": a}, "already_at_war", "lead a war"),
         ({"id": war.id}, "history_exists", "this id"),
         ({"since": DAY}, "history_unsound", "since: that is to come"),
@@ -241,8 +308,8 @@ async def test_what_the_world_contradicts_is_refused(server: Server) -> None:
             "",
         ),
         (took(uuid4(), a), "region_not_found", ""),
-        (took(gate, c), "history_unsound", "occupations.1.occupier: another faction holds"),
-        (took(gate, a), "history_unsound", "occupations.1.region: it is occupied in another war"),
+        (took(gate, c), "history_unsound", "occupations.0.occupier_id: another faction holds"),
+        (took(gate, a), "history_unsound", "occupations.0.region_id: it is occupied in another war"),
     ):
         command = ImportWar(**{"attacker_id": a, "defender_id": c, **fields})
         with pytest.raises(Refused) as refused:

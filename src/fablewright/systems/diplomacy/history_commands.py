@@ -29,17 +29,20 @@ HISTORY_UNSOUND = Refusal(
 MOST_PARTIES: Final = 500
 MOST_OCCUPATIONS: Final = 2_000
 MOST_PARTS: Final = 20
+MOST_NUMBER: Final = 1e9
+MOST_LOSSES: Final = 1e12
+MOST_AGGRESSION: Final = 1e6
 
 Name = Annotated[Text, Field(max_length=500)]
 ToldCause = Cause | Literal["decree"]
 Side = Literal["attacker", "defender"]
 PartyState = Literal["called", "fighting", "refused", "out"]
-Number = Annotated[float, Field(ge=-1e9, le=1e9, allow_inf_nan=False)]
+Number = Annotated[float, Field(ge=-MOST_NUMBER, le=MOST_NUMBER, allow_inf_nan=False)]
 Score = Annotated[float, Field(ge=-100, le=100, allow_inf_nan=False)]
 Many = Annotated[int, Field(ge=0, le=1_000_000)]
-Losses = Annotated[float, Field(ge=0, le=1e12, allow_inf_nan=False)]
+Losses = Annotated[float, Field(ge=0, le=MOST_LOSSES, allow_inf_nan=False)]
 Exhaustion = Annotated[float, Field(ge=0, le=100, allow_inf_nan=False)]
-Aggression = Annotated[float, Field(ge=0, le=1e6, allow_inf_nan=False)]
+Aggression = Annotated[float, Field(ge=0, le=MOST_AGGRESSION, allow_inf_nan=False)]
 
 
 class PartValue(BaseModel):
@@ -61,18 +64,30 @@ class PartyValue(BaseModel):
 
     faction_id: UUID
     side: Side | None = Field(None, description="Only the two leaders may leave it out.")
-    state: PartyState = Field("fighting", description="In a war that is over: fighting to its end.")
-    called_by_id: UUID | None = None
+    state: PartyState = Field(
+        "fighting",
+        description="In a war that is over: fighting to its end. It fights those with whom it is at war by the "
+        "relations.",
+    )
+    called_by_id: UUID | None = Field(
+        None,
+        description="One that fights, or fought, on its side; left out: who leads that, if it is called.",
+    )
     since: WorldMs | None = Field(None, description="World ms; left out: since the war began.")
     left_at: WorldMs | None = Field(None, description="When it left, if it is out; world ms.")
     regions: Many | None = Field(
-        None, description="How many it held when it came; left out: as many as now, if it still fights."
+        None,
+        description="How many it held when it came; left out: as many as now but for what was taken in this war, "
+        "and none in a war that is over.",
     )
     losses: Losses = 0.0
 
 
 class OccupationValue(BaseModel):
-    """A region that was taken in a war from who holds it by right."""
+    """A region that was taken in a war from who holds it by right. As long as this stands, its occupier controls it.
+
+    Only what was let go since may be controlled by nobody.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -108,7 +123,10 @@ class ImportWar(Command):
     attacker_id: UUID
     defender_id: UUID
     cause: ToldCause = "decree"
-    cause_id: UUID | None = Field(None, description="What gave the cause, such as an incident.")
+    cause_id: UUID | None = Field(
+        None,
+        description="What gave the cause: the incident, ultimatum, coalition, broken treaty, region or war it names.",
+    )
     reason: Long = ""
     legitimacy: Share = FAIR
     legitimacy_parts: Parts = Field([], description="They add up to it; left out: the cause alone.")
@@ -120,25 +138,35 @@ class ImportWar(Command):
     outcome: Outcome | None = Field(None, description="Who won a war that is over; left out: nobody.")
     score: Score | None = Field(None, description="The war score with which it ended.")
     score_parts: Parts = Field([], description="They add up to the score; left out: it stands for itself.")
-    treaty_id: UUID | None = Field(None, description="The treaty that ended it.")
+    treaty_id: UUID | None = Field(None, description="The treaty that ended it, unless that is secret.")
 
     def begun(self, now: int) -> int:
         """When it began (world ms)."""
         return now if self.since is None else self.since
 
     def told_parties(self) -> list[PartyValue]:
-        """Its parties, each with its side; the leaders first where nothing else is said of them."""
+        """Its parties, each with its side, and who called it if it is to answer.
+
+        The leaders come first where nothing else is said of them.
+        """
         sides: dict[UUID, Side] = {self.attacker_id: "attacker", self.defender_id: "defender"}
+        leaders = {side: id_ for id_, side in sides.items()}
         known = {party.faction_id for party in self.parties}
-        leaders = [PartyValue(faction_id=id_, side=side) for id_, side in sides.items() if id_ not in known]
-        return leaders + [
-            party.model_copy(update={"side": sides.get(party.faction_id, party.side)})
-            for party in self.parties
-        ]
+        told = [PartyValue(faction_id=id_, side=side) for id_, side in sides.items() if id_ not in known]
+        for party in self.parties:
+            side = sides.get(party.faction_id, party.side)
+            caller = party.called_by_id
+            if caller is None and party.state == "called" and side is not None:
+                caller = leaders[side]
+            told.append(party.model_copy(update={"side": side, "called_by_id": caller}))
+        return told
 
 
 class SetWarlike(Command):
-    """Say how weary of war a faction is, and how much its aggression frightens others, from now on."""
+    """Say how weary of war a faction is, and how much its aggression frightens others, from now on.
+
+    What is left out stays as it is.
+    """
 
     model_config = ConfigDict(
         json_schema_extra={"examples": [{"faction_id": ONE, "exhaustion": 12.5, "aggression": 20}]}
@@ -148,14 +176,14 @@ class SetWarlike(Command):
     refusals = (FACTION_NOT_FOUND, FACTION_DISSOLVED)
 
     faction_id: UUID
-    exhaustion: Exhaustion = 0.0
-    aggression: Aggression = 0.0
+    exhaustion: Exhaustion | None = None
+    aggression: Aggression | None = None
 
 
 # -- what cannot have been -----------------------------------------------------------------------------------
 
 Fault = tuple[str, str]
-"""Where in what is told, as `parties.2.side` (lists are counted from 1), and what is wrong there."""
+"""Where in the command, as `parties.0.side` (lists are counted from 0), and what is wrong there."""
 
 
 def refuse_first(found: Sequence[Fault]) -> None:
@@ -172,24 +200,25 @@ def faults(war: ImportWar, now: int) -> list[Fault]:
 def _of_end(war: ImportWar, now: int) -> Iterator[Fault]:
     begun = war.begun(now)
     if war.attacker_id == war.defender_id:
-        yield "defender", "it leads both sides: name another faction"
+        yield "defender_id", "it leads both sides: name another faction"
     yield from within("since", war.since, None, now, now)
     yield from within("ended_at", war.ended_at, begun, now, now)
     if war.ended_at is not None:
         return
     for field in ("outcome", "score", "score_parts", "treaty_id"):
         if getattr(war, field) not in (None, []):
-            yield field.removesuffix("_id"), "the war is not over: say in `ended_at` when it ended"
+            yield field, "the war is not over: say in `ended_at` when it ended"
 
 
 def _of_parties(war: ImportWar, now: int) -> Iterator[Fault]:
     seen: set[UUID] = set()
     leads = {war.attacker_id: "attacker", war.defender_id: "defender"}
     begun, over = war.begun(now), war.ended_at
-    for number, party in enumerate(war.parties, 1):
+    fought = {p.faction_id: p.side for p in war.told_parties() if p.state in ("fighting", "out")}
+    for number, party in enumerate(war.parties):
         path = f"parties.{number}"
         if party.faction_id in seen:
-            yield f"{path}.faction", "it is in this war already: a faction fights on one side"
+            yield f"{path}.faction_id", "it is in this war already: a faction fights on one side"
         seen.add(party.faction_id)
         side = leads.get(party.faction_id)
         if side is None and party.side is None:
@@ -200,6 +229,12 @@ def _of_parties(war: ImportWar, now: int) -> Iterator[Fault]:
             yield f"{path}.state", "who leads a side fights to the end"
         elif party.state == "called" and over is not None:
             yield f"{path}.state", "the war is over: nobody waits for an answer"
+        caller = party.called_by_id
+        if caller is not None and (caller == party.faction_id or fought.get(caller) != (side or party.side)):
+            yield (
+                f"{path}.called_by_id",
+                "that does not fight on its side: name one that does, or leave it out",
+            )
         if (party.left_at is not None) != (party.state == "out"):
             yield f"{path}.left_at", "who is out says when it left, and nobody else"
         yield from within(f"{path}.since", party.since, begun, over, now)
@@ -211,10 +246,10 @@ def _of_occupations(war: ImportWar, now: int) -> Iterator[Fault]:
     fighting = {p.faction_id for p in war.told_parties() if p.state == "fighting"}
     standing: set[UUID] = set()
     begun, over = war.begun(now), war.ended_at
-    for number, taken in enumerate(war.occupations, 1):
+    for number, taken in enumerate(war.occupations):
         path = f"occupations.{number}"
         if taken.holder_id == taken.occupier_id:
-            yield f"{path}.occupier", "nobody takes what it holds by right: name who took it"
+            yield f"{path}.occupier_id", "nobody takes what it holds by right: name who took it"
         yield from within(f"{path}.since", taken.since, begun, over, now)
         taken_at = begun if taken.since is None else taken.since
         yield from within(f"{path}.until", taken.until, taken_at, over, now)
@@ -223,9 +258,9 @@ def _of_occupations(war: ImportWar, now: int) -> Iterator[Fault]:
         if over is not None:
             yield f"{path}.until", "the war is over: say when this was"
         if taken.occupier_id not in fighting:
-            yield f"{path}.occupier", "it does not fight in this war: name one that does, or say `until`"
+            yield f"{path}.occupier_id", "it does not fight in this war: name one that does, or say `until`"
         if taken.region_id in standing:
-            yield f"{path}.region", "it is occupied already: say of one of the two `until` when it was"
+            yield f"{path}.region_id", "it is occupied already: say of one of the two `until` when it was"
         standing.add(taken.region_id)
 
 

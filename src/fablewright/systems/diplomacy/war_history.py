@@ -4,6 +4,7 @@ Apart from `wars`, where they are declared and ended in the game: here nobody ju
 Locks, in this order: regions, factions, relations, wars, what war made of factions, markets.
 """
 
+from collections import Counter
 from typing import Any, Final
 from uuid import UUID
 
@@ -20,11 +21,12 @@ from fablewright.systems.diplomacy.history_commands import (
     faults,
     refuse_first,
 )
-from fablewright.systems.diplomacy.relations import Book
-from fablewright.systems.diplomacy.service import relations_book, write
+from fablewright.systems.diplomacy.relations import Pair
+from fablewright.systems.diplomacy.rules import MOVES
+from fablewright.systems.diplomacy.service import peek, relations_book, write
 from fablewright.systems.diplomacy.threat_views import WarlikeView
 from fablewright.systems.diplomacy.war_events import WarImported, WarlikeSet
-from fablewright.systems.diplomacy.war_views import WarDetail
+from fablewright.systems.diplomacy.war_views import WarDetail, exhaustion_of
 from fablewright.systems.factions import service as factions
 from fablewright.systems.factions.rules import Faction, check_stands
 from fablewright.systems.regions import service as regions
@@ -38,8 +40,8 @@ ON CONFLICT (world_id, id) DO NOTHING
 """
 ADD_PARTY: Final = """
 INSERT INTO war_parties (world_id, war_id, faction_id, side, state, called_by_id, losses, at, left_at, regions)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, coalesce($10, (
-    SELECT count(*) FROM regions WHERE world_id = $1 AND controller_id = $3 AND removed_at IS NULL)))
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, coalesce($10, greatest(0, $11 + (
+    SELECT count(*) FROM regions WHERE world_id = $1 AND controller_id = $3 AND removed_at IS NULL))))
 """
 ADD_OCCUPATION: Final = """
 INSERT INTO occupations (world_id, id, war_id, region_id, holder_id, occupier_id, at, until_at)
@@ -50,6 +52,20 @@ SELECT id FROM wars WHERE world_id = $1 AND ended_at IS NULL
 AND least(attacker_id, defender_id) = least($2::uuid, $3::uuid)
 AND greatest(attacker_id, defender_id) = greatest($2::uuid, $3::uuid)
 """
+CAUSE: Final = """
+SELECT 1 FROM (
+    SELECT 'incident' AS cause FROM incidents
+    WHERE world_id = $1 AND id = $2 AND injured_id = $4 AND accused_id = $5
+    UNION ALL SELECT 'ultimatum_rejected' FROM ultimatums
+    WHERE world_id = $1 AND id = $2 AND issuer_id = $4 AND target_id = $5
+    UNION ALL SELECT 'coalition' FROM coalitions WHERE world_id = $1 AND id = $2 AND target_id = $5
+    UNION ALL SELECT 'broken_treaty' FROM treaties WHERE world_id = $1 AND id = $2 AND NOT secret
+    UNION ALL SELECT 'reconquest' FROM regions WHERE world_id = $1 AND id = $2
+    UNION ALL SELECT 'defence' FROM wars WHERE world_id = $1 AND id = $2
+) AS found WHERE cause = $3
+"""
+TREATY: Final = "SELECT 1 FROM treaties WHERE world_id = $1 AND id = $2 AND NOT secret"
+KNOWN: Final = "SELECT id FROM regions WHERE world_id = $1 AND id = ANY($2::uuid[])"
 OCCUPIED: Final = """
 SELECT region_id FROM occupations WHERE world_id = $1 AND region_id = ANY($2::uuid[]) AND until_at IS NULL
 """
@@ -58,15 +74,15 @@ SELECT region_id FROM occupations WHERE world_id = $1 AND region_id = ANY($2::uu
 async def import_war(tx: Transaction, command: ImportWar) -> WarDetail:
     """Bring in a war. One that goes on has what it needs for that: statuses, blockades and timers."""
     refuse_first(faults(command, tx.now))
-    await _lock_lands(tx, command)
+    held = await _lock_lands(tx, command)
     sides = await _factions(tx, command)
+    await _check_names(tx, command)
     war_id = command.id or tx.new_id()
-    foes: list[tuple[UUID, UUID]] = []
+    foes: list[Pair] = []
     if command.ended_at is None:
-        book = await _at_war(tx, command, war_id)
-        foes = [pair for pair in _enemies(command) if book.status(*pair) == "war"]
+        foes = await _at_war(tx, command)
     name = command.name or (f"War of {sides[command.attacker_id].name} on {sides[command.defender_id].name}")
-    await _write(tx, command, war_id, name)
+    await _write(tx, command, war_id, name, held)
     told = tx.emit(
         WarImported(
             war_id=war_id, name=name, attacker_id=command.attacker_id, defender_id=command.defender_id,
@@ -80,7 +96,7 @@ async def import_war(tx: Transaction, command: ImportWar) -> WarDetail:
     return await view(tx, war_id)
 
 
-def _enemies(command: ImportWar) -> list[tuple[UUID, UUID]]:
+def _enemies(command: ImportWar) -> list[Pair]:
     """Who fights on other sides of a war, attackers first."""
     fighting = [p for p in command.told_parties() if p.state == "fighting"]
     return [
@@ -89,20 +105,27 @@ def _enemies(command: ImportWar) -> list[tuple[UUID, UUID]]:
     ]  # fmt: skip
 
 
-async def _lock_lands(tx: Transaction, command: ImportWar) -> None:
-    """The regions that are occupied, which their occupiers hold. Refuses `region_not_found`, `history_unsound`."""
+async def _lock_lands(tx: Transaction, command: ImportWar) -> set[UUID]:
+    """The regions that are occupied, locked; those of them that their occupiers hold, and not nobody.
+
+    Refuses `region_not_found`, `history_unsound`.
+    """
     standing = {o.region_id: o.occupier_id for o in command.occupations if o.until is None}
     lands = await regions.regions(tx, standing, lock=True)
     taken = {row["region_id"] for row in await tx.fetch(OCCUPIED, tx.world_id, list(standing))}
-    for number, o in enumerate(command.occupations, 1):
+    known = {
+        row["id"] for row in await tx.fetch(KNOWN, tx.world_id, [o.region_id for o in command.occupations])
+    }
+    for number, o in enumerate(command.occupations):
+        if o.region_id not in (known if o.until is not None else lands):
+            raise REGION_NOT_FOUND(region_id=str(o.region_id))
         if o.until is not None:
             continue
-        if o.region_id not in lands:
-            raise REGION_NOT_FOUND(region_id=str(o.region_id))
         if lands[o.region_id].controller_id not in (o.occupier_id, None):
-            refuse_first([(f"occupations.{number}.occupier", "another faction holds the region")])
+            refuse_first([(f"occupations.{number}.occupier_id", "another faction holds the region")])
         if o.region_id in taken:
-            refuse_first([(f"occupations.{number}.region", "it is occupied in another war")])
+            refuse_first([(f"occupations.{number}.region_id", "it is occupied in another war")])
+    return {id_ for id_ in standing if lands[id_].controller_id is not None}
 
 
 async def _factions(tx: Transaction, command: ImportWar) -> dict[UUID, Faction]:
@@ -118,19 +141,38 @@ async def _factions(tx: Transaction, command: ImportWar) -> dict[UUID, Faction]:
     return found
 
 
-async def _at_war(tx: Transaction, command: ImportWar, war_id: UUID) -> Book:
-    """Let its leaders be at war, and count it for all who fight. Refuses `already_at_war`."""
-    attacker, defender = command.attacker_id, command.defender_id
-    book = await relations_book(tx, _enemies(command))
+async def _check_names(tx: Transaction, command: ImportWar) -> None:
+    """That what gave the cause, and the treaty that ended it, are there for all to see. Refuses `history_unsound`."""
+    pair = (command.attacker_id, command.defender_id)
+    if command.cause_id is not None and not await tx.fetchval(
+        CAUSE, tx.world_id, command.cause_id, command.cause, *pair
+    ):
+        refuse_first([("cause_id", "it is nothing that gives this cause against the defender: leave it out")])
+    if command.treaty_id is not None and not await tx.fetchval(TREATY, tx.world_id, command.treaty_id):
+        refuse_first([("treaty_id", "it is no treaty of which all may know: leave it out")])
+
+
+async def _at_war(tx: Transaction, command: ImportWar) -> list[Pair]:
+    """Let its leaders be at war; the pairs of its enemies who are, locked. Refuses `already_at_war`."""
+    attacker, defender = leaders = (command.attacker_id, command.defender_id)
+    enemies = _enemies(command)
+    known = await peek(tx, tx.world_id, tx.now, enemies)
+    # Most of many enemies may never have met: they need no relation for this.
+    pairs = [pair for pair in enemies if pair == leaders or known.status(*pair) == "war"]
+    book = await relations_book(tx, pairs)
     if (led := await tx.fetchval(LED_BY, tx.world_id, attacker, defender)) is not None:
         raise battle.ALREADY_AT_WAR("These two lead a war against each other already.", war_id=str(led))
+    if book.status(attacker, defender) == "allied":  # from there no step leads to war
+        book.put(attacker, defender, "neutral", MOVES["allied"]["neutral"], None)
+        await write(tx, book)
+        book = await relations_book(tx, pairs)
     if book.status(attacker, defender) != "war":
         book.put(attacker, defender, "war", command.reason[:200] or "they were at war before", None)
     await write(tx, book)
-    return book
+    return [pair for pair in pairs if book.status(*pair) == "war"]
 
 
-async def _write(tx: Transaction, command: ImportWar, war_id: UUID, name: str) -> None:
+async def _write(tx: Transaction, command: ImportWar, war_id: UUID, name: str, held: set[UUID]) -> None:
     """Store a war with its parties and what was taken."""
     begun, over = command.begun(tx.now), command.ended_at
     score = command.score or 0.0
@@ -143,8 +185,11 @@ async def _write(tx: Transaction, command: ImportWar, war_id: UUID, name: str) -
     )  # fmt: skip
     if not added:
         raise HISTORY_EXISTS(id=str(war_id))
+    standing = [o for o in command.occupations if o.until is None]
+    lost = Counter(o.holder_id for o in standing)
+    lost.subtract(o.occupier_id for o in standing if o.region_id in held)
     for party in sorted(command.told_parties(), key=lambda p: p.faction_id):
-        await _add_party(tx, war_id, party, begun, over)
+        await _add_party(tx, war_id, party, begun, over, lost[party.faction_id])
     for o in command.occupations:
         at = begun if o.since is None else o.since
         await tx.execute(
@@ -152,15 +197,17 @@ async def _write(tx: Transaction, command: ImportWar, war_id: UUID, name: str) -
         )  # fmt: skip
 
 
-async def _add_party(tx: Transaction, war_id: UUID, party: PartyValue, begun: int, over: int | None) -> None:
-    """Store a party. Who fights counts the war, and who is called has its time to answer."""
+async def _add_party(
+    tx: Transaction, war_id: UUID, party: PartyValue, begun: int, over: int | None, lost: int
+) -> None:
+    """Store a party, of whose regions the war has `lost` it so many. Who fights counts it, who is called has time."""
     since = begun if party.since is None else party.since
     fights = party.state == "fighting"
     state, left_at = ("out", over) if fights and over is not None else (party.state, party.left_at)
-    held = party.regions if fights and over is None else party.regions or 0
+    held = party.regions if over is None else party.regions or 0
     await tx.execute(
         ADD_PARTY, tx.world_id, war_id, party.faction_id, party.side, state, party.called_by_id, party.losses, since,
-        left_at, held,
+        left_at, held, lost,
     )  # fmt: skip
     if state == "fighting":
         await weary(tx, party.faction_id, wars=1)
@@ -185,11 +232,15 @@ async def set_warlike(tx: Transaction, command: SetWarlike) -> WarlikeView:
     faction_id = command.faction_id
     await factions.require(tx, [faction_id])
     row: Any = await tx.fetchrow(WARLIKE, tx.world_id, faction_id)
+    tired, dread = command.exhaustion, command.aggression
+    if tired is None:
+        tired = exhaustion_of(row, tx.now) if row else 0.0
+    if dread is None:
+        dread = battle.aggression_now(row["aggression"], row["aggression_at"], tx.now) if row else 0.0
     await tx.execute(
-        WRITE_WARLIKE, tx.world_id, faction_id, command.exhaustion, command.aggression, tx.now,
-        row["wars"] if row else 0, tx.now,
-    )  # fmt: skip
-    tx.emit(WarlikeSet(faction_id=faction_id, exhaustion=command.exhaustion, aggression=command.aggression))
+        WRITE_WARLIKE, tx.world_id, faction_id, tired, dread, tx.now, row["wars"] if row else 0, tx.now
+    )
+    tx.emit(WarlikeSet(faction_id=faction_id, exhaustion=tired, aggression=dread))
     return await threat_views.warlike(tx, tx.world_id, faction_id, tx.now)
 
 

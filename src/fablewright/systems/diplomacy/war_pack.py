@@ -16,6 +16,9 @@ from fablewright.core.pack import Form, Ids, Item, Keys, PackAddition, PackModel
 from fablewright.systems.diplomacy import battle
 from fablewright.systems.diplomacy.battle import FAIR, Outcome
 from fablewright.systems.diplomacy.history_commands import (
+    MOST_AGGRESSION,
+    MOST_LOSSES,
+    MOST_NUMBER,
     MOST_OCCUPATIONS,
     MOST_PARTIES,
     Aggression,
@@ -50,18 +53,30 @@ class PartyEntry(PackModel):
     """A faction in a war."""
 
     side: Side | None = Field(None, description="Only the two leaders may leave it out.")
-    state: PartyState = Field("fighting", description="In a war that is over: fighting to its end.")
-    called_by: FactionKey | None = None
+    state: PartyState = Field(
+        "fighting",
+        description="In a war that is over: fighting to its end. It fights those with whom it is at war by the "
+        "relations.",
+    )
+    called_by: FactionKey | None = Field(
+        None,
+        description="One that fights, or fought, on its side; left out: who leads that, if it is called.",
+    )
     since: WorldMs | None = Field(None, description="World ms; left out: since the war began.")
     left_at: WorldMs | None = Field(None, description="When it left, if it is out; world ms.")
     regions: Many | None = Field(
-        None, description="How many it held when it came; left out: as many as now, if it still fights."
+        None,
+        description="How many it held when it came; left out: as many as now but for what was taken in this war, "
+        "and none in a war that is over.",
     )
     losses: Losses = 0.0
 
 
 class OccupationEntry(PackModel):
-    """A region that was taken in a war. Who took it `holds` it among the factions, as long as it stands."""
+    """A region that was taken in a war. As long as this stands, who took it `holds` it among the factions.
+
+    Only what was let go since may be held by nobody.
+    """
 
     region: RegionKey
     holder: FactionKey = Field(description="Who holds it by right.")
@@ -78,7 +93,7 @@ class WarEntry(PackModel):
     attacker: FactionKey = Field(description="Who began it, and leads one side.")
     defender: FactionKey = Field(description="Who leads the other.")
     cause: ToldCause = "decree"
-    incident: IncidentKey | None = Field(None, description="Which incident was its cause.")
+    incident: IncidentKey | None = Field(None, description="Which incident of these two was its cause.")
     reason: Long = ""
     legitimacy: Share = Field(FAIR, description="How just it seems to others.")
     legitimacy_parts: Parts = Field([], description="They add up to it; left out: the cause alone.")
@@ -94,7 +109,7 @@ class WarEntry(PackModel):
     outcome: Outcome | None = Field(None, description="Who won a war that is over; left out: nobody.")
     score: Score | None = Field(None, description="The war score with which it ended.")
     score_parts: Parts = Field([], description="They add up to the score; left out: it stands for itself.")
-    treaty: TreatyKey | None = Field(None, description="The treaty that ended it.")
+    treaty: TreatyKey | None = Field(None, description="The treaty that ended it, unless that is secret.")
 
 
 class WarlikeValue(PackModel):
@@ -125,9 +140,8 @@ def commands(items: Sequence[Item], ids: Ids) -> list[Command]:
         keys = list(item.value.parties)
         for path, message in faults(war, ids.now):
             ids.mistake(item, by_key(path, "parties", keys), message)
-        if item.value.incident is not None and war.cause != "incident":
-            ids.mistake(item, "incident", "its cause is another: write `cause: incident`, or leave this out")
         made.append(war)
+    _check_names(items, ids)
     _check_with_others(items, ids)
     return [] if ids.mistakes else made
 
@@ -154,6 +168,21 @@ def _war(item: Item, ids: Ids) -> ImportWar:
         cause_id=ids.maybe("incidents", entry.incident),
         parties=parties, occupations=occupations, **{name: getattr(entry, name) for name in SAME},
     )  # fmt: skip
+
+
+def _check_names(items: Sequence[Item], ids: Ids) -> None:
+    """Say which wars name an incident or a treaty that is none of theirs to name."""
+    sides = {i.key: (i.value.injured, i.value.accused) for i in ids.entries("incidents")}
+    secret = {i.key for i in ids.entries("treaties") if i.value.secret}
+    for item in items:
+        entry: WarEntry = item.value
+        pair = (entry.attacker, entry.defender)
+        if entry.incident is not None and entry.cause != "incident":
+            ids.mistake(item, "incident", "its cause is another: write `cause: incident`, or leave this out")
+        elif entry.incident is not None and sides.get(entry.incident, pair) != pair:
+            ids.mistake(item, "incident", "the attacker is not injured in it by the defender: name another")
+        if entry.treaty in secret:
+            ids.mistake(item, "treaty", "it is secret, and all see what ended a war: leave this out")
 
 
 def _check_with_others(items: Sequence[Item], ids: Ids) -> None:
@@ -242,9 +271,10 @@ def _entry(
     return WarEntry(
         id=keys.id_to_write("wars", row["id"]), name=row["name"], attacker=keys.of("factions", row["attacker_id"]),
         defender=keys.of("factions", row["defender_id"]), cause=row["cause"],
-        incident=keys.maybe("incidents", row["cause_id"]), reason=row["reason"],
+        incident=keys.maybe("incidents", row["cause_id"]) if row["cause"] == "incident" else None,
+        reason=row["reason"],
         legitimacy=row["legitimacy"], legitimacy_parts=_parts(row["legitimacy_parts"]), since=row["at"],
-        battle_score=row["battle_score"], parties=dict(sorted(told.items())),
+        battle_score=max(-MOST_NUMBER, min(MOST_NUMBER, row["battle_score"])), parties=dict(sorted(told.items())),
         occupations=sorted(taken, key=lambda o: (o.since, o.region, o.until or 0)), ended_at=row["ended_at"],
         outcome=row["outcome"], score=row["final_score"], score_parts=_parts(row["final_parts"]),
         treaty=keys.maybe("treaties", row["treaty_id"]),
@@ -253,11 +283,15 @@ def _entry(
 
 def _party(p: Mapping[str, Any], war: Mapping[str, Any], keys: Keys) -> PartyEntry:
     leads = p["faction_id"] in (war["attacker_id"], war["defender_id"])
+    caller = keys.maybe("factions", p["called_by_id"])
+    if caller is None and p["state"] == "called":  # who called is no more: the leader waits for the answer
+        caller = keys.of("factions", war[f"{p['side']}_id"])
     to_the_end = p["state"] == "out" and p["left_at"] == war["ended_at"]
     return PartyEntry(
         side=None if leads else p["side"], state="fighting" if to_the_end else p["state"],
-        called_by=keys.maybe("factions", p["called_by_id"]), since=None if p["at"] == war["at"] else p["at"],
-        left_at=None if to_the_end else p["left_at"], regions=p["regions"], losses=p["losses"],
+        called_by=caller, since=None if p["at"] == war["at"] else p["at"],
+        left_at=None if to_the_end else p["left_at"], regions=p["regions"],
+        losses=min(MOST_LOSSES, p["losses"]),
     )  # fmt: skip
 
 
@@ -279,7 +313,9 @@ async def read_warlike(snapshot: Snapshot) -> list[Item]:
         tired = battle.exhaustion_now(
             row["exhaustion"], row["exhaustion_at"], snapshot.now, at_war=row["wars"] > 0
         )
-        dread = battle.aggression_now(row["aggression"], row["aggression_at"], snapshot.now)
+        dread = min(
+            MOST_AGGRESSION, battle.aggression_now(row["aggression"], row["aggression_at"], snapshot.now)
+        )
         if tired or dread:
             entry = WarlikeEntry(warlike=WarlikeValue(exhaustion=tired, aggression=dread))
             items.append(Item(snapshot.keys.of("factions", row["faction_id"]), entry))
