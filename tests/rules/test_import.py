@@ -145,8 +145,21 @@ WARS = [
     {"id": "w1", "aggressor": 1, "defender_id": 2, "start_date": "1011-03-01", "casus_belli": "conquest"},
     {"id": "w2", "attacker": "Elm League", "victim": 1, "start": "1000-01-01", "end": "1002-01-01"},
 ]
-BELLIGERENTS = [{"war_id": "w1", "faction": "The Ash Crown", "losses": 40}]
-OCCUPIED = [{"war": "w1", "region": "fens", "owner": 1, "taken_by": 2}]
+BELLIGERENTS = [
+    {"war_id": "w1", "faction": "The Ash Crown", "losses": 40},
+    {"war_id": "w2", "faction": 1, "role": "defender", "casualties": 7, "joined": "1000-01-05"},
+]
+OCCUPIED = [
+    {"war": "w1", "region": "fens", "owner": 1, "taken_by": 2},
+    {
+        "war": "w2",
+        "region": "fens",
+        "owner": 1,
+        "taken_by": 2,
+        "start_date": "1001-01-01",
+        "end_date": "1001-01-03",
+    },
+]
 QUARRELS: dict[str, Any] = {
     "incidents": [
         {
@@ -213,6 +226,8 @@ def test_wars_and_what_is_taken_in_them_become_those_of_a_world(folder: Callable
     assert (old.attacker_id, old.defender_id, old.ended_at - old.since) == (elm, ash, 730 * DAY)
     assert [(p.faction_id, p.losses) for p in feud.parties] == [(ash, 40.0)]
     assert [(o.holder_id, o.occupier_id) for o in feud.occupations] == [(ash, elm)]
+    assert [(p.side, p.losses, p.since - old.since) for p in old.parties] == [("defender", 7.0, 4 * DAY)]
+    assert [(o.since - old.since, o.until - old.since) for o in old.occupations] == [(365 * DAY, 367 * DAY)]
 
 
 def test_quarrels_and_who_takes_part_in_them_become_those_of_a_world(folder: Callable[..., Path]) -> None:

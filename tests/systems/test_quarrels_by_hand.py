@@ -9,6 +9,8 @@ import pytest
 
 from fablewright.core.clock import DAY
 from fablewright.core.refusal import Refused
+from fablewright.packs.reader import import_pack, most_events, read_pack
+from fablewright.packs.syntax import dump
 from fablewright.systems.diplomacy.quarrel_commands import (
     CoalitionMemberValue,
     ImportCoalition,
@@ -84,6 +86,34 @@ async def test_what_began_now_has_not_happened_before(server: Server, tmp_path: 
         over = ImportIncident(**slight, **at, state="settled", closed_at=100 * DAY)
         await server.do(over, owner.actor, world_id)
     await exported(server, world_id, tmp_path / "one")
+
+
+async def test_a_great_war_is_reckoned_with_all_its_pairs(server: Server, tmp_path: Path) -> None:
+    """Each pair of enemies makes events of its own: an import may cause more of them than other commands may."""
+    sides = [[f"{side}{number}" for number in range(24)] for side in "ab"]
+    enemies = [
+        {"from": a, "to": b, "status": "war", "tension": 50, "trust": 0.2} for a in sides[0] for b in sides[1]
+    ]
+    war = {
+        "attacker": "a0",
+        "defender": "b0",
+        "parties": {
+            key: {"side": side}
+            for side, keys in zip(("attacker", "defender"), sides, strict=True)
+            for key in keys
+        },
+    }
+    files: dict[str, dict[str, Any]] = {
+        "world": {"name": "Two Leagues"},
+        "factions": {"factions": {key: {"name": key} for keys in sides for key in keys}},
+        "relations": {"relations": enemies},
+        "wars": {"wars": {"great": war}},
+    }
+    for name, content in files.items():
+        (tmp_path / f"{name}.yaml").write_text(dump(content))
+    owner, pack = await server.person(), read_pack(tmp_path, server.runtime.systems)
+    made = await import_pack(server.runtime, owner.actor, pack)
+    assert len(enemies) * 3 < (made.seq or 0) < most_events(pack) - 10_000
 
 
 async def test_a_game_master_imposes_nothing_twice(server: Server, tmp_path: Path) -> None:

@@ -149,8 +149,13 @@ def founding(
 
 
 def most_events(pack: Pack) -> int:
-    """More events than the import of a pack causes."""
-    return 1_000 + 4 * len(pack.commands)
+    """More events than the import of a pack causes: some for each command and each item of its lists.
+
+    One pair of enemies, an item of the relations, has a change of status, tension, opinions, trust, and a blockade.
+    What bans of travel cause is bounded by how many there may be.
+    """
+    items = sum(len(value) for command in pack.commands for _, value in command if isinstance(value, list))
+    return 10_000 + 4 * len(pack.commands) + 8 * items
 
 
 # Files.
