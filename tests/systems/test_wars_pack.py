@@ -229,13 +229,24 @@ async def test_a_game_master_brings_wars_in(server: Server) -> None:
 async def test_enemies_who_never_met_need_no_relation_and_allies_part_before_they_fight(
     server: Server,
 ) -> None:
-    owner, world_id, a, b = await two(server)
-    c, d = [await found(server, owner, world_id, name) for name in ("Cedar", "Dogwood")]
+    owner, world_id, a, b = await two(server, strength=100)
+    c, d = [await found(server, owner, world_id, name, strength=100) for name in ("Cedar", "Dogwood")]
     await server.do(SetRelation(a_id=a, b_id=b, status="allied"), owner.actor, world_id)
     parties = [PartyValue(faction_id=c, side="attacker"), PartyValue(faction_id=d, side="defender")]
-    await server.do(ImportWar(attacker_id=a, defender_id=b, parties=parties), owner.actor, world_id)
+    war = await server.do(ImportWar(attacker_id=a, defender_id=b, parties=parties), owner.actor, world_id)
     rows = await server.fetch("SELECT status FROM relations WHERE world_id = $1", world_id)
-    assert [row["status"] for row in rows] == ["war"]
+    assert [row["status"] for row in rows] == ["war"] * 3
+    assert sorted(map(sorted, await blockaded(server, world_id))) == sorted(
+        map(sorted, ({a, b}, {c, b}, {a, d}))
+    )
+    fight = FightBattle(war_id=war.id, faction_id=c, enemy_id=b)
+    await server.do(fight, owner.actor, world_id)
+    e = await found(server, owner, world_id, "Elm")
+    for status in ("war", "neutral"):
+        await server.do(SetRelation(a_id=e, b_id=b, status=status), owner.actor, world_id)
+    other = ImportWar(attacker_id=d, defender_id=b, parties=[PartyValue(faction_id=e, side="attacker")])
+    await server.do(other, owner.actor, world_id)
+    assert (await relation(server, world_id, b, e))[1] == "neutral", "what they are was said"
     await sound(server, world_id)
 
 

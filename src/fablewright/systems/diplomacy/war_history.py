@@ -21,9 +21,9 @@ from fablewright.systems.diplomacy.history_commands import (
     faults,
     refuse_first,
 )
-from fablewright.systems.diplomacy.relations import Pair
+from fablewright.systems.diplomacy.relations import Pair, ordered
 from fablewright.systems.diplomacy.rules import MOVES
-from fablewright.systems.diplomacy.service import peek, relations_book, write
+from fablewright.systems.diplomacy.service import relations_book, write
 from fablewright.systems.diplomacy.threat_views import WarlikeView
 from fablewright.systems.diplomacy.war_events import WarImported, WarlikeSet
 from fablewright.systems.diplomacy.war_views import WarDetail, exhaustion_of
@@ -66,6 +66,10 @@ SELECT 1 FROM (
 """
 TREATY: Final = "SELECT 1 FROM treaties WHERE world_id = $1 AND id = $2 AND NOT secret"
 KNOWN: Final = "SELECT id FROM regions WHERE world_id = $1 AND id = ANY($2::uuid[])"
+MET: Final = """
+SELECT r.low_id, r.high_id, r.status FROM unnest($2::uuid[], $3::uuid[]) AS v (low_id, high_id)
+JOIN relations r ON r.world_id = $1 AND r.low_id = v.low_id AND r.high_id = v.high_id
+"""
 OCCUPIED: Final = """
 SELECT region_id FROM occupations WHERE world_id = $1 AND region_id = ANY($2::uuid[]) AND until_at IS NULL
 """
@@ -153,12 +157,17 @@ async def _check_names(tx: Transaction, command: ImportWar) -> None:
 
 
 async def _at_war(tx: Transaction, command: ImportWar) -> list[Pair]:
-    """Let its leaders be at war; the pairs of its enemies who are, locked. Refuses `already_at_war`."""
+    """Let its leaders be at war, and who fights with the other leader, if they never met.
+
+    The pairs of its enemies who are at war, locked. Refuses `already_at_war`.
+    """
     attacker, defender = leaders = (command.attacker_id, command.defender_id)
-    enemies = _enemies(command)
-    known = await peek(tx, tx.world_id, tx.now, enemies)
-    # Most of many enemies may never have met: they need no relation for this.
-    pairs = [pair for pair in enemies if pair == leaders or known.status(*pair) == "war"]
+    enemies = {ordered(*pair): pair for pair in _enemies(command)}
+    lows, highs = [low for low, _ in enemies], [high for _, high in enemies]
+    met = {(r["low_id"], r["high_id"]): r["status"] for r in await tx.fetch(MET, tx.world_id, lows, highs)}
+    strangers = [pair for key, pair in enemies.items() if key not in met and {*pair} & {*leaders}]
+    # Two of many allies who never met need no relation for this.
+    pairs = [*strangers, *(pair for key, pair in enemies.items() if met.get(key) == "war" or pair == leaders)]
     book = await relations_book(tx, pairs)
     if (led := await tx.fetchval(LED_BY, tx.world_id, attacker, defender)) is not None:
         raise battle.ALREADY_AT_WAR("These two lead a war against each other already.", war_id=str(led))
@@ -168,8 +177,11 @@ async def _at_war(tx: Transaction, command: ImportWar) -> list[Pair]:
         book = await relations_book(tx, pairs)
     if book.status(attacker, defender) != "war":
         book.put(attacker, defender, "war", command.reason[:200] or "they were at war before", None)
+    for pair in strangers:
+        if book.status(*pair) == "neutral":
+            book.put(*pair, "war", "came to the aid of an ally", None)
     await write(tx, book)
-    return [pair for pair in pairs if book.status(*pair) == "war"]
+    return [pair for pair in dict.fromkeys(pairs) if book.status(*pair) == "war"]
 
 
 async def _write(tx: Transaction, command: ImportWar, war_id: UUID, name: str, held: set[UUID]) -> None:

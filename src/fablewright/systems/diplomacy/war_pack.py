@@ -55,8 +55,8 @@ class PartyEntry(PackModel):
     side: Side | None = Field(None, description="Only the two leaders may leave it out.")
     state: PartyState = Field(
         "fighting",
-        description="In a war that is over: fighting to its end. It fights those with whom it is at war by the "
-        "relations.",
+        description="In a war that is over: fighting to its end. Who fights is at war with who leads the other side, "
+        "unless a relation of the two says something else.",
     )
     called_by: FactionKey | None = Field(
         None,
