@@ -30,7 +30,7 @@ from fablewright.systems.diplomacy.war_commands import (
     MakePeace,
 )
 from fablewright.systems.factions.commands import DissolveFaction
-from fablewright.systems.regions.commands import BorderValue, DefineRegions
+from fablewright.systems.regions.commands import BorderValue, DefineRegions, SetControl
 from tests.support import Person, Server
 from tests.systems.test_incidents import advance, found, happened, relation, spying, two
 from tests.systems.test_wars import blockaded, conquer, holder, region, sign, sound, weaken
@@ -143,6 +143,8 @@ async def test_who_is_no_more_stays_behind_with_what_it_did(server: Server, tmp_
     owner, world_id, ids = await at_war(server)
     await server.do(AnswerCall(war_id=ids["war"], faction_id=ids["d"], come=True), owner.actor, world_id)
     await conquer(server, owner, world_id, ids["war"], ids["d"], ids["b"], ids["Hill"])
+    asked = await found(server, owner, world_id, "Gorse")
+    await server.do(CallToArms(war_id=ids["war"], faction_id=ids["d"], ally_id=asked), owner.actor, world_id)
     for gone in ("d", "f"):
         await server.do(DissolveFaction(faction_id=ids[gone]), owner.actor, world_id)
     first = await exported(server, world_id, tmp_path / "one")
@@ -152,6 +154,7 @@ async def test_who_is_no_more_stays_behind_with_what_it_did(server: Server, tmp_
     assert [row[0] for row in after["wars"]] == [ids["war"]]
     assert [(row[1], row[5]) for row in after["occupations"]] == [(ids["Gate"], None)]
     assert ids["d"] not in {row[1] for row in after["parties"]}
+    assert (asked, "called", ids["a"]) in {(row[1], row[3], row[4]) for row in after["parties"]}
     await sound(server, copy)
 
 
@@ -248,6 +251,17 @@ async def test_enemies_who_never_met_need_no_relation_and_allies_part_before_the
     await server.do(other, owner.actor, world_id)
     assert (await relation(server, world_id, b, e))[1] == "neutral", "what they are was said"
     await sound(server, world_id)
+
+
+async def test_what_was_let_go_since_is_nobodys(server: Server) -> None:
+    owner, world_id, a, b = await two(server)
+    gate, _ = [await region(server, owner, world_id, name, a) for name in ("Gate", "Hill")]
+    await server.do(SetControl(region_id=gate, controller_id=None), owner.actor, world_id)
+    taken = OccupationValue(region_id=gate, holder_id=b, occupier_id=a)
+    told = ImportWar(attacker_id=a, defender_id=b, occupations=[taken])
+    war = await server.do(told, owner.actor, world_id)
+    assert {p.faction_id: p.regions for p in war.parties} == {a: 1, b: 1} and war.score == 50.0
+    assert await holder(server, world_id, gate) is None
 
 
 async def test_what_has_grown_past_what_may_be_told_is_written_as_the_most(

@@ -271,7 +271,7 @@ def _entry(
     return WarEntry(
         id=keys.id_to_write("wars", row["id"]), name=row["name"], attacker=keys.of("factions", row["attacker_id"]),
         defender=keys.of("factions", row["defender_id"]), cause=row["cause"],
-        incident=keys.maybe("incidents", row["cause_id"]) if row["cause"] == "incident" else None,
+        incident=keys.maybe("incidents", row["cause_id"]),
         reason=row["reason"],
         legitimacy=row["legitimacy"], legitimacy_parts=_parts(row["legitimacy_parts"]), since=row["at"],
         battle_score=max(-MOST_NUMBER, min(MOST_NUMBER, row["battle_score"])), parties=dict(sorted(told.items())),
