@@ -29,6 +29,12 @@ class Message(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
+class View(BaseModel):
+    """What is shown to somebody. What checks and writes it is built when first needed: a server has hundreds."""
+
+    model_config = ConfigDict(defer_build=True)
+
+
 class Command(Message):
     """Something to do. Subclasses declare:
 

@@ -18,12 +18,12 @@ from uuid import UUID
 
 import orjson
 from fastapi import Depends, Query, Request, Response
-from pydantic import BaseModel, Field
+from pydantic import Field
 from starlette.requests import HTTPConnection
 
 from fablewright.core.actors import ANONYMOUS, Actor, Role
 from fablewright.core.engine import COMMON_REFUSALS, WORLD_REFUSALS
-from fablewright.core.messages import Command
+from fablewright.core.messages import Command, View
 from fablewright.core.permissions import ROLE_TOO_LOW, SIGN_IN_FIRST, WORLD_NOT_FOUND
 from fablewright.core.receipts import KEY_INVALID, KEY_REUSED
 from fablewright.core.refusal import INVALID, Refusal
@@ -38,14 +38,14 @@ CURSOR_INVALID = Refusal(
 PAGE_TOO_LARGE = Refusal("page_too_large", INVALID, "A page cannot hold so many items. Ask for fewer.")
 
 
-class Committed(BaseModel, Generic[T]):
+class Committed(View, Generic[T]):
     """What a command did, and the `seq` of its last event in the world's log (null outside worlds)."""
 
     result: T
     seq: int | None = Field(None, description="The log position at which the change is visible.")
 
 
-class Page(BaseModel, Generic[T]):
+class Page(View, Generic[T]):
     """Some items, and the cursor of those that follow."""
 
     items: list[T]

@@ -5,12 +5,13 @@ from datetime import datetime
 from typing import Any, Literal
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import ConfigDict, Field
 
+from fablewright.core.messages import View
 from fablewright.systems.accounts.rules import ApiScope
 
 
-class Profile(BaseModel):
+class Profile(View):
     """An account, as its user sees it."""
 
     model_config = ConfigDict(
@@ -32,7 +33,7 @@ class Profile(BaseModel):
     created_at: datetime
 
 
-class Tokens(BaseModel):
+class Tokens(View):
     """A pair of tokens. Send the access token as `Authorization: Bearer …`; use the refresh token once."""
 
     model_config = ConfigDict(
@@ -55,7 +56,7 @@ class Tokens(BaseModel):
     user_id: UUID
 
 
-class Opened(BaseModel):
+class Opened(View):
     """What the commands that open or go on with a session answer with."""
 
     user_id: UUID
@@ -64,7 +65,7 @@ class Opened(BaseModel):
     reused: bool = False
 
 
-class KeyView(BaseModel):
+class KeyView(View):
     """An API key, without the key itself. `prefix` is how the key begins, after `fw_`."""
 
     id: UUID
@@ -82,7 +83,7 @@ class NewKey(KeyView):
     key: str
 
 
-class Keys(BaseModel):
+class Keys(View):
     """The API keys of an account, the oldest first. They are few enough to need no pages."""
 
     items: list[KeyView]

@@ -6,9 +6,10 @@ from typing import Any, Final, Literal
 from uuid import UUID
 
 import orjson
-from pydantic import BaseModel, Field
+from pydantic import Field
 
 from fablewright.core.clock import Calendar
+from fablewright.core.messages import View
 from fablewright.systems.achievements.rules import (
     AchievementDefinition,
     AllOf,
@@ -73,7 +74,7 @@ class AchievementView(AchievementDefinition):
     key: str
 
 
-class UnlockView(BaseModel):
+class UnlockView(View):
     """A step that was unlocked."""
 
     tier: int
@@ -83,7 +84,7 @@ class UnlockView(BaseModel):
     event_id: UUID = Field(description="The event that tells of it.")
 
 
-class StandingView(BaseModel):
+class StandingView(View):
     """How far a character has come in an achievement: `current` of `goal` to the next tier."""
 
     key: str
@@ -104,7 +105,7 @@ class StandingView(BaseModel):
     unlocked: list[UnlockView] = Field(description=f"The last {MOST_UNLOCKS} of them.")
 
 
-class BackfillView(BaseModel):
+class BackfillView(View):
     """How far the log was counted for an achievement."""
 
     state: Literal["catching_up", "settling", "live"] = Field(

@@ -5,9 +5,10 @@ from typing import Any, Final, Literal
 from uuid import UUID
 
 import orjson
-from pydantic import BaseModel, Field
+from pydantic import Field
 
 from fablewright.core.clock import WorldClock
+from fablewright.core.messages import View
 from fablewright.systems.characters.commands import EmotionValue, GoalValue, Personality, SpeechValue
 from fablewright.systems.characters.emotions import Pad, baseline, intensity, label, settled
 from fablewright.systems.characters.rules import CharacterState, Goal, Speech, Traits, energy_now
@@ -24,7 +25,7 @@ characters by name: with young statistics it would take one of these for the pri
 TRAITS: Final = ("openness", "conscientiousness", "extraversion", "agreeableness", "neuroticism")
 
 
-class EmotionView(BaseModel):
+class EmotionView(View):
     """A feeling (PAD), and a word for it."""
 
     pleasure: float = Field(description="-1 to 1.")
@@ -36,7 +37,7 @@ class EmotionView(BaseModel):
     intensity: float = Field(description="0 (no feeling in particular) to 1.")
 
 
-class CharacterView(BaseModel):
+class CharacterView(View):
     """A character as it is now."""
 
     id: UUID

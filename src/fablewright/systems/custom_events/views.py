@@ -4,14 +4,15 @@ from typing import Any, Final
 from uuid import UUID
 
 import orjson
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import ConfigDict, Field
 
+from fablewright.core.messages import View
 from fablewright.systems.custom_events.commands import SCHEMA_EXAMPLE, SeenBy
 
 COLUMNS: Final = "type, description, audience, schema::text AS schema"
 
 
-class EventTypeView(BaseModel):
+class EventTypeView(View):
     """A type of event that outside programs may send."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [{
@@ -25,7 +26,7 @@ class EventTypeView(BaseModel):
     data_schema: dict[str, Any]
 
 
-class Recorded(BaseModel):
+class Recorded(View):
     """An event from outside, as it stands in the log."""
 
     event_id: UUID

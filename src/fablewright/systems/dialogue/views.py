@@ -4,13 +4,14 @@ from typing import Any
 from uuid import UUID
 
 import orjson
-from pydantic import BaseModel, Field
+from pydantic import Field
 
+from fablewright.core.messages import View
 from fablewright.systems.dialogue import content
 from fablewright.systems.dialogue.effects import TypeDefinition
 
 
-class InteractionTypeView(BaseModel):
+class InteractionTypeView(View):
     """A type of interaction, and what it does."""
 
     name: str
@@ -18,7 +19,7 @@ class InteractionTypeView(BaseModel):
     definition: TypeDefinition
 
 
-class GrammarView(BaseModel):
+class GrammarView(View):
     """Texts of a world's own."""
 
     name: str

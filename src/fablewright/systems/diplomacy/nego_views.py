@@ -5,14 +5,14 @@ from typing import Any, Final
 from uuid import UUID
 
 import orjson
-from pydantic import BaseModel
 
+from fablewright.core.messages import View
 from fablewright.systems.diplomacy.clauses import AnyClause
 from fablewright.systems.diplomacy.evaluator import Evaluation
 from fablewright.systems.diplomacy.nego_events import PartOfUtility
 
 
-class OfferView(BaseModel):
+class OfferView(View):
     """An offer: its clauses, who made it, who has agreed, and how it ended."""
 
     id: UUID
@@ -28,7 +28,7 @@ class OfferView(BaseModel):
     ended_by_id: UUID | None
 
 
-class PartyView(BaseModel):
+class PartyView(View):
     """A faction at the table."""
 
     faction_id: UUID
@@ -36,7 +36,7 @@ class PartyView(BaseModel):
     self_run: bool
 
 
-class NegotiationView(BaseModel):
+class NegotiationView(View):
     """Talks between factions. Those who are not at the table see no offers."""
 
     id: UUID
@@ -56,7 +56,7 @@ class NegotiationView(BaseModel):
     offers: list[OfferView] = []
 
 
-class EvaluationView(BaseModel):
+class EvaluationView(View):
     """What a faction makes of the offer that stands, and why. With `counter`, what it would answer."""
 
     faction_id: UUID
@@ -68,7 +68,7 @@ class EvaluationView(BaseModel):
     counter: list[dict[str, Any]]
 
 
-class Made(BaseModel):
+class Made(View):
     """What a command about a negotiation came to: its state, the offer that stands, the treaty, if any."""
 
     id: UUID

@@ -3,8 +3,9 @@
 from typing import Any, Final
 from uuid import UUID
 
-from pydantic import BaseModel, Field
+from pydantic import Field
 
+from fablewright.core.messages import View
 from fablewright.systems.characters.views import ALIVE, CLOCK, world_now
 from fablewright.systems.diplomacy import bearing
 from fablewright.systems.diplomacy.persons import said_of
@@ -16,7 +17,7 @@ WHERE c.world_id = $1 AND c.id = $2 AND {ALIVE}
 """  # noqa: S608  fixed texts only
 
 
-class SaidView(BaseModel):
+class SaidView(View):
     """Something that is said of a character, as far as it counts now."""
 
     why: str = Field(description="`limit` is what lies beyond -100 or 100.")
@@ -24,7 +25,7 @@ class SaidView(BaseModel):
     event_id: UUID | None
 
 
-class ReputationView(BaseModel):
+class ReputationView(View):
     """What the world thinks of a character for its diplomatic acts; half of it is forgotten in 365 world days."""
 
     character_id: UUID

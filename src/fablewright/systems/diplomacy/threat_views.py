@@ -6,8 +6,9 @@ from typing import Any, Final
 from uuid import UUID
 
 import orjson
-from pydantic import BaseModel, Field
+from pydantic import Field
 
+from fablewright.core.messages import View
 from fablewright.systems.diplomacy import battle
 from fablewright.systems.diplomacy.relations import Book, opinion_of
 from fablewright.systems.diplomacy.service import peek as peek_relations
@@ -42,7 +43,7 @@ SELECT exhaustion, exhaustion_at, aggression, aggression_at, wars FROM warlike W
 # -- ultimatums ------------------------------------------------------------------------------------------------
 
 
-class UltimatumView(BaseModel):
+class UltimatumView(View):
     """Demands of one faction to another, with a deadline and a consequence that comes by itself."""
 
     id: UUID
@@ -98,7 +99,7 @@ async def list_ultimatums(
 # -- coalitions ------------------------------------------------------------------------------------------------
 
 
-class CoalitionMemberView(BaseModel):
+class CoalitionMemberView(View):
     """A faction that belongs, or belonged, to a coalition."""
 
     faction_id: UUID
@@ -107,7 +108,7 @@ class CoalitionMemberView(BaseModel):
     left_at: int | None
 
 
-class CoalitionView(BaseModel):
+class CoalitionView(View):
     """Factions that stand together against one whose aggression frightens them."""
 
     id: UUID
@@ -201,7 +202,7 @@ def _open_opinion(book: Book, holder: UUID, about: UUID) -> float:
     return opinion_of((m for m in book.feelings[holder, about].modifiers.values() if not m.secret), book.now)
 
 
-class FearView(BaseModel):
+class FearView(View):
     """How much a faction fears another, and what that comes from."""
 
     faction_id: UUID
@@ -211,7 +212,7 @@ class FearView(BaseModel):
     tension: float
 
 
-class WarlikeView(BaseModel):
+class WarlikeView(View):
     """What war has made of a faction."""
 
     faction_id: UUID

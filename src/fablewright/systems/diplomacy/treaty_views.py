@@ -5,13 +5,14 @@ from typing import Any, Final
 from uuid import UUID
 
 import orjson
-from pydantic import BaseModel, Field
+from pydantic import Field
 
 from fablewright.core.clock import DAY
+from fablewright.core.messages import View
 from fablewright.systems.diplomacy.clauses import CLAUSE
 
 
-class TreatyPartyView(BaseModel):
+class TreatyPartyView(View):
     """A faction that is to sign a treaty, or has."""
 
     faction_id: UUID
@@ -23,7 +24,7 @@ class TreatyPartyView(BaseModel):
     withdrawn_at: int | None
 
 
-class ClauseView(BaseModel):
+class ClauseView(View):
     """A clause: its terms, the same as a sentence, and how far it is done."""
 
     id: UUID
@@ -36,7 +37,7 @@ class ClauseView(BaseModel):
     ended_at: int | None = Field(description="Since when it does not bind any more.")
 
 
-class ViolationView(BaseModel):
+class ViolationView(View):
     """A breach of a clause, or an accusation without evidence."""
 
     id: UUID
@@ -54,7 +55,7 @@ class ViolationView(BaseModel):
     closed_at: int | None
 
 
-class TreatyView(BaseModel):
+class TreatyView(View):
     """A treaty. `violations` stand in the answer for one treaty, not in lists."""
 
     id: UUID
@@ -82,7 +83,7 @@ class TreatyView(BaseModel):
     violations: list[ViolationView] = []
 
 
-class TreatyMade(BaseModel):
+class TreatyMade(View):
     """What a command about a treaty came to: its state, and who has not signed."""
 
     id: UUID
@@ -91,13 +92,13 @@ class TreatyMade(BaseModel):
     draft: int = Field(1, description="The number of the draft; name it to sign what you have read.")
 
 
-class AccusationMade(BaseModel):
+class AccusationMade(View):
     """Whether the log shows what a faction was accused of."""
 
     founded: bool
 
 
-class SpyMade(BaseModel):
+class SpyMade(View):
     """What spies found, and whether they were caught."""
 
     treaty_id: UUID | None = Field(description="The secret treaty that is known to all now.")

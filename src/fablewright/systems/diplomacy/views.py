@@ -5,9 +5,10 @@ from typing import Any, Final
 from uuid import UUID
 
 import orjson
-from pydantic import BaseModel, Field
+from pydantic import Field
 
 from fablewright.core.log import Filter, head_of
+from fablewright.core.messages import View
 from fablewright.systems.characters.views import CLOCK, world_now
 from fablewright.systems.diplomacy.events import Knowing
 from fablewright.systems.diplomacy.relations import (
@@ -24,7 +25,7 @@ from fablewright.systems.diplomacy.rules import (
 )
 
 
-class PartView(BaseModel):
+class PartView(View):
     """One of the numbers that an opinion is the sum of."""
 
     key: str
@@ -36,7 +37,7 @@ class PartView(BaseModel):
     half_life_days: float | None = Field(description="World days in which half of it fades; null for never.")
 
 
-class FeelingView(BaseModel):
+class FeelingView(View):
     """What one faction thinks of another."""
 
     holder_id: UUID
@@ -46,7 +47,7 @@ class FeelingView(BaseModel):
     trust: float = Field(description="0 to 1.")
 
 
-class MoveView(BaseModel):
+class MoveView(View):
     """What two factions may become to each other next."""
 
     status: Status
@@ -56,7 +57,7 @@ class MoveView(BaseModel):
     )
 
 
-class RelationView(BaseModel):
+class RelationView(View):
     """All that stands between two factions, at the time of the answer."""
 
     a_id: UUID
@@ -72,7 +73,7 @@ class RelationView(BaseModel):
     moves: list[MoveView]
 
 
-class MatrixFaction(BaseModel):
+class MatrixFaction(View):
     """A faction of the matrix."""
 
     id: UUID
@@ -80,7 +81,7 @@ class MatrixFaction(BaseModel):
     color: str
 
 
-class MatrixEntry(BaseModel):
+class MatrixEntry(View):
     """What stands between two factions, in short."""
 
     low_id: UUID
@@ -94,7 +95,7 @@ class MatrixEntry(BaseModel):
     truce_until: int | None
 
 
-class MatrixView(BaseModel):
+class MatrixView(View):
     """All relations of a world. A pair that is not in it is neutral, without tension or opinions."""
 
     at: int = Field(
@@ -173,7 +174,7 @@ async def now_of(connection: Any, world_id: UUID) -> int:
 # -- timelines -----------------------------------------------------------------------------------------------
 
 
-class Moment(BaseModel):
+class Moment(View):
     """Something that happened between two factions."""
 
     seq: int
@@ -185,7 +186,7 @@ class Moment(BaseModel):
     data: dict[str, Any]
 
 
-class TimelineView(BaseModel):
+class TimelineView(View):
     """What happened between two factions, newest first."""
 
     items: list[Moment]
@@ -220,7 +221,7 @@ async def timeline(
 # -- deeds ---------------------------------------------------------------------------------------------------
 
 
-class KnownView(BaseModel):
+class KnownView(View):
     """That a faction knows of a deed, and what it makes of it."""
 
     faction_id: UUID
@@ -235,7 +236,7 @@ class KnownView(BaseModel):
     at: int = Field(description="World time (ms) of what it learned last.")
 
 
-class DeedView(BaseModel):
+class DeedView(View):
     """What a faction did that others judge it by."""
 
     id: UUID = Field(description="Also the `fact_id` of memories of it.")

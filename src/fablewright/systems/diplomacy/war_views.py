@@ -5,8 +5,9 @@ from typing import Any, Final
 from uuid import UUID
 
 import orjson
-from pydantic import BaseModel, Field
+from pydantic import Field
 
+from fablewright.core.messages import View
 from fablewright.systems.diplomacy import battle, ladder
 from fablewright.systems.diplomacy.ladder import LADDER, Incident
 
@@ -25,7 +26,7 @@ WAR: Final = (
 )
 
 
-class PartView(BaseModel):
+class PartView(View):
     """One of the numbers that another is made of."""
 
     what: str
@@ -35,7 +36,7 @@ class PartView(BaseModel):
 # -- incidents -------------------------------------------------------------------------------------------------
 
 
-class IncidentView(BaseModel):
+class IncidentView(View):
     """Something between two factions that one of them takes ill."""
 
     id: UUID
@@ -106,7 +107,7 @@ async def list_incidents(
 # -- wars ------------------------------------------------------------------------------------------------------
 
 
-class PartyView(BaseModel):
+class PartyView(View):
     """A faction in a war."""
 
     faction_id: UUID
@@ -120,7 +121,7 @@ class PartyView(BaseModel):
     left_at: int | None
 
 
-class BattleView(BaseModel):
+class BattleView(View):
     """A battle that was fought."""
 
     id: UUID
@@ -139,7 +140,7 @@ class BattleView(BaseModel):
     at: int
 
 
-class OccupationView(BaseModel):
+class OccupationView(View):
     """A region taken in a war."""
 
     region_id: UUID
@@ -149,7 +150,7 @@ class OccupationView(BaseModel):
     until_at: int | None
 
 
-class WarView(BaseModel):
+class WarView(View):
     """A war, and how it stands."""
 
     id: UUID
@@ -302,7 +303,7 @@ async def list_wars(
 # -- sanctions -------------------------------------------------------------------------------------------------
 
 
-class SanctionMemberView(BaseModel):
+class SanctionMemberView(View):
     """A faction that takes part in a sanction."""
 
     faction_id: UUID
@@ -310,7 +311,7 @@ class SanctionMemberView(BaseModel):
     left_at: int | None
 
 
-class BreachView(BaseModel):
+class BreachView(View):
     """That a member did what its own sanction forbids."""
 
     faction_id: UUID
@@ -319,7 +320,7 @@ class BreachView(BaseModel):
     at: int
 
 
-class SanctionView(BaseModel):
+class SanctionView(View):
     """What a bloc does to a faction short of war."""
 
     id: UUID

@@ -5,10 +5,11 @@ from typing import Any, Final
 from uuid import UUID
 
 import orjson
-from pydantic import BaseModel, Field
+from pydantic import Field
 
 from fablewright.core import log
 from fablewright.core.log import Filter
+from fablewright.core.messages import View
 from fablewright.systems.director.commands import ConfigureDirector
 from fablewright.systems.director.events import FactionWeighed, WeighedAct
 
@@ -16,7 +17,7 @@ WINDOWS: Final = 25
 """How many windows of the log are looked through for decisions, newest first."""
 
 
-class DirectorView(BaseModel):
+class DirectorView(View):
     """How the npc characters of a world act by themselves."""
 
     enabled: bool
@@ -27,7 +28,7 @@ class DirectorView(BaseModel):
     )
 
 
-class ArcView(BaseModel):
+class ArcView(View):
     """A small story between two characters; `first_id` began it. Times are world ms."""
 
     id: UUID
@@ -67,7 +68,7 @@ async def arcs(
     return [ArcView(**dict(row)) for row in rows]
 
 
-class DecisionView(BaseModel):
+class DecisionView(View):
     """A decision of a faction: what it weighed, what it chose and why. `at` is world ms."""
 
     seq: int = Field(description="Where in the log it stands; `GET …/why/{seq}` tells what led to it.")
@@ -84,7 +85,7 @@ class DecisionView(BaseModel):
     refused: str | None
 
 
-class ReasoningView(BaseModel):
+class ReasoningView(View):
     """Why a faction did what it did. `now` is what it would weigh at this moment, for those who stand for it."""
 
     faction_id: UUID

@@ -6,8 +6,9 @@ from typing import Any, Final, Literal
 from uuid import UUID
 
 import orjson
-from pydantic import BaseModel, Field
+from pydantic import Field
 
+from fablewright.core.messages import View
 from fablewright.systems.characters.views import CLOCK, world_now
 from fablewright.systems.factions.commands import TraitsValue
 from fablewright.systems.factions.roster import FACTION, faction_of
@@ -15,7 +16,7 @@ from fablewright.systems.factions.rules import Faction, Holding, Member, Power, 
 from fablewright.systems.regions.rules import stability
 
 
-class FactionView(BaseModel):
+class FactionView(View):
     """A faction as it is now."""
 
     id: UUID
@@ -52,7 +53,7 @@ class FactionDetail(FactionView):
     )
 
 
-class MemberView(BaseModel):
+class MemberView(View):
     """Who belongs to a faction, or did until `left_at`."""
 
     id: UUID = Field(description="Of the membership.")
@@ -65,7 +66,7 @@ class MemberView(BaseModel):
     left_at: int | None
 
 
-class TreasuryView(BaseModel):
+class TreasuryView(View):
     """What went into a treasury or out of it, and what that left."""
 
     transfer_id: UUID
@@ -75,7 +76,7 @@ class TreasuryView(BaseModel):
     replayed: bool = Field(description="Whether it was done already, under the same reference.")
 
 
-class PartView(BaseModel):
+class PartView(View):
     """Something that adds `amount` to a power."""
 
     kind: Literal["military", "economic"]
@@ -85,7 +86,7 @@ class PartView(BaseModel):
     region_id: UUID | None
 
 
-class PowerView(BaseModel):
+class PowerView(View):
     """How powerful a faction is. Each number is the sum of its parts.
 
     `complete` says whether the treasury is among them: only those who stand for the faction are shown it.

@@ -7,16 +7,17 @@ from typing import Any, Final
 from uuid import UUID
 
 import orjson
-from pydantic import BaseModel, Field
+from pydantic import Field
 
 from fablewright.core.clock import Calendar, WorldClock
+from fablewright.core.messages import View
 from fablewright.systems.leaderboards import ranks, rules
 from fablewright.systems.leaderboards.commands import BoardSpec, Metric, Scope, Season
 from fablewright.systems.leaderboards.ranks import Entry, Slot
 from fablewright.systems.leaderboards.rules import Order, Span, Window, score_of
 
 
-class WindowView(BaseModel):
+class WindowView(View):
     """A span of world time for which a board is kept."""
 
     number: int = Field(
@@ -28,7 +29,7 @@ class WindowView(BaseModel):
     total: int = Field(description="How many stand on the board in this window.")
 
 
-class BoardView(BaseModel):
+class BoardView(View):
     """A leaderboard, and the window that is open now."""
 
     key: str
@@ -42,7 +43,7 @@ class BoardView(BaseModel):
     current: WindowView
 
 
-class EntryView(BaseModel):
+class EntryView(View):
     """Somebody on a board."""
 
     rank: int = Field(description="From 1; of equal scores, the one reached earlier stands higher.")
@@ -89,7 +90,7 @@ class FriendsAnswer(WindowView):
     seq: int
 
 
-class RemovedView(BaseModel):
+class RemovedView(View):
     """What a removed entry was."""
 
     number: int
@@ -98,7 +99,7 @@ class RemovedView(BaseModel):
     at: int
 
 
-class RemovalView(BaseModel):
+class RemovalView(View):
     """That a character was taken off a board, and why."""
 
     id: UUID

@@ -4,8 +4,9 @@ from collections.abc import Sequence
 from typing import Any, Final
 from uuid import UUID
 
-from pydantic import BaseModel, Field
+from pydantic import Field
 
+from fablewright.core.messages import View
 from fablewright.systems.ledger.book import (
     MINT,
     AccountState,
@@ -33,7 +34,7 @@ MOST_NAMED: Final = 100
 """Faults that an integrity report names, of each kind."""
 
 
-class CurrencyView(BaseModel):
+class CurrencyView(View):
     """Something that the world counts in whole numbers."""
 
     code: str
@@ -42,7 +43,7 @@ class CurrencyView(BaseModel):
     max_balance: int | None = Field(description="The most an account can hold, unless it has its own limit.")
 
 
-class AccountView(BaseModel):
+class AccountView(View):
     """What an owner has of a currency. `available` is the balance without what open holds reserve."""
 
     owner_id: UUID
@@ -53,7 +54,7 @@ class AccountView(BaseModel):
     max_balance: int | None = Field(description="Its own limit; null: that of the currency.")
 
 
-class TransferView(BaseModel):
+class TransferView(View):
     """A sum that went from one account to another."""
 
     id: UUID
@@ -81,13 +82,13 @@ class TransferDetail(TransferView):
     reversed_by: UUID | None
 
 
-class LinkedView(BaseModel):
+class LinkedView(View):
     """Transfers that were made together."""
 
     transfers: list[TransferView]
 
 
-class HoldView(BaseModel):
+class HoldView(View):
     """A sum that is or was reserved."""
 
     id: UUID
@@ -107,14 +108,14 @@ class HoldView(BaseModel):
     replayed: bool = Field(False, description="Whether it is an earlier one, found by its reference.")
 
 
-class PostedView(BaseModel):
+class PostedView(View):
     """The hold as it is now, and the transfer that was made of it."""
 
     hold: HoldView
     transfer: TransferView
 
 
-class StatementLine(BaseModel):
+class StatementLine(View):
     """A transfer as one of its two accounts sees it."""
 
     transfer_id: UUID
@@ -131,7 +132,7 @@ class StatementLine(BaseModel):
     hold_id: UUID | None
 
 
-class CurrencyReport(BaseModel):
+class CurrencyReport(View):
     """What there is of a currency. The sum of `accounts`, `mint` and `sink` is zero."""
 
     currency: str
@@ -144,7 +145,7 @@ class CurrencyReport(BaseModel):
     transfers: int
 
 
-class IntegrityReport(BaseModel):
+class IntegrityReport(View):
     """Whether the ledger is true to itself: `faults` names what is not."""
 
     ok: bool

@@ -4,8 +4,9 @@ from collections.abc import Sequence
 from typing import Any, Final
 from uuid import UUID
 
-from pydantic import BaseModel, Field
+from pydantic import Field
 
+from fablewright.core.messages import View
 from fablewright.systems.markets import flows, rules
 from fablewright.systems.markets.commands import GoodValue
 from fablewright.systems.markets.flows import RouteState
@@ -27,7 +28,7 @@ OPEN_ROUTES: Final = f"SELECT {ROUTE} FROM trade_routes WHERE world_id = $1 AND 
 RESTRICTION: Final = "id, source, kind, good, from_id, to_id, rate, reason, from_at, until_at, lifted_at"
 
 
-class PartView(BaseModel):
+class PartView(View):
     """A factor of a price."""
 
     what: str = Field(description="base, scarcity, control, stability or tariff.")
@@ -35,7 +36,7 @@ class PartView(BaseModel):
     reason: str
 
 
-class PriceView(BaseModel):
+class PriceView(View):
     """What a good costs in a region now, and why."""
 
     good: str
@@ -50,7 +51,7 @@ class PriceView(BaseModel):
     exports: float = Field(description="Units per world day that routes take away.")
 
 
-class MarketView(BaseModel):
+class MarketView(View):
     """The market of a region: all goods of the world, by key."""
 
     region_id: UUID
@@ -59,7 +60,7 @@ class MarketView(BaseModel):
     goods: list[PriceView]
 
 
-class PricesView(BaseModel):
+class PricesView(View):
     """What each good costs in a region now."""
 
     region_id: UUID
@@ -67,7 +68,7 @@ class PricesView(BaseModel):
     prices: dict[str, float]
 
 
-class RouteView(BaseModel):
+class RouteView(View):
     """A trade route, and what it carries and earns a day as things are."""
 
     id: UUID
@@ -86,7 +87,7 @@ class RouteView(BaseModel):
     closed_reason: str | None
 
 
-class RestrictionView(BaseModel):
+class RestrictionView(View):
     """That trade is cut or taxed."""
 
     id: UUID
@@ -102,14 +103,14 @@ class RestrictionView(BaseModel):
     lifted_at: int | None = Field(description="World time in ms; null: it was not lifted.")
 
 
-class StockView(BaseModel):
+class StockView(View):
     """How many units of a good somebody has."""
 
     good: str
     units: int
 
 
-class DealView(BaseModel):
+class DealView(View):
     """What was bought or sold."""
 
     good: str

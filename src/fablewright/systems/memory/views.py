@@ -4,8 +4,9 @@ from typing import Any, Final
 from uuid import UUID
 
 import orjson
-from pydantic import BaseModel, Field
+from pydantic import Field
 
+from fablewright.core.messages import View
 from fablewright.systems.memory.rules import MemoryState
 
 COLUMNS: Final = (
@@ -27,7 +28,7 @@ def state_of(row: Any) -> MemoryState:
     )  # fmt: skip
 
 
-class MemoryView(BaseModel):
+class MemoryView(View):
     """Something a character remembers. Only game masters are shown whether it is true."""
 
     id: UUID
@@ -49,7 +50,7 @@ class MemoryView(BaseModel):
     evidence: list[UUID] = Field(description="The memories that a reflection was drawn from.")
 
 
-class ScoreView(BaseModel):
+class ScoreView(View):
     """Why a memory came to mind: the total comes of the three parts, each 0 to 1."""
 
     recency: float
@@ -58,34 +59,34 @@ class ScoreView(BaseModel):
     total: float
 
 
-class RecalledView(BaseModel):
+class RecalledView(View):
     """A memory that came to mind."""
 
     memory: MemoryView
     score: ScoreView
 
 
-class RecallView(BaseModel):
+class RecallView(View):
     """What came to mind, best first."""
 
     items: list[RecalledView]
 
 
-class PersonView(BaseModel):
+class PersonView(View):
     """A character by name; the name is null if there is none such any more."""
 
     id: UUID
     name: str | None
 
 
-class VersionView(BaseModel):
+class VersionView(View):
     """What one of the tellers knows of the same fact by now, unless it has forgotten."""
 
     teller: PersonView
     memory: MemoryView | None
 
 
-class ProvenanceView(BaseModel):
+class ProvenanceView(View):
     """A memory, where it came from, and whether it is so.
 
     `accurate`, `truth` and the tellers' `versions` are for game masters, and null or empty for others.

@@ -4,9 +4,10 @@ from typing import Any, Final
 from uuid import UUID
 
 import orjson
-from pydantic import BaseModel, Field
+from pydantic import Field
 
 from fablewright.core.clock import Calendar, WorldClock
+from fablewright.core.messages import View
 from fablewright.systems.ledger import views as ledger
 from fablewright.systems.points.commands import DEFAULT_LEVELS, AwardRuleSpec, Levels, LevelTitle
 from fablewright.systems.points.events import AwardPart
@@ -14,7 +15,7 @@ from fablewright.systems.points.guards import NO_GUARDS, WorldGuards
 from fablewright.systems.points.rules import Bonus, PointsWorld, streak_now
 
 
-class AwardView(BaseModel):
+class AwardView(View):
     """What an award came to."""
 
     character_id: UUID
@@ -35,13 +36,13 @@ class AwardView(BaseModel):
     replayed: bool = Field(False, description="The reference was used before: nothing more was given.")
 
 
-class AwardsView(BaseModel):
+class AwardsView(View):
     """What a list of awards came to, in its order."""
 
     awards: list[AwardView]
 
 
-class PaymentView(BaseModel):
+class PaymentView(View):
     """What was spent, given or adjusted, and what is left to who paid."""
 
     currency: str
@@ -54,7 +55,7 @@ class PaymentView(BaseModel):
     replayed: bool = Field(False, description="The reference was used before: nothing more was moved.")
 
 
-class ReversedView(BaseModel):
+class ReversedView(View):
     """What was taken back, and what is left to who had it."""
 
     character_id: UUID
@@ -67,7 +68,7 @@ class ReversedView(BaseModel):
     transfer_id: UUID
 
 
-class ReviewedView(BaseModel):
+class ReviewedView(View):
     """What became of a verdict; `transfer_id` is what the decision gave or took."""
 
     verdict_id: UUID
@@ -75,21 +76,21 @@ class ReviewedView(BaseModel):
     transfer_id: UUID | None
 
 
-class TitleAnswer(BaseModel):
+class TitleAnswer(View):
     """A title, and whether it is new to the character."""
 
     title: str
     new: bool
 
 
-class RuleView(BaseModel):
+class RuleView(View):
     """An award rule."""
 
     key: str
     rule: AwardRuleSpec
 
 
-class BonusView(BaseModel):
+class BonusView(View):
     """A time (world ms) in which awards are multiplied."""
 
     id: UUID
@@ -100,7 +101,7 @@ class BonusView(BaseModel):
     until_ms: int
 
 
-class BalanceView(BaseModel):
+class BalanceView(View):
     """What a character has of a currency."""
 
     currency: str
@@ -109,7 +110,7 @@ class BalanceView(BaseModel):
     available: int
 
 
-class TitleView(BaseModel):
+class TitleView(View):
     """A title that a character was granted, by what, and when (world ms)."""
 
     title: str
@@ -117,7 +118,7 @@ class TitleView(BaseModel):
     at: int
 
 
-class PointsView(BaseModel):
+class PointsView(View):
     """How far a character has come."""
 
     character_id: UUID
@@ -214,7 +215,7 @@ BONUSES: Final = (
 )
 
 
-class PointsSettings(BaseModel):
+class PointsSettings(View):
     """How a world's levels rise, the titles that go with them, and its checks across actions."""
 
     levels: Levels = DEFAULT_LEVELS

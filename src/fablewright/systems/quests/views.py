@@ -7,8 +7,9 @@ from typing import Any, Final
 from uuid import UUID
 
 import orjson
-from pydantic import BaseModel, Field, TypeAdapter
+from pydantic import Field, TypeAdapter
 
+from fablewright.core.messages import View
 from fablewright.systems.quests.rules import (
     ObjectiveState,
     QuestDefinition,
@@ -67,7 +68,7 @@ class QuestView(QuestDefinition):
     at: int = Field(description="World time (ms) at which it was made.")
 
 
-class ObjectiveView(BaseModel):
+class ObjectiveView(View):
     """How far somebody has come in an objective: `current` of `goal`."""
 
     key: str
@@ -82,7 +83,7 @@ class ObjectiveView(BaseModel):
     reached_at: int | None
 
 
-class TakingView(BaseModel):
+class TakingView(View):
     """That somebody was offered a quest or is on it, how far they are, and how it ended."""
 
     id: UUID
@@ -100,7 +101,7 @@ class TakingView(BaseModel):
     objectives: list[ObjectiveView] = Field(description="Those that were opened or ruled out so far.")
 
 
-class TemplateView(BaseModel):
+class TemplateView(View):
     """What quests are generated from."""
 
     key: str

@@ -5,9 +5,10 @@ from typing import Any, Final
 from uuid import UUID
 
 import orjson
-from pydantic import BaseModel, Field
+from pydantic import Field
 
 from fablewright.core.clock import WorldClock
+from fablewright.core.messages import View
 from fablewright.systems.regions.commands import PlaceValue
 from fablewright.systems.regions.rules import RegionState, Where
 
@@ -22,7 +23,7 @@ REGION: Final = (
 )
 
 
-class PlaceView(BaseModel):
+class PlaceView(View):
     """A place."""
 
     id: UUID
@@ -33,7 +34,7 @@ class PlaceView(BaseModel):
     region_id: UUID | None = Field(description="The region in which it lies.")
 
 
-class NeighbourView(BaseModel):
+class NeighbourView(View):
     """A place to which one can walk without passing through another."""
 
     id: UUID
@@ -49,7 +50,7 @@ class PlaceDetail(PlaceView):
     present: list[UUID] = Field(description=f"The characters there, by id; {MOST_PRESENT} at most.")
 
 
-class WhereView(BaseModel):
+class WhereView(View):
     """Where a character is: at `place_id`, or on the way from there to `to_id`."""
 
     character_id: UUID
@@ -163,7 +164,7 @@ async def now_of(connection: Any, world_id: UUID) -> int:
 # -- regions -------------------------------------------------------------------------------------------------
 
 
-class RegionView(BaseModel):
+class RegionView(View):
     """A region as it is now."""
 
     id: UUID
@@ -178,7 +179,7 @@ class RegionView(BaseModel):
     tags: list[str]
 
 
-class BorderingView(BaseModel):
+class BorderingView(View):
     """A region next to another one."""
 
     id: UUID
@@ -188,7 +189,7 @@ class BorderingView(BaseModel):
     minutes: float = Field(description="Minutes of world time from the one to the other.")
 
 
-class LyingView(BaseModel):
+class LyingView(View):
     """A place that lies in a region."""
 
     id: UUID
@@ -196,7 +197,7 @@ class LyingView(BaseModel):
     kind: str
 
 
-class BanView(BaseModel):
+class BanView(View):
     """That somebody may not come into a region."""
 
     id: UUID

@@ -6,15 +6,16 @@ from typing import Any, Final, Literal
 from uuid import UUID
 
 import orjson
-from pydantic import BaseModel, Field
+from pydantic import Field
 
+from fablewright.core.messages import View
 from fablewright.systems.characters.rules import Traits
 from fablewright.systems.characters.views import CLOCK, TRAITS, world_now
 from fablewright.systems.relationships import rules
 from fablewright.systems.relationships.rules import Compatibility, Reason, TieState
 
 
-class TieView(BaseModel):
+class TieView(View):
     """How one character feels about another, at the time of the answer."""
 
     source_id: UUID
@@ -29,7 +30,7 @@ class TieView(BaseModel):
     last_interaction_at: int | None = Field(description="World time in ms; null if they never met.")
 
 
-class ReasonView(BaseModel):
+class ReasonView(View):
     """Why a tie changed."""
 
     at: int = Field(description="World time in ms.")
@@ -40,14 +41,14 @@ class ReasonView(BaseModel):
     event_id: UUID | None = Field(description="The event that tells of it.")
 
 
-class CompatibilityPart(BaseModel):
+class CompatibilityPart(View):
     """One of the numbers that a compatibility is the sum of."""
 
     name: str
     value: float
 
 
-class CompatibilityView(BaseModel):
+class CompatibilityView(View):
     """How well two personalities suit each other, whatever they have been through."""
 
     score: float = Field(description="-1 to 1; about 0 for two drawn at random.")
@@ -72,7 +73,7 @@ MOST_TIES_AROUND: Final = 5_000
 Measure = Literal["degree", "popularity", "pagerank", "betweenness"]
 
 
-class GraphNode(BaseModel):
+class GraphNode(View):
     """A character of the graph."""
 
     id: UUID
@@ -82,7 +83,7 @@ class GraphNode(BaseModel):
     )
 
 
-class GraphTie(BaseModel):
+class GraphTie(View):
     """How one character of the graph feels about another, now."""
 
     source_id: UUID
@@ -93,7 +94,7 @@ class GraphTie(BaseModel):
     labels: list[str]
 
 
-class GraphView(BaseModel):
+class GraphView(View):
     """Characters, and the ties among them."""
 
     nodes: list[GraphNode]
@@ -104,14 +105,14 @@ class GraphView(BaseModel):
     )
 
 
-class Member(BaseModel):
+class Member(View):
     """A character by name."""
 
     id: UUID
     name: str
 
 
-class Community(BaseModel):
+class Community(View):
     """Characters who like each other more than those outside."""
 
     number: int = Field(description="1 for the largest.")
@@ -119,7 +120,7 @@ class Community(BaseModel):
     members: list[Member] = Field(description="Those with the warmest ties inside come first.")
 
 
-class CommunitiesView(BaseModel):
+class CommunitiesView(View):
     """The communities of the graph, largest first."""
 
     modularity: float = Field(
@@ -134,7 +135,7 @@ class Central(Member):
     score: float
 
 
-class CentralityView(BaseModel):
+class CentralityView(View):
     """The most central characters first."""
 
     measure: Measure
@@ -144,7 +145,7 @@ class CentralityView(BaseModel):
     characters: list[Central]
 
 
-class Step(BaseModel):
+class Step(View):
     """One tie of a path."""
 
     source_id: UUID
@@ -155,7 +156,7 @@ class Step(BaseModel):
     strength: float
 
 
-class PathView(BaseModel):
+class PathView(View):
     """The chain of characters along which most trust is left."""
 
     trust: float = Field(description="The product of the trust of all its ties, 0 to 1.")

@@ -3,8 +3,9 @@
 from typing import Any, Final
 from uuid import UUID
 
-from pydantic import BaseModel, Field
+from pydantic import Field
 
+from fablewright.core.messages import View
 from fablewright.systems.travel.rules import Journey
 
 JOURNEY: Final = (
@@ -12,7 +13,7 @@ JOURNEY: Final = (
 )
 
 
-class JourneyView(BaseModel):
+class JourneyView(View):
     """A journey that is not over. Times are world ms."""
 
     id: UUID

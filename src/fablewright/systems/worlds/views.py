@@ -6,14 +6,15 @@ from typing import Any, Literal
 from uuid import UUID
 
 import orjson
-from pydantic import BaseModel, Field
+from pydantic import Field
 
 from fablewright.core.actors import Role
 from fablewright.core.clock import Calendar, WorldClock
+from fablewright.core.messages import View
 from fablewright.systems.worlds.commands import CalendarSettings, RoleLabel
 
 
-class WorldView(BaseModel):
+class WorldView(View):
     """A world as its members see it. Its seed stays secret."""
 
     id: UUID
@@ -34,7 +35,7 @@ class WorldView(BaseModel):
     created_at: datetime
 
 
-class AdvanceView(BaseModel):
+class AdvanceView(View):
     """A fast-forward and how far it is."""
 
     id: UUID
@@ -49,7 +50,7 @@ class AdvanceView(BaseModel):
     finished_at: datetime | None
 
 
-class MemberView(BaseModel):
+class MemberView(View):
     """A member of a world."""
 
     user_id: UUID
@@ -57,7 +58,7 @@ class MemberView(BaseModel):
     joined_at: datetime
 
 
-class DeadLetterView(BaseModel):
+class DeadLetterView(View):
     """What a following reaction, a consumer or a timer could not do."""
 
     id: UUID
