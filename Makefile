@@ -8,7 +8,7 @@ STAMP  := $(VENV)/.ready
 
 help:
 	@echo "make run     start the server with a demo world"
-	@echo "make test    run all tests (less than twenty minutes on 2 cores)"
+	@echo "make test    run all tests (a quarter of an hour on 2 cores)"
 	@echo "make check   formatting, lint, types, architecture"
 	@echo "make format  put the code into its format"
 	@echo "make bench   measure; see docs/performance.md"
