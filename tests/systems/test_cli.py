@@ -219,6 +219,35 @@ def test_what_ends_already_is_not_asked_to_end_again(number: signal.Signals) -> 
     assert (process.returncode, complaints) == (0, "")
 
 
+CHANGED = """
+import os, socket, sys
+from fablewright.cli import worker
+def start(*_, **__):
+    raise eval(sys.argv[1])
+worker.serve_here = start
+worker.main([str(fd) for fd in (socket.socket().detach(), os.pipe()[0], os.pipe()[1])])
+"""
+
+
+@pytest.mark.parametrize(
+    ("raised", "code", "said"),
+    [
+        ("KeyboardInterrupt", 0, ""),
+        ("ValueError('Error building a serializer: KeyboardInterrupt: ')", 0, ""),
+        ("ValueError('Something else.')", 1, "ValueError: Something else."),
+    ],
+)
+def test_a_request_to_end_that_became_another_exception_is_one_still(
+    raised: str, code: int, said: str
+) -> None:
+    """Code in C that builds validators while a worker starts tells of it as of a fault of its own."""
+    done = subprocess.run(
+        [sys.executable, "-c", CHANGED, raised], capture_output=True, text=True, check=False,
+        env={**os.environ, "FABLEWRIGHT_DATABASE_URL": "postgresql://nobody@localhost/none"},
+    )  # fmt: skip
+    assert (done.returncode, done.stderr.strip().splitlines()[-1:]) == (code, [said] if said else [])
+
+
 # The demo.
 
 

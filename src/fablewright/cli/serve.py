@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 from fablewright.cli.databases import migrate, owned_database
 from fablewright.cli.serving import Beside, address_of, listen, serve_here
-from fablewright.cli.signals import end_in_order, end_undisturbed
+from fablewright.cli.signals import end_in_order, end_undisturbed, is_interrupt
 from fablewright.cli.terminal import err
 from fablewright.core.clock import monotonic
 from fablewright.settings import Settings
@@ -25,7 +25,9 @@ def serve(settings: Settings, *, workers: int = 1, began: float, beside: Beside 
                 from fablewright.cli.supervisor import Supervisor
 
                 Supervisor(settings, url, sockets, started).run()
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, Exception) as error:
+        if not is_interrupt(error):
+            raise
         err.print("Stopped.", style="dim")
     finally:
         end_undisturbed()

@@ -20,6 +20,15 @@ def end_undisturbed() -> None:
         signal.signal(number, signal.SIG_IGN)
 
 
+def is_interrupt(error: BaseException | None) -> bool:
+    """Whether this is a request to end, be it that code on the way made another exception of it, as C code does."""
+    while error is not None:
+        if isinstance(error, KeyboardInterrupt) or "KeyboardInterrupt" in str(error):
+            return True
+        error = error.__cause__
+    return False
+
+
 def _interrupt(_number: int, _frame: Any) -> None:
     raise KeyboardInterrupt
 

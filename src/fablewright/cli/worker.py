@@ -13,7 +13,7 @@ import threading
 from fablewright.cli.configuration import load_settings
 from fablewright.cli.failures import explain
 from fablewright.cli.serving import GRACE_SECONDS, serve_here
-from fablewright.cli.signals import end_in_order, end_undisturbed
+from fablewright.cli.signals import end_in_order, end_undisturbed, is_interrupt
 
 
 def _end_with_supervisor(life: int) -> None:
@@ -36,9 +36,9 @@ def main(arguments: list[str]) -> None:
             settings, settings.database_url.get_secret_value(), socket.socket(fileno=bound),
             started=lambda: (os.write(report, b"1"), None)[1],
         )  # fmt: skip
-    except KeyboardInterrupt:
-        return
-    except Exception as error:
+    except (KeyboardInterrupt, Exception) as error:
+        if is_interrupt(error):
+            return
         sentence = explain(error)
         if sentence is None:
             raise
